@@ -1,0 +1,104 @@
+"""Image files in, arrays out, and back: the only module that opens an image file.
+
+Pillow's own conversions turn a 16-bit image into a constant, so nothing here goes through
+`.convert("L")` or `.convert("RGB")` before the depth is known.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from util.errors import UserError
+
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Decode one image; its type is told by its content, not by its name.
+
+    Returns (H, W) uint8 or uint16 for one band, (H, W, 3) uint8 for colour. An alpha channel is
+    dropped, a palette is resolved. Counts of 16-bit files are kept as they are.
+    Raises UserError for a missing, broken or unsupported file.
+    """
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            image.load()
+            return _to_array(image, path)
+    except FileNotFoundError:
+        raise UserError(f"there is no image {path}; check the folder and the name.") from None
+    except UnidentifiedImageError:
+        raise UserError(
+            f"{path} is not a readable image (PNG, JPEG, TIFF, BMP and WebP are); "
+            "remove it or convert it."
+        ) from None
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path} cannot be decoded ({error}); replace or remove it.") from None
+
+
+def _to_array(image: Image.Image, path: Path) -> np.ndarray:
+    if image.mode in SIXTEEN_BIT_MODES:
+        counts = np.asarray(image)
+        if counts.min() < 0 or counts.max() > 65535:
+            raise UserError(
+                f"{path} holds values from {counts.min()} to {counts.max()}, outside 16 bits; "
+                "rescale it to 0..65535."
+            )
+        return counts.astype(np.uint16)
+    if image.mode in ("L", "1", "LA", "RGB", "RGBA", "P", "PA"):
+        _refuse_deep_colour(image, path)
+        if image.mode in ("P", "PA"):
+            image = image.convert("RGB")
+        bands = np.asarray(image.convert("L") if image.mode in ("1", "LA") else image)
+        return np.ascontiguousarray(bands[..., :3] if bands.ndim == 3 else bands)
+    raise UserError(
+        f"{path} has bands of kind '{image.mode}'; one grey band of 8 or 16 bits or "
+        "8-bit RGB is needed: convert it."
+    )
+
+
+def _refuse_deep_colour(image: Image.Image, path: Path) -> None:
+    """Pillow squeezes 16-bit colour PNG and TIFF files into 8 bits without a word."""
+    if image.format == "PNG":
+        with path.open("rb") as file:
+            depth = file.read(25)[24]
+    elif image.format == "TIFF":
+        depth = max(image.tag_v2.get(258, (8,)))
+    else:
+        return
+    if depth > 8:
+        raise UserError(
+            f"{path} has several bands of {depth} bits; 16 bits are supported for one band only: "
+            "save the grey band alone."
+        )
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Encode one image as the file type of its name, folders made as needed.
+
+    image: (H, W) uint8 or uint16, or (H, W, 3) uint8. The file appears whole or not at all.
+    Raises UserError where it cannot be written.
+    """
+    path = Path(path)
+    shape_fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+    depth_fits = image.dtype == np.uint8 or (image.dtype == np.uint16 and image.ndim == 2)
+    if not (shape_fits and depth_fits):
+        raise ValueError(f"cannot write an image of shape {image.shape} and type {image.dtype}")
+    if image.dtype == np.uint16 and path.suffix.lower() not in (".png", ".tif", ".tiff"):
+        raise ValueError(f"{path}: only PNG and TIFF hold 16-bit counts without loss")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    file_format = {".jpg": "JPEG", ".tif": "TIFF"}.get(path.suffix.lower(), path.suffix[1:].upper())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Level 1 costs a few per cent of size and saves most of the encoding time.
+        options = {"compress_level": 1} if file_format == "PNG" else {}
+        with temporary.open("wb") as file:
+            Image.fromarray(image).save(file, format=file_format, **options)
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path} ({error.strerror or error}).") from None
+    finally:
+        temporary.unlink(missing_ok=True)

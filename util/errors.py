@@ -1,0 +1,17 @@
+"""The one exception that the entry points turn into a sentence and exit code 2."""
+
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """Something the user can mend. The message is one sentence: what was wrong, where, what to do."""
+
+
+def run_main(main: Callable[[], None]) -> None:
+    """Run an entry point: a UserError becomes one line on stderr and exit code 2, no traceback."""
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None
