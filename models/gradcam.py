@@ -1,0 +1,48 @@
+"""Grad-CAM (Selvaraju et al. 2017) as pure functions, differentiable in the image.
+
+The channel weights are held constant, so the gradient of a map reaches the image through the
+feature maps alone: no second derivative, no hooks, no flag of the classifier is touched.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def channel_weights(head: Callable[[Tensor], Tensor], features: Tensor, label: Tensor) -> Tensor:
+    """Mean gradient of the class score with respect to each feature map (eq. 1).
+
+    head: features (B, C, h, w) -> scores (B, K); label: (B,) class index of each image.
+    Returns (B, C), a constant. The head must treat each image of the batch by itself (eval mode).
+    """
+    with torch.enable_grad():
+        features = features.detach().requires_grad_()
+        score = head(features).gather(1, label[:, None]).sum()
+        (gradient,) = torch.autograd.grad(score, features)
+    return gradient.mean(dim=(2, 3))
+
+
+def pooled_linear_weights(fc_weight: Tensor, label: Tensor, *, pixels: int) -> Tensor:
+    """The same for a head that averages over `pixels` = h*w positions and is linear: exact.
+
+    fc_weight: (K, C); label: (B,). Returns (B, C) = fc_weight[label] / pixels.
+    """
+    return fc_weight.detach()[label] / pixels
+
+
+def class_activation(features: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sum of the feature maps, before the ReLU (eq. 2): (B, C, h, w) -> (B, 1, h, w)."""
+    return torch.einsum("bchw,bc->bhw", features, weights)[:, None]
+
+
+def attention_map(activation: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear to `size`, then ReLU, then min-max: (B, 1, h, w) -> (B, 1, H, W) in [0, 1].
+
+    The order is that of the method's paper. A map that is constant after the ReLU becomes all 0.
+    """
+    positive = F.relu(F.interpolate(activation, size=size, mode="bilinear", align_corners=False))
+    lowest = positive.amin(dim=(2, 3), keepdim=True)
+    span = positive.amax(dim=(2, 3), keepdim=True) - lowest
+    return torch.where(span > 0, (positive - lowest) / span.clamp_min(1e-8), 0.0)

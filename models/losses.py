@@ -1,0 +1,52 @@
+"""Training objectives as pure functions: tensors in, scalar out."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+GanLoss = Callable[[Tensor, bool], Tensor]
+
+
+def lsgan(logits: Tensor, real: bool) -> Tensor:
+    """Least-squares GAN loss (Mao et al. 2017, eq. 2): mean (logits - target)^2, target 1 or 0."""
+    return (logits - float(real)).square().mean()
+
+
+def vanilla_gan(logits: Tensor, real: bool) -> Tensor:
+    """Binary cross-entropy of the logits (Goodfellow et al. 2014, eq. 1), non-saturating for G."""
+    return F.softplus(-logits if real else logits).mean()
+
+
+def wasserstein_gan(logits: Tensor, real: bool) -> Tensor:
+    """Critic value, negative for real (Arjovsky et al. 2017, eq. 2); no gradient penalty."""
+    return -logits.mean() if real else logits.mean()
+
+
+GAN_LOSSES: dict[str, GanLoss] = {
+    "lsgan": lsgan,
+    "vanilla": vanilla_gan,
+    "wgangp": wasserstein_gan,
+    "nonsaturating": vanilla_gan,
+}
+
+
+def patch_nce(
+    query: Tensor, key: Tensor, *, temperature: float = 0.07, minibatch_negatives: bool = False
+) -> Tensor:
+    """InfoNCE over patches (Park et al. 2020, eq. 3): each output patch must pick its input patch.
+
+    query, key: (B, S, C) unit vectors, S patches at the same places; key is held constant.
+    Negatives are the other S-1 patches of the same image, or the other B*S-1 of the minibatch.
+    Returns the loss (B, S) of each patch, in nats.
+    """
+    batch, patches, width = query.shape
+    if minibatch_negatives:
+        query, key = query.reshape(1, -1, width), key.reshape(1, -1, width)
+    similarity = query @ key.detach().transpose(1, 2) / temperature
+    # Row s of each (S, S) matrix is one classification problem whose answer is column s. The
+    # public code keeps one more negative of similarity -10 there, weight exp(-10/T): nothing.
+    answer = torch.arange(similarity.shape[1], device=query.device).expand(similarity.shape[:2])
+    loss = F.cross_entropy(similarity.transpose(1, 2), answer, reduction="none")
+    return loss.reshape(batch, patches)

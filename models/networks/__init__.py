@@ -1,0 +1,92 @@
+"""Generators, discriminators and patch features, by the names that the options use."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from models.networks.discriminators import PatchDiscriminator, PixelDiscriminator
+from models.networks.layers import Norm, init_weights
+from models.networks.patch_sampler import PatchSampler, draw_patch_ids
+from models.networks.resnet import ResnetGenerator
+from models.networks.unet import UnetGenerator
+from util.errors import UserError
+
+__all__ = [
+    "PatchDiscriminator",
+    "PatchSampler",
+    "PixelDiscriminator",
+    "ResnetGenerator",
+    "UnetGenerator",
+    "build_discriminator",
+    "build_generator",
+    "draw_patch_ids",
+    "init_weights",
+    "load_weights",
+]
+
+RESNET_BLOCKS = {"resnet_9blocks": 9, "resnet_6blocks": 6, "resnet_4blocks": 4}
+UNET_DOWNS = {"unet_256": 8, "unet_128": 7}
+
+
+def build_generator(
+    name: str,
+    *,
+    input_nc: int,
+    output_nc: int,
+    ngf: int,
+    norm: Norm,
+    dropout: bool,
+    antialias_down: bool,
+    antialias_up: bool,
+) -> ResnetGenerator | UnetGenerator:
+    """Build `resnet_{9,6,4}blocks` or `unet_{256,128}`; antialiasing concerns the ResNets only."""
+    shared = {"input_nc": input_nc, "output_nc": output_nc, "ngf": ngf, "norm": norm}
+    if name in UNET_DOWNS:
+        return UnetGenerator(num_downs=UNET_DOWNS[name], dropout=dropout, **shared)
+    return ResnetGenerator(
+        n_blocks=RESNET_BLOCKS[name],
+        dropout=dropout,
+        antialias_down=antialias_down,
+        antialias_up=antialias_up,
+        **shared,
+    )
+
+
+def build_discriminator(
+    name: str, *, input_nc: int, ndf: int, n_layers: int, norm: Norm, antialias: bool
+) -> PatchDiscriminator | PixelDiscriminator:
+    """Build `basic` (three layers), `n_layers` or `pixel`."""
+    if name == "pixel":
+        return PixelDiscriminator(input_nc=input_nc, ndf=ndf, norm=norm)
+    return PatchDiscriminator(
+        input_nc=input_nc,
+        ndf=ndf,
+        n_layers=3 if name == "basic" else n_layers,
+        norm=norm,
+        antialias=antialias,
+    )
+
+
+def load_weights(net: nn.Module, weights: Mapping[str, Tensor], *, source: str) -> None:
+    """Load a state dict that this project, CUT or pix2pix wrote.
+
+    Data-parallel prefixes (`module.`) and the running statistics that old instance norms saved are
+    dropped. Raises UserError, naming `source`, where the weights are those of another network.
+    """
+    weights = {key.removeprefix("module."): value for key, value in weights.items()}
+    own = net.state_dict()
+    stale = ("running_mean", "running_var", "num_batches_tracked")
+    extra = sorted(k for k in weights if k not in own and not k.endswith(stale))
+    missing = sorted(own.keys() - weights.keys())
+    reshaped = [k for k in own if k in weights and own[k].shape != weights[k].shape]
+    if extra or missing or reshaped:
+        if reshaped:
+            key = reshaped[0]
+            detail = f"{key} is {tuple(weights[key].shape)}, not {tuple(own[key].shape)}"
+        else:
+            detail = f"it lacks {missing[0]}" if missing else f"it also holds {extra[0]}"
+        raise UserError(
+            f"{source} holds the weights of another architecture than {type(net).__name__} with "
+            f"these options ({detail}); give the options it was trained with."
+        )
+    net.load_state_dict({key: weights[key] for key in own})

@@ -1,0 +1,38 @@
+"""Shared fixtures. Two threads at most: the suite runs next to others on small machines."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(2)
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture
+def reference():
+    """Load one file of recorded inputs and outputs of the public networks, or skip."""
+
+    def load(name: str):
+        import numpy as np
+
+        path = SHARED / "reference" / f"{name}.npz"
+        if not path.exists():
+            pytest.skip(f"reference outputs of the public networks are not here ({name}.npz)")
+        return {key: torch.from_numpy(value) for key, value in np.load(path).items()}
+
+    return load
+
+
+@pytest.fixture
+def shared_data():
+    """Folder of real MWIR images that cannot be redistributed, or skip."""
+
+    def find(name: str) -> Path:
+        path = SHARED / "data" / name
+        if not path.exists():
+            pytest.skip(f"real MWIR images are not here ({name})")
+        return path
+
+    return find
