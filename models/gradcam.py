@@ -4,11 +4,14 @@ The channel weights are held constant, so the gradient of a map reaches the imag
 feature maps alone: no second derivative, no hooks, no flag of the classifier is touched.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from models.networks.classifier import Classifier
 
 
 def channel_weights(head: Callable[[Tensor], Tensor], features: Tensor, label: Tensor) -> Tensor:
@@ -46,3 +49,37 @@ def attention_map(activation: Tensor, size: tuple[int, int]) -> Tensor:
     lowest = positive.amin(dim=(2, 3), keepdim=True)
     span = positive.amax(dim=(2, 3), keepdim=True) - lowest
     return torch.where(span > 0, (positive - lowest) / span.clamp_min(1e-8), 0.0)
+
+
+def gradcam(
+    classifier: Classifier, images: Tensor, label: Tensor | None = None, *, stage: str = "layer4"
+) -> tuple[Tensor, Tensor]:
+    """Attention maps of a batch, and the class of each map.
+
+    images: (B, 1 or 3, H, W) in [-1, 1]; label: (B,) class indices, None for the predicted class.
+    Returns maps (B, 1, H, W) in [0, 1], with gradient to the images, and labels (B,). The
+    classifier works in eval mode whatever its flags say, and leaves with the flags it had.
+    """
+    with evaluating(classifier):
+        features = classifier.features(images, stage)
+        if label is None:
+            label = classifier.head(features.detach(), stage).argmax(dim=1)
+        if stage == "layer4":
+            pixels = features.shape[2] * features.shape[3]
+            weights = pooled_linear_weights(classifier.net.fc.weight, label, pixels=pixels)
+        else:
+            weights = channel_weights(lambda x: classifier.head(x, stage), features, label)
+    activation = class_activation(features, weights)
+    return attention_map(activation, images.shape[-2:]), label
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Eval mode inside the block; afterwards each submodule is in the mode it was in."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode

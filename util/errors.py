@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class UserError(Exception):
-    """Something the user can mend. The message is one sentence: what was wrong, where, what to do."""
+    """Something the user can mend; its message is one sentence: what, where, what to do."""
 
 
 def run_main(main: Callable[[], None]) -> None:

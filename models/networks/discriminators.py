@@ -31,9 +31,7 @@ class PatchDiscriminator(nn.Module):
             wider = ndf * min(2**level, 8)
             last = level == n_layers
             layers += [
-                nn.Conv2d(
-                    width, wider, 4, stride=1 if last else stride, padding=1, bias=bias
-                ),
+                nn.Conv2d(width, wider, 4, stride=1 if last else stride, padding=1, bias=bias),
                 make_norm(wider),
                 nn.LeakyReLU(0.2, True),
             ]

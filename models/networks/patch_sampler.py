@@ -20,9 +20,7 @@ class PatchSampler(nn.Module):
         self.use_mlp = use_mlp
         if use_mlp:
             for position, incoming in enumerate(channels):
-                mlp = nn.Sequential(
-                    nn.Linear(incoming, width), nn.ReLU(), nn.Linear(width, width)
-                )
+                mlp = nn.Sequential(nn.Linear(incoming, width), nn.ReLU(), nn.Linear(width, width))
                 self.add_module(f"mlp_{position}", mlp)
 
     def forward(self, features: Sequence[Tensor], patch_ids: Sequence[Tensor]) -> list[Tensor]:

@@ -1,0 +1,109 @@
+"""Everything between image files and batches."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from data.datasets import (
+    AlignedDataset,
+    ImageDataset,
+    LabeledDataset,
+    Selection,
+    SingleDataset,
+    UnalignedDataset,
+    find_labeled,
+)
+from data.splits import split_recordings
+from data.transforms import Preprocessing
+from data.value_map import ValueMap
+from options import ClassifierOptions, TrainConfig, TranslationOptions
+from util.errors import UserError
+
+__all__ = ["build_test_dataset", "build_training_datasets"]
+
+
+def build_training_datasets(
+    config: TrainConfig, *, value_maps: Mapping[str, ValueMap]
+) -> tuple[ImageDataset, ImageDataset | None]:
+    """The training dataset, and a validation dataset for --dataset_mode labeled.
+
+    value_maps: of the run that is continued; {} finds them in the files. Raises UserError for
+    folders or labels that do not fit.
+    """
+    selection = _selection(config, training=True, value_maps=value_maps)
+    if config.data.dataset_mode == "labeled":
+        return _labeled_datasets(config, selection)
+    if config.data.dataset_mode == "aligned":
+        return AlignedDataset(selection), None
+    if config.data.dataset_mode == "unaligned":
+        return UnalignedDataset(selection, full_size_after=config.training.n_epochs), None
+    raise UserError(
+        "--dataset_mode single has no target domain to learn from; train with unaligned or aligned."
+    )
+
+
+def build_test_dataset(config: TrainConfig, *, value_maps: Mapping[str, ValueMap]) -> ImageDataset:
+    """The images to translate, with partners where there are any; nothing random in size."""
+    selection = _selection(config, training=False, value_maps=value_maps)
+    modes = {"aligned": AlignedDataset, "unaligned": UnalignedDataset, "single": SingleDataset}
+    if config.data.dataset_mode not in modes:
+        raise UserError(
+            "--dataset_mode labeled has nothing to translate; use single, unaligned or aligned."
+        )
+    return modes[config.data.dataset_mode](selection)
+
+
+def _selection(
+    config: TrainConfig, *, training: bool, value_maps: Mapping[str, ValueMap]
+) -> Selection:
+    data, model = config.data, config.model
+    if data.dataroot is None:
+        raise UserError("no images are given; name their folder with --dataroot.")
+    # abspath, not resolve: a folder of links keeps the names of the links.
+    root = Path(os.path.abspath(data.dataroot))  # noqa: PTH100
+    if not root.is_dir():
+        raise UserError(f"there is no folder {root}; check --dataroot.")
+    bands_b = model.output_nc if isinstance(model, TranslationOptions) else model.input_nc
+    for flag, bands in (("input_nc", model.input_nc), ("output_nc", bands_b)):
+        if bands not in (1, 3):
+            raise UserError(f"--{flag} {bands} is not supported; images have 1 or 3 bands.")
+    return Selection(
+        root=root,
+        phase=data.phase,
+        direction=data.direction,
+        limit=data.max_dataset_size,
+        bands_a=model.input_nc,
+        bands_b=bands_b,
+        preprocessing=Preprocessing.from_options(data, training=training),
+        serial=data.serial_batches,
+        seed=config.run.seed,
+        value_maps=value_maps,
+    )
+
+
+def _labeled_datasets(
+    config: TrainConfig, selection: Selection
+) -> tuple[ImageDataset, ImageDataset]:
+    model = config.model
+    if not isinstance(model, ClassifierOptions):
+        raise UserError("--dataset_mode labeled is for --model classifier; use aligned.")
+    found = find_labeled(selection.root, selection.phase)
+    names = [name for _, name, _ in found]
+    train, held, note = split_recordings(found, model, seed=selection.seed)
+    classes = tuple(sorted(set(names)))
+    validation = replace(
+        selection, preprocessing=replace(selection.preprocessing, flip=False, training=False)
+    )
+    items = [(file, name) for file, name, _ in found]
+    training_set = LabeledDataset(
+        selection,
+        [items[i] for i in train[: selection.limit]],
+        classes=classes,
+        augment=not model.no_augment,
+    )
+    validation = replace(validation, value_maps=training_set.value_maps)
+    validation_set = LabeledDataset(
+        validation, [items[i] for i in held], classes=classes, augment=False, note=note
+    )
+    return training_set, validation_set

@@ -1,0 +1,347 @@
+"""Datasets: how images are found, paired and brought into shape, one class a --dataset_mode.
+
+An item is asked for by (epoch, index), and all that is random in it follows from
+(seed, epoch, index): any process can make any sample at any time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.augment import augment_thermal
+from data.folders import (
+    ImageFile,
+    find_images,
+    pair_by_name,
+    phase_folder,
+    require_phase_folder,
+)
+from data.labels import Label, class_of_folder, read_labels
+from data.transforms import Placement, Preprocessing, to_bands
+from data.value_map import ValueMap, find_value_map, read_depth
+from util.batch import DataFacts
+from util.errors import UserError
+from util.seeding import generator_for
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One item: images (C, H, W) in [-1, 1], class index or -1, name of `a`."""
+
+    a: Tensor
+    b: Tensor | None
+    label: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The images of one domain, their value map and the number of bands they are handed out in."""
+
+    files: Sequence[ImageFile]
+    value_map: ValueMap
+    bands: int
+
+    def read(self, index: int) -> Tensor:
+        """Decode image `index`: (bands, H, W), its value range mapped to [-1, 1]."""
+        return self.encode(read_depth(self.files[index].path, bits=self.value_map.bits))
+
+    def encode(self, image: np.ndarray) -> Tensor:
+        """File values (H, W) or (H, W, 3) -> (bands, H, W)."""
+        return to_bands(self.value_map.encode(image), self.bands)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What every dataset is built from. value_maps: of a checkpoint; {} finds them in the files."""
+
+    root: Path
+    phase: str
+    direction: str
+    limit: int | None
+    bands_a: int
+    bands_b: int
+    preprocessing: Preprocessing
+    serial: bool
+    seed: int
+    value_maps: Mapping[str, ValueMap]
+
+    def domain(self, role: str, files: Sequence[ImageFile]) -> Domain:
+        """role: "A" (source) or "B" (target), after --direction."""
+        value_map = self.value_maps.get(role) or find_value_map([file.path for file in files])
+        return Domain(files, value_map, self.bands_a if role == "A" else self.bands_b)
+
+    def folder_letters(self) -> tuple[str, str]:
+        """Letters of the folders that play the roles A and B."""
+        return ("A", "B") if self.direction == "AtoB" else ("B", "A")
+
+    def find(self, letter: str) -> list[ImageFile]:
+        """Images of the phase folder with this letter, which must be there."""
+        folder = require_phase_folder(self.root, self.phase, letter)
+        return find_images(folder, limit=self.limit)
+
+    def find_optional(self, letter: str) -> list[ImageFile] | None:
+        """As `find`, for a test phase, where the target domain may be absent."""
+        if self.preprocessing.training or phase_folder(self.root, self.phase, letter):
+            return self.find(letter)
+        return None
+
+
+class ImageDataset(torch.utils.data.Dataset):
+    """What all datasets share. domains: "A" and, where there are target images, "B"."""
+
+    def __init__(self, selection: Selection) -> None:
+        self.selection = selection
+        self.preprocessing = selection.preprocessing
+        self.domains: dict[str, Domain] = {}
+        self.classes: tuple[str, ...] = ()
+        self.labels: list[int] = []
+
+    @property
+    def files(self) -> Sequence[ImageFile]:
+        """The image of domain A of each sample."""
+        return self.domains["A"].files
+
+    @property
+    def value_maps(self) -> dict[str, ValueMap]:
+        """Value map of each domain."""
+        return {role: domain.value_map for role, domain in self.domains.items()}
+
+    def facts(self) -> DataFacts:
+        """What a model may need to know of these images."""
+        counts = tuple(self.labels.count(index) for index in range(len(self.classes)))
+        return DataFacts(self.classes, counts, unlabelled=len(self) - sum(counts))
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample | UserError:
+        """Sample `index` of `epoch`. A UserError is handed back, so that it survives a worker."""
+        epoch, index = key
+        try:
+            return self.load(epoch, index, generator_for(self.selection.seed, epoch, index))
+        except UserError as error:
+            return error
+
+    def load(self, epoch: int, index: int, rng: np.random.Generator) -> Sample:
+        """Make one sample, drawing from `rng` alone."""
+        raise NotImplementedError
+
+    def label_files(self) -> None:
+        """Look up the class of each sample, by A's file first, then by its partner's."""
+        table = read_labels(self.selection.root)
+        names = [
+            next((t.class_name for f in files if (t := table.get(f.path.absolute()))), "")
+            for files in zip(*(d.files for d in self.domains.values()), strict=False)
+        ]
+        self.classes, self.labels = index_classes(names)
+
+
+class UnalignedDataset(ImageDataset):
+    """Two folders without partners: A in its order, B drawn at random (or in order: `serial`).
+
+    full_size_after: last epoch whose images are resized beyond the crop; None for all. CUT stops
+    the resize-and-crop augmentation when the learning rate begins to fall.
+    """
+
+    def __init__(self, selection: Selection, *, full_size_after: int | None = None) -> None:
+        super().__init__(selection)
+        letter_a, letter_b = selection.folder_letters()
+        self.domains["A"] = selection.domain("A", selection.find(letter_a))
+        files_b = selection.find_optional(letter_b)
+        if files_b is not None:
+            self.domains["B"] = selection.domain("B", files_b)
+        self.full_size_after = full_size_after
+
+    def __len__(self) -> int:
+        if not self.preprocessing.training:
+            return len(self.files)
+        return max(len(domain.files) for domain in self.domains.values())
+
+    def load(self, epoch: int, index: int, rng: np.random.Generator) -> Sample:
+        preprocessing = self.preprocessing
+        if self.full_size_after is not None and epoch > self.full_size_after:
+            preprocessing = preprocessing.without_margin()
+        images = {}
+        for role, domain in self.domains.items():
+            place = index % len(domain.files)
+            if role == "B" and not self.selection.serial:
+                place = int(rng.integers(len(domain.files)))
+            image, file = domain.read(place), domain.files[place]
+            placement = preprocessing.draw(*image.shape[-2:], rng)
+            images[role] = preprocessing.apply(image, placement, name=str(file.path))
+        name = self.files[index % len(self.files)].name
+        return Sample(images["A"], images.get("B"), -1, name)
+
+
+class AlignedDataset(ImageDataset):
+    """Pairs: two folders of equal relative names, or images with A left and B right."""
+
+    def __init__(self, selection: Selection) -> None:
+        super().__init__(selection)
+        letter_a, letter_b = selection.folder_letters()
+        joined = selection.root / selection.phase
+        self.side_by_side = (
+            phase_folder(selection.root, selection.phase, letter_a) is None and joined.is_dir()
+        )
+        if self.side_by_side:
+            files = find_images(joined, limit=selection.limit)
+            self.domains["A"] = selection.domain("A", files)
+            # The halves of one file have one value map.
+            shared = selection.value_maps.get("B", self.domains["A"].value_map)
+            self.domains["B"] = Domain(files, shared, selection.bands_b)
+        else:
+            self._find_folders(letter_a, letter_b)
+        self.label_files()
+
+    def _find_folders(self, letter_a: str, letter_b: str) -> None:
+        root, phase, limit = self.selection.root, self.selection.phase, self.selection.limit
+        files_a = find_images(require_phase_folder(root, phase, letter_a))
+        if not self.preprocessing.training and phase_folder(root, phase, letter_b) is None:
+            self.domains["A"] = self.selection.domain("A", files_a[:limit])
+            return
+        files_b = find_images(require_phase_folder(root, phase, letter_b))
+        pairs = pair_by_name(files_a, files_b)[:limit]
+        self.domains["A"] = self.selection.domain("A", [a for a, _ in pairs])
+        self.domains["B"] = self.selection.domain("B", [b for _, b in pairs])
+
+    def load(self, epoch: int, index: int, rng: np.random.Generator) -> Sample:
+        file = self.files[index]
+        if self.side_by_side:
+            images = self._halves(file)
+        else:
+            images = {role: domain.read(index) for role, domain in self.domains.items()}
+        sizes = {role: tuple(image.shape[-2:]) for role, image in images.items()}
+        if len(set(sizes.values())) > 1:
+            (ha, wa), (hb, wb) = sizes["A"], sizes["B"]
+            raise UserError(
+                f"the pair {file.name} has images of {wa}x{ha} and {wb}x{hb} pixels; "
+                "the two must have one size."
+            )
+        placement = self.preprocessing.draw(*sizes["A"], rng)
+        a, b = (self._shape(images.get(role), placement, role, index) for role in ("A", "B"))
+        return Sample(a, b, self.labels[index], file.name)
+
+    def _shape(
+        self, image: Tensor | None, placement: Placement, role: str, index: int
+    ) -> Tensor | None:
+        if image is None:
+            return None
+        path = self.domains[role].files[index].path
+        return self.preprocessing.apply(image, placement, name=str(path))
+
+    def _halves(self, file: ImageFile) -> dict[str, Tensor]:
+        image = read_depth(file.path, bits=self.domains["A"].value_map.bits)
+        width = image.shape[1]
+        if width % 2:
+            raise UserError(
+                f"{file.path} is {width} pixels wide; a side-by-side image has an even width."
+            )
+        left, right = image[:, : width // 2], image[:, width // 2 :]
+        if self.selection.direction == "BtoA":
+            left, right = right, left
+        return {"A": self.domains["A"].encode(left), "B": self.domains["B"].encode(right)}
+
+
+class SingleDataset(ImageDataset):
+    """One folder to translate: `testA` or `test_A` in the data root, or else the root itself."""
+
+    def __init__(self, selection: Selection) -> None:
+        super().__init__(selection)
+        letter, _ = selection.folder_letters()
+        folder = phase_folder(selection.root, selection.phase, letter) or selection.root
+        self.domains["A"] = selection.domain("A", find_images(folder, limit=selection.limit))
+
+    def load(self, epoch: int, index: int, rng: np.random.Generator) -> Sample:
+        image, file = self.domains["A"].read(index), self.files[index]
+        placement = self.preprocessing.draw(*image.shape[-2:], rng)
+        return Sample(
+            self.preprocessing.apply(image, placement, name=str(file.path)), None, -1, file.name
+        )
+
+
+class LabeledDataset(ImageDataset):
+    """Images with a class name each, as `find_labeled` finds them.
+
+    classes: all class names, in the order of their indices; augment: gain, shift, ... at random;
+    note: how the images were chosen, for people.
+    """
+
+    def __init__(
+        self,
+        selection: Selection,
+        files: Sequence[tuple[ImageFile, str]],
+        *,
+        classes: tuple[str, ...],
+        augment: bool,
+        note: str = "",
+    ) -> None:
+        super().__init__(selection)
+        self.domains["A"] = selection.domain("A", [file for file, _ in files])
+        self.classes = classes
+        self.labels = [classes.index(name) for _, name in files]
+        self.augment, self.note = augment, note
+
+    def facts(self) -> DataFacts:
+        """With the mean and deviation of up to 256 images, spread over the whole set."""
+        step = -(-len(self.files) // 256)
+        values = torch.stack(
+            [
+                torch.stack([image.mean(), image.square().mean()])
+                for image in map(self.domains["A"].read, range(0, len(self.files), step))
+            ]
+        )
+        mean, mean_square = values.double().mean(dim=0).tolist()
+        std = max(mean_square - mean**2, 1e-6) ** 0.5
+        return replace(super().facts(), mean=mean, std=std)
+
+    def load(self, epoch: int, index: int, rng: np.random.Generator) -> Sample:
+        image, file = self.domains["A"].read(index), self.files[index]
+        placement = self.preprocessing.draw(*image.shape[-2:], rng)
+        image = self.preprocessing.apply(image, placement, name=str(file.path))
+        if self.augment:
+            image = augment_thermal(image, rng)
+        return Sample(image, None, self.labels[index], file.name)
+
+
+def index_classes(names: Sequence[str]) -> tuple[tuple[str, ...], list[int]]:
+    """Sorted class names, and the index of each name among them; -1 for ""."""
+    classes = tuple(sorted({name for name in names if name}))
+    return classes, [classes.index(name) if name else -1 for name in names]
+
+
+def find_labeled(root: Path, phase: str) -> list[tuple[ImageFile, str, Label | None]]:
+    """Images of a phase with their class, and their line of labels.csv where there is one.
+
+    A table decides by its column `split`; without a table it is class folders in `root/phase`, or
+    in `root`. Raises UserError where no image has a class.
+    """
+    table = read_labels(root)
+    if table:
+        rows = [(path, label) for path, label in sorted(table.items()) if label.class_name]
+        chosen = [(p, t) for p, t in rows if not t.split or t.split == phase]
+        found = [(ImageFile(p, _name(p, root)), t.class_name, t) for p, t in chosen]
+        missing = [str(file.path) for file, _, _ in found if not file.path.is_file()]
+        if missing:
+            raise UserError(
+                f"labels.csv of {root} lists {len(missing)} images that are not there "
+                f"({', '.join(missing[:3])}); correct the table."
+            )
+    else:
+        folder = root / phase if (root / phase).is_dir() else root
+        found = [(file, class_of_folder(file), None) for file in find_images(folder)]
+        found = [item for item in found if item[1]]
+    if not found:
+        raise UserError(
+            f"no image of {root} has a class for phase '{phase}'; write a labels.csv "
+            "(file,split,class,group) or put the images into class folders."
+        )
+    return found
+
+
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).with_suffix("").as_posix()

@@ -1,0 +1,84 @@
+"""Labels of images: labels.csv, or class folders where there is none."""
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.folders import ImageFile
+from util.errors import UserError
+
+LABELS_FILE = "labels.csv"
+# Other names under which real tables keep the same thing.
+COLUMNS = {
+    "group": ("group", "video", "scenario", "range", "range_m"),
+    "video": ("video",),
+    "scenario": ("scenario",),
+    "range": ("range", "range_m"),
+}
+
+
+@dataclass(frozen=True)
+class Label:
+    """What labels.csv says of one image; `row` is the whole line, by column."""
+
+    class_name: str
+    split: str
+    row: Mapping[str, str]
+
+
+def read_labels(dataroot: Path) -> dict[Path, Label]:
+    """Labels of the images below `dataroot`, by absolute path; {} where there is no labels.csv.
+
+    The table stands in `dataroot` or in the folder above it; its column `file` is relative to the
+    table, `class` may be empty. Raises UserError for a table without these columns.
+    """
+    for folder in (dataroot, dataroot.absolute().parent):
+        table = folder / LABELS_FILE
+        if table.is_file():
+            labels = _read_table(table)
+            root = dataroot.absolute()
+            return {path: label for path, label in labels.items() if path.is_relative_to(root)}
+    return {}
+
+
+def _read_table(table: Path) -> dict[Path, Label]:
+    folder = table.absolute().parent
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
+            missing = [c for c in ("file", "class") if c not in columns]
+            if missing:
+                raise UserError(f"{table} has no column '{missing[0]}'; it needs file and class.")
+            return {
+                folder / row["file"]: Label(row["class"] or "", row.get("split") or "", row)
+                for row in reader
+                if row["file"]
+            }
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{table} is not a readable CSV table ({error}); save it anew.") from None
+
+
+def class_of_folder(file: ImageFile) -> str:
+    """The first folder of the image's relative path; "" for an image in the top folder."""
+    return file.name.split("/")[0] if "/" in file.name else ""
+
+
+def group_of(file: ImageFile, label: Label | None, split_by: str) -> str:
+    """The recording that an image belongs to, by the column `split_by`, or by the file's name.
+
+    Without such a column it is the file's name less its last digits: frame numbers.
+    """
+    if label is not None:
+        for column in COLUMNS[split_by]:
+            if label.row.get(column):
+                return label.row[column]
+    return re.sub(r"\d+$", "", file.path.stem)
+
+
+def split_column(labels: Sequence[Label | None], split_by: str) -> str | None:
+    """Which column of the table `group_of` reads; None where it goes by file names."""
+    rows = [label.row for label in labels if label is not None]
+    return next((c for c in COLUMNS[split_by] if any(row.get(c) for row in rows)), None)

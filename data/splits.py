@@ -1,0 +1,85 @@
+"""Training and validation images that share no recording.
+
+Neighbouring frames of a video are near-duplicates: a random split measures memory, not skill.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from data.folders import ImageFile
+from data.labels import Label, group_of, split_column
+from options import ClassifierOptions
+from util.errors import UserError
+from util.seeding import generator_for
+
+
+def split_recordings(
+    found: Sequence[tuple[ImageFile, str, Label | None]], options: ClassifierOptions, *, seed: int
+) -> tuple[list[int], list[int], str]:
+    """Indices (training, validation) of labelled images, and how they were chosen, for people.
+
+    By the column of --split_by; without one by file names less their frame numbers; where those
+    show one recording only, the end of each class in the order of names.
+    """
+    classes = [name for _, name, _ in found]
+    groups = [group_of(file, label, options.split_by) for file, _, label in found]
+    column = split_column([label for _, _, label in found], options.split_by)
+    fraction = options.val_fraction
+    if column is None and len(set(groups)) == 1:
+        train, held = split_by_order(classes, fraction=fraction)
+        return train, held, "from the end of each class, as the names tell of no recordings"
+    train, held = split_by_group(groups, classes, fraction=fraction, seed=seed)
+    source = f"column {column}" if column else "file name less frame number"
+    return train, held, f"by {source}: {', '.join(sorted({groups[i] for i in held}))}"
+
+
+def split_by_order(classes: Sequence[str], *, fraction: float) -> tuple[list[int], list[int]]:
+    """Indices (training, validation): the last `fraction` of each class is held out.
+
+    A class of one image stays in training.
+    """
+    held: list[int] = []
+    for name in set(classes):
+        members = [i for i, c in enumerate(classes) if c == name]
+        count = min(max(1, round(fraction * len(members))), len(members) - 1)
+        held += members[len(members) - count :]
+    taken = set(held)
+    return [i for i in range(len(classes)) if i not in taken], sorted(held)
+
+
+def split_by_group(
+    groups: Sequence[str], classes: Sequence[str], *, fraction: float, seed: int
+) -> tuple[list[int], list[int]]:
+    """Indices (training, validation): whole groups, about `fraction` of the images held out.
+
+    Groups are tried in a random order that follows from `seed`; one is held out if every class
+    keeps images for training, those with classes not yet validated first. Raises UserError where
+    no group can be.
+    """
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        members[group].append(index)
+    wanted = max(1, round(fraction * len(groups)))
+    left = {c: sum(1 for name in classes if name == c) for c in set(classes)}
+    order = sorted(members)
+    generator_for(seed, len(order)).shuffle(order)
+    held: list[int] = []
+    validated: set[str] = set()
+    while order and len(held) < wanted:
+        order.sort(key=lambda group: -len({classes[i] for i in members[group]} - validated))
+        group = order.pop(0)
+        counts = {c: sum(classes[i] == c for i in members[group]) for c in left}
+        too_large = len(held) + len(members[group]) > max(2 * wanted, 0.5 * len(groups))
+        if too_large or any(n and left[c] == n for c, n in counts.items()):
+            continue
+        held += members[group]
+        validated |= {c for c, n in counts.items() if n}
+        left = {c: left[c] - n for c, n in counts.items()}
+    if not held:
+        raise UserError(
+            f"the {len(groups)} images form {len(members)} group(s), and none can be held out for "
+            "validation with every class left in training; give labels.csv a finer 'group' column "
+            "or choose another --split_by."
+        )
+    taken = set(held)
+    return [i for i in range(len(groups)) if i not in taken], sorted(held)

@@ -1,0 +1,94 @@
+"""What every model offers to train.py."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from models.networks import load_weights
+from options import ModelOptions
+from util.batch import Batch, DataFacts
+from util.errors import UserError
+
+
+class Model(ABC):
+    """Networks, their optimisers and one training step.
+
+    dataset_modes: values of --dataset_mode that the model can be trained with.
+    watched_loss: the loss whose mean over an epoch tells --lr_policy plateau of progress.
+    """
+
+    dataset_modes: ClassVar[tuple[str, ...]]
+    watched_loss: ClassVar[str]
+
+    def __init__(self, options: ModelOptions, *, device: torch.device, facts: DataFacts) -> None:
+        self.options, self.device, self.facts = options, device, facts
+        self.networks: dict[str, nn.Module] = {}
+        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        self.notes: list[str] = []  # what the user should know of how the model was built
+
+    @abstractmethod
+    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+        """Update all networks once. Returns the losses by name, detached scalars."""
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Figures of merit on held-out batches; {} where the model has none."""
+        return {}
+
+    def visuals(self) -> dict[str, Tensor]:
+        """Images (B, C, H, W) in [-1, 1] of the last step, by name."""
+        return {}
+
+    def exports(self) -> dict[str, Any]:
+        """What is saved by itself for other tools, one file a network."""
+        return {name: net.state_dict() for name, net in self.networks.items()}
+
+    def add_optimiser(self, name: str, *parts: nn.Module) -> None:
+        """One Adam for the parameters of all `parts`."""
+        parameters = [p for part in parts for p in part.parameters()]
+        betas = (self.options.beta1, self.options.beta2)
+        self.optimisers[name] = torch.optim.Adam(parameters, lr=self.options.lr, betas=betas)
+
+    def update(self, name: str, loss: Tensor) -> None:
+        """One step of an optimiser down the gradient of `loss` in its own parameters alone."""
+        optimiser = self.optimisers[name]
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        optimiser.zero_grad(set_to_none=True)
+        # `inputs` spares the gradients of the networks that the loss only passes through.
+        loss.backward(inputs=parameters)
+        optimiser.step()
+
+    def set_rate(self, factor: float) -> None:
+        """Learning rate of all optimisers: `factor` times --lr."""
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = self.options.lr * factor
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next training step depends on."""
+        return {
+            "networks": {name: net.state_dict() for name, net in self.networks.items()},
+            "optimisers": {name: opt.state_dict() for name, opt in self.optimisers.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], *, source: str) -> None:
+        """Inverse of `state_dict`. Raises UserError for the state of another architecture."""
+        self.load_networks(state["networks"], source=source)
+        if state["optimisers"].keys() != self.optimisers.keys():
+            raise UserError(f"{source} was saved by another model; continue it with its own flags.")
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+
+    def load_networks(self, networks: Mapping[str, Any], *, source: str) -> None:
+        """Take over the weights of all own networks that `networks` has; the rest stays as drawn.
+
+        Raises UserError where none is there, or for another architecture.
+        """
+        shared = [name for name in self.networks if name in networks]
+        if not shared:
+            wanted = ", ".join(self.networks)
+            raise UserError(f"{source} has none of the networks {wanted}; name another run.")
+        for name in shared:
+            load_weights(self.networks[name], networks[name], source=f"{source}, network {name},")

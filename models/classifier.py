@@ -1,0 +1,85 @@
+"""The vehicle classifier whose attention guides the translation: ResNet-18 (He et al. 2016)."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.base import Model
+from models.gradcam import evaluating
+from models.networks.classifier import Classifier
+from options import ClassifierOptions
+from util.batch import Batch, DataFacts
+from util.errors import UserError
+
+
+class ClassifierModel(Model):
+    """Cross-entropy weighted against class imbalance; validated by class-balanced accuracy."""
+
+    dataset_modes = ("labeled",)
+    watched_loss = "cross_entropy"
+    options: ClassifierOptions
+
+    def __init__(
+        self, options: ClassifierOptions, *, device: torch.device, facts: DataFacts
+    ) -> None:
+        super().__init__(options, device=device, facts=facts)
+        if len(facts.classes) < 2:
+            found = f"only the class {facts.classes[0]}" if facts.classes else "no class"
+            raise UserError(f"the training images show {found}; a classifier needs at least two.")
+        classifier = Classifier(
+            classes=facts.classes, bands=options.input_nc, mean=facts.mean, std=facts.std
+        )
+        if options.imagenet_weights is None:
+            self.notes.append("the ResNet-18 starts from scratch: no --imagenet_weights given")
+        else:
+            classifier.start_from_imagenet(Path(options.imagenet_weights))
+            self.notes.append(f"the ResNet-18 starts from {options.imagenet_weights}")
+        self.classifier = classifier.to(device)
+        # The bare ResNet, so that its state-dict keys are torchvision's.
+        self.networks["classifier"] = classifier.net
+        self.add_optimiser("classifier", classifier.net)
+        counts = torch.tensor(facts.class_counts, dtype=torch.float32, device=device)
+        self.class_weights = counts.sum() / (len(counts) * counts)
+        self.report: dict[str, Any] = {}
+
+    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+        scores = self.classifier(batch.a)
+        loss = F.cross_entropy(scores, batch.label, weight=self.class_weights)
+        self.update("classifier", loss)
+        accuracy = (scores.argmax(dim=1) == batch.label).float().mean()
+        return {"cross_entropy": loss.detach(), "accuracy": accuracy}
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Balanced accuracy: the mean recall of the classes that occur in the batches."""
+        size = len(self.facts.classes)
+        confusion = torch.zeros(size * size, dtype=torch.int64)
+        with torch.no_grad(), evaluating(self.classifier):
+            for batch in batches:
+                predicted = self.classifier(batch.a).argmax(dim=1)
+                confusion += torch.bincount(
+                    (batch.label * size + predicted).cpu(), minlength=size * size
+                )
+        confusion = confusion.reshape(size, size)
+        present = confusion.sum(dim=1) > 0
+        recall = confusion.diagonal()[present] / confusion.sum(dim=1)[present]
+        accuracy = float(recall.mean())
+        self.report = {"balanced_accuracy": accuracy, "confusion": confusion}
+        return {"balanced_accuracy": accuracy}
+
+    def exports(self) -> dict[str, Any]:
+        """The classifier with its classes, normalisation and last validation.
+
+        confusion: (K, K) counts, true class by row, predicted class by column.
+        """
+        return {"classifier": self.classifier.export(**self.report)}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "report": self.report}
+
+    def load_state_dict(self, state: dict[str, Any], *, source: str) -> None:
+        super().load_state_dict(state, source=source)
+        self.report = state["report"]

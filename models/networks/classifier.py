@@ -1,0 +1,105 @@
+"""ResNet-18 for thermal images, cut into features and head so that Grad-CAM needs no hooks."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import resnet18
+
+from models.networks import load_weights
+from util.checkpoint import load
+from util.errors import UserError
+
+STAGES = ("layer1", "layer2", "layer3", "layer4")
+
+
+class Classifier(nn.Module):
+    """torchvision's ResNet-18 with its own classes, bands and normalisation.
+
+    Everyone hands it images (B, 1 or 3, H, W) in [-1, 1]; bands are repeated or averaged to fit.
+    classes: names by index; bands: 1 or 3; mean, std: of the training images in [-1, 1].
+    """
+
+    def __init__(
+        self, *, classes: tuple[str, ...], bands: int = 1, mean: float = 0.0, std: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.classes, self.bands = classes, bands
+        self.register_buffer("mean", torch.tensor(mean), persistent=False)
+        self.register_buffer("std", torch.tensor(std), persistent=False)
+        self.net = resnet18(weights=None, num_classes=len(classes))
+        if bands != 3:
+            self.net.conv1 = nn.Conv2d(bands, 64, 7, stride=2, padding=3, bias=False)
+
+    def features(self, images: Tensor, stage: str = "layer4") -> Tensor:
+        """Feature maps (B, C, h, w) of the last block of `stage`."""
+        if images.shape[1] != self.bands:
+            images = images.mean(dim=1, keepdim=True).expand(-1, self.bands, -1, -1)
+        net = self.net
+        x = (images - self.mean) / self.std
+        x = net.maxpool(net.relu(net.bn1(net.conv1(x))))
+        for name in STAGES[: STAGES.index(stage) + 1]:
+            x = net.get_submodule(name)(x)
+        return x
+
+    def head(self, features: Tensor, stage: str = "layer4") -> Tensor:
+        """Scores (B, K) from the feature maps of `stage`."""
+        for name in STAGES[STAGES.index(stage) + 1 :]:
+            features = self.net.get_submodule(name)(features)
+        return self.net.fc(self.net.avgpool(features).flatten(1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores (B, K) of images (B, 1 or 3, H, W) in [-1, 1]."""
+        return self.head(self.features(images))
+
+    def start_from_imagenet(self, path: Path) -> None:
+        """Take torchvision's ImageNet weights, all but the last layer; RGB filters are summed.
+
+        Raises UserError for a file that holds something else.
+        """
+        weights = dict(load(path, hint="name torchvision's resnet18 file with --imagenet_weights"))
+        own = self.net.state_dict()
+        if "conv1.weight" not in weights or weights["conv1.weight"].shape[1] != 3:
+            raise UserError(f"{path} holds no ResNet-18 for RGB images; give torchvision's file.")
+        if self.bands == 1:
+            weights["conv1.weight"] = weights["conv1.weight"].sum(dim=1, keepdim=True)
+        weights |= {key: own[key] for key in ("fc.weight", "fc.bias")}
+        load_weights(self.net, weights, source=str(path))
+
+    def export(self, **report: Any) -> dict[str, Any]:
+        """Everything that `load_classifier` needs, and a report on how good it is."""
+        return {
+            "weights": self.net.state_dict(),
+            "classes": list(self.classes),
+            "bands": self.bands,
+            "mean": float(self.mean),
+            "std": float(self.std),
+            **report,
+        }
+
+
+def load_classifier(path: Path) -> Classifier:
+    """A trained classifier, frozen and in eval mode.
+
+    Also takes a bare ResNet-18 state dict, whose classes are then called by their numbers and whose
+    images are taken as they are. Raises UserError for any other file.
+    """
+    content = load(path, hint="train one with --model classifier, or correct --classifier")
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path} holds no classifier; give a file of --model classifier.")
+    if "weights" not in content:
+        content = {"weights": content}
+    weights = {k.removeprefix("module."): v for k, v in content["weights"].items()}
+    if "conv1.weight" not in weights or "fc.weight" not in weights:
+        raise UserError(f"{path} holds no ResNet-18 classifier; give a file of --model classifier.")
+    numbered = map(str, range(weights["fc.weight"].shape[0]))
+    classifier = Classifier(
+        classes=tuple(content.get("classes", numbered)),
+        bands=weights["conv1.weight"].shape[1],
+        mean=content.get("mean", 0.0),
+        std=content.get("std", 1.0),
+    )
+    load_weights(classifier.net, weights, source=str(path))
+    return classifier.requires_grad_(False).eval()

@@ -1,0 +1,40 @@
+"""Pix2Pix: paired translation with a conditional GAN and L1 (Isola et al. 2017)."""
+
+import torch
+from torch import Tensor
+
+from models.translation import TranslationModel
+from options import Pix2PixOptions
+from util.batch import Batch, DataFacts
+
+
+class Pix2PixModel(TranslationModel):
+    """G(A) is near B and fools a D that sees A too (eq. 4)."""
+
+    dataset_modes = ("aligned",)
+    watched_loss = "G_L1"
+    options: Pix2PixOptions
+
+    def __init__(self, options: Pix2PixOptions, *, device: torch.device, facts: DataFacts) -> None:
+        bands = options.input_nc + options.output_nc
+        super().__init__(options, device=device, facts=facts, judged_bands=bands)
+        self.add_optimiser("G", self.generator)
+        self.add_optimiser("D", self.discriminator)
+
+    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+        a, b = batch.a, batch.b
+        fake = self.generator(a)
+        losses = self.update_discriminator(torch.cat([a, fake], 1), torch.cat([a, b], 1))
+        judged = self.discriminator(torch.cat([a, fake], 1))
+        terms = {
+            "G_GAN": self.options.lambda_GAN * self.gan(judged, True),
+            "G_L1": self.options.lambda_L1 * (fake - b).abs().mean(),
+            **self.semantic_terms(fake, batch),
+        }
+        self.update("G", sum(terms.values()))
+        self.last_images = {"real_A": a, "fake_B": fake.detach(), "real_B": b}
+        return {name: loss.detach() for name, loss in (losses | terms).items()}
+
+    def semantic_terms(self, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Further terms of G's objective; plain Pix2Pix has none."""
+        return {}

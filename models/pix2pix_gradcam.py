@@ -1,0 +1,62 @@
+"""Pix2Pix with Grad-CAM feedback (Arshad et al. 2025): attention on G(A) must equal that on B."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from models.gradcam import gradcam
+from models.networks.classifier import load_classifier
+from models.pix2pix import Pix2PixModel
+from options import Pix2PixGradcamOptions
+from util.batch import Batch, DataFacts
+from util.errors import UserError
+
+
+class Pix2PixGradcamModel(Pix2PixModel):
+    """Adds λ_gradcam times the mean squared difference of the two attention maps."""
+
+    options: Pix2PixGradcamOptions
+
+    def __init__(
+        self, options: Pix2PixGradcamOptions, *, device: torch.device, facts: DataFacts
+    ) -> None:
+        super().__init__(options, device=device, facts=facts)
+        if options.classifier is None:
+            raise UserError(
+                "--model pix2pix_gradcam needs a trained classifier; name its file with "
+                "--classifier (train one with --model classifier)."
+            )
+        # Not among the networks: it is frozen, and its own file keeps it.
+        self.classifier = load_classifier(Path(options.classifier)).to(device)
+        self.class_of_label = self._class_indices(facts)
+
+    def _class_indices(self, facts: DataFacts) -> Tensor | None:
+        """The classifier's index of each class of the data, (K,); None without labels."""
+        if self.options.cam_target == "predicted":
+            return None
+        known = self.classifier.classes
+        unknown = sorted(set(facts.classes) - set(known))
+        if unknown:
+            raise UserError(
+                f"--cam_target label: the data shows {', '.join(unknown)}, which the classifier "
+                f"{self.options.classifier} does not know (it knows {', '.join(known)}); "
+                "use --cam_target predicted or another classifier."
+            )
+        if facts.unlabelled:
+            raise UserError(
+                f"--cam_target label: {facts.unlabelled} training pairs have no class; label them "
+                "in labels.csv or use --cam_target predicted."
+            )
+        return torch.tensor([known.index(name) for name in facts.classes], device=self.device)
+
+    def semantic_terms(self, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+        label = None
+        if self.class_of_label is not None:
+            label = self.class_of_label[batch.label]
+        stage = self.options.cam_layer
+        with torch.no_grad():
+            target, predicted = gradcam(self.classifier, batch.b, label, stage=stage)
+        attention, _ = gradcam(self.classifier, fake, predicted, stage=stage)
+        difference = (attention - target).square().mean()
+        return {"G_CAM": self.options.lambda_gradcam * difference}

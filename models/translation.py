@@ -1,0 +1,104 @@
+"""What CUT and Pix2Pix share: a generator, a discriminator and how they are built and used."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.base import Model
+from models.image_pool import ImagePool
+from models.losses import GAN_LOSSES
+from models.networks import build_discriminator, build_generator, init_weights
+from options import TranslationOptions
+from util.batch import DataFacts
+
+
+def make_generator(options: TranslationOptions) -> nn.Module:
+    """The generator that the options describe, its weights drawn anew."""
+    generator = build_generator(
+        options.netG,
+        input_nc=options.input_nc,
+        output_nc=options.output_nc,
+        ngf=options.ngf,
+        norm=options.normG,
+        dropout=not options.no_dropout,
+        antialias_down=not options.no_antialias,
+        antialias_up=not options.no_antialias_up,
+    )
+    return init_weights(generator, init_type=options.init_type, init_gain=options.init_gain)
+
+
+def translate(generator: nn.Module, images: Tensor) -> Tensor:
+    """Whole images of any size through the generator, without gradient.
+
+    (B, C, H, W) in [-1, 1] -> (B, C', H, W). Sides are reflected at the bottom and right up to
+    what the generator needs, and cropped back.
+    """
+    height, width = images.shape[-2:]
+    multiple = generator.size_multiple
+    rows = _reflected_positions(height, -(-height // multiple) * multiple, images.device)
+    columns = _reflected_positions(width, -(-width // multiple) * multiple, images.device)
+    with torch.inference_mode():
+        if len(rows) != height:
+            images = images[:, :, rows]
+        if len(columns) != width:
+            images = images[:, :, :, columns]
+        return generator(images)[:, :, :height, :width]
+
+
+def _reflected_positions(size: int, padded: int, device: torch.device) -> Tensor:
+    """0..size-1 and then back and forth, `padded` positions: any amount, unlike F.pad."""
+    period = max(1, 2 * (size - 1))
+    position = torch.arange(padded, device=device) % period
+    return torch.where(position < size, position, period - position)
+
+
+class TranslationModel(Model):
+    """Generator G and discriminator D of `--netG` and `--netD`.
+
+    judged_bands: bands of what D sees.
+    """
+
+    options: TranslationOptions
+
+    def __init__(
+        self,
+        options: TranslationOptions,
+        *,
+        device: torch.device,
+        facts: DataFacts,
+        judged_bands: int,
+    ) -> None:
+        super().__init__(options, device=device, facts=facts)
+        self.gan = GAN_LOSSES[options.gan_mode]
+        self.pool = ImagePool(options.pool_size)
+        self.generator = make_generator(options).to(device)
+        discriminator = build_discriminator(
+            options.netD,
+            input_nc=judged_bands,
+            ndf=options.ndf,
+            n_layers=options.n_layers_D,
+            norm=options.normD,
+            antialias=not options.no_antialias,
+        )
+        init_weights(discriminator, init_type=options.init_type, init_gain=options.init_gain)
+        self.discriminator = discriminator.to(device)
+        self.networks = {"G": self.generator, "D": self.discriminator}
+        self.last_images: dict[str, Tensor] = {}
+
+    def update_discriminator(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """One step of D on (B, judged_bands, H, W) images. Returns its two losses."""
+        judged_fake = self.gan(self.discriminator(self.pool.query(fake.detach())), False)
+        judged_real = self.gan(self.discriminator(real), True)
+        self.update("D", (judged_fake + judged_real) / 2)
+        return {"D_real": judged_real.detach(), "D_fake": judged_fake.detach()}
+
+    def visuals(self) -> dict[str, Tensor]:
+        return self.last_images
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "pool": self.pool.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any], *, source: str) -> None:
+        super().load_state_dict(state, source=source)
+        self.pool.load_state_dict(state["pool"], self.device)

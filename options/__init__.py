@@ -1,0 +1,47 @@
+"""Command-line flags: declared in groups.py, defaults by model in presets.py, read in parser.py."""
+
+from options.groups import (
+    ClassifierOptions,
+    CutOptions,
+    DataOptions,
+    DisplayOptions,
+    EvaluateOptions,
+    ModelOptions,
+    Pix2PixGradcamOptions,
+    Pix2PixOptions,
+    RunOptions,
+    TestOptions,
+    TrainingOptions,
+    TranslationOptions,
+)
+from options.parser import (
+    TestConfig,
+    TrainConfig,
+    from_dict,
+    parse_evaluate,
+    parse_test,
+    parse_train,
+    to_dict,
+)
+
+__all__ = [
+    "ClassifierOptions",
+    "CutOptions",
+    "DataOptions",
+    "DisplayOptions",
+    "EvaluateOptions",
+    "ModelOptions",
+    "Pix2PixGradcamOptions",
+    "Pix2PixOptions",
+    "RunOptions",
+    "TestConfig",
+    "TestOptions",
+    "TrainConfig",
+    "TrainingOptions",
+    "TranslationOptions",
+    "from_dict",
+    "parse_evaluate",
+    "parse_test",
+    "parse_train",
+    "to_dict",
+]

@@ -1,0 +1,218 @@
+"""Every flag of every command, as frozen dataclasses: name, type, default, help.
+
+The spelling is that of CUT and pix2pix where they have the flag. Values that differ from model to
+model stand in options/presets.py, not here.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+GeneratorName = Literal[
+    "resnet_9blocks", "resnet_6blocks", "resnet_4blocks", "unet_256", "unet_128"
+]
+Norm = Literal["instance", "batch", "none"]
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    flags: tuple[str, ...] = (),
+    negative: str | None = None,
+    minimum: float | None = None,
+) -> Any:
+    """A dataclass field with what argparse needs to know.
+
+    flags: further spellings of the flag; negative: a flag that means False; minimum: the smallest
+    value allowed.
+    """
+    metadata = {"help": help, "flags": flags, "negative": negative, "minimum": minimum}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """run"""
+
+    model: str = option("cut", "what to train: cut, pix2pix, pix2pix_gradcam or classifier")
+    name: str = option("experiment_name", "name of the run: its folder in checkpoints and results")
+    checkpoints_dir: str = option("checkpoints", "folder of all checkpoints")
+    gpu_ids: str = option("auto", "GPU number; -1 for the CPU; auto takes CUDA, MPS or the CPU")
+    seed: int = option(0, "start of all randomness: same seed, same run", minimum=0)
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """data"""
+
+    dataroot: str | None = option(None, "folder with the images (trainA, trainB or train_A, ...)")
+    dataset_mode: Literal["unaligned", "aligned", "single", "labeled"] = option(
+        "unaligned", "how images are found and paired"
+    )
+    direction: Literal["AtoB", "BtoA"] = option("AtoB", "which domain is translated into which")
+    phase: str = option("train", "which sub-folders are read: train, val, test, ...")
+    preprocess: Literal[
+        "resize_and_crop", "resize", "crop", "scale_width", "scale_width_and_crop", "none"
+    ] = option("resize_and_crop", "how images come to their size")
+    load_size: int = option(286, "side, or width, after resizing, before cropping", minimum=1)
+    crop_size: int = option(256, "side of the square crop", minimum=1)
+    no_flip: bool = option(False, "do not mirror training images at random")
+    serial_batches: bool = option(False, "take images in their order, not shuffled")
+    batch_size: int = option(1, "images a step", minimum=1)
+    num_threads: int = option(4, "processes that read images; 0 reads in the main one", minimum=0)
+    max_dataset_size: int | None = option(None, "read no more images than this a domain", minimum=1)
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """optimiser"""
+
+    input_nc: int = option(1, "bands of domain A: 1 (thermal) or 3 (RGB)")
+    lr: float = option(2e-4, "learning rate of Adam", minimum=0)
+    beta1: float = option(0.5, "first moment decay of Adam", minimum=0)
+    beta2: float = option(0.999, "second moment decay of Adam", minimum=0)
+
+
+@dataclass(frozen=True)
+class TranslationOptions(ModelOptions):
+    """networks"""
+
+    output_nc: int = option(1, "bands of domain B: 1 (thermal) or 3 (RGB)")
+    ngf: int = option(64, "width of the generator's first layer", minimum=1)
+    ndf: int = option(64, "width of the discriminator's first layer", minimum=1)
+    netG: GeneratorName = option("resnet_9blocks", "generator")
+    netD: Literal["basic", "n_layers", "pixel"] = option("basic", "discriminator")
+    n_layers_D: int = option(3, "layers of --netD n_layers", minimum=1)
+    norm: Norm | None = option(None, "sets --normG and --normD together")
+    normG: Norm = option("instance", "normalisation in the generator")
+    normD: Norm = option("instance", "normalisation in the discriminator")
+    no_dropout: bool = option(True, "no dropout in the generator")
+    no_antialias: bool = option(False, "strided convolutions instead of blurred downsampling")
+    no_antialias_up: bool = option(False, "transposed convolutions instead of blurred upsampling")
+    init_type: Literal["normal", "xavier", "kaiming", "orthogonal"] = option(
+        "xavier", "how weights are drawn"
+    )
+    init_gain: float = option(0.02, "scale of the drawn weights", minimum=0)
+    gan_mode: Literal["lsgan", "vanilla", "nonsaturating", "wgangp"] = option(
+        "lsgan", "adversarial loss"
+    )
+    lambda_GAN: float = option(1.0, "weight of the adversarial loss", minimum=0)
+    pool_size: int = option(0, "past fakes that the discriminator sees again", minimum=0)
+
+
+@dataclass(frozen=True)
+class CutOptions(TranslationOptions):
+    """CUT"""
+
+    CUT_mode: Literal["CUT", "FastCUT"] = option("CUT", "CUT, or FastCUT with its presets")
+    lambda_NCE: float = option(1.0, "weight of the contrastive loss", minimum=0)
+    nce_idt: bool = option(True, "contrastive loss on G(B) too (identity)")
+    nce_layers: tuple[int, ...] = option((0, 4, 8, 12, 16), "generator layers that are compared")
+    nce_includes_all_negatives_from_minibatch: bool = option(
+        False, "negatives from all images of the batch, not from the same image only"
+    )
+    netF: Literal["mlp_sample", "sample"] = option("mlp_sample", "patch features: with MLP or not")
+    netF_nc: int = option(256, "width of the patch features", minimum=1)
+    num_patches: int = option(256, "patches a layer", minimum=1)
+    nce_T: float = option(0.07, "temperature of the contrastive loss", minimum=1e-6)
+    flip_equivariance: bool = option(False, "mirror the input at random, features back (FastCUT)")
+
+
+@dataclass(frozen=True)
+class Pix2PixOptions(TranslationOptions):
+    """Pix2Pix"""
+
+    lambda_L1: float = option(100.0, "weight of the L1 loss", minimum=0)
+
+
+@dataclass(frozen=True)
+class Pix2PixGradcamOptions(Pix2PixOptions):
+    """Grad-CAM feedback"""
+
+    classifier: str | None = option(
+        None, "file of a trained classifier (required)", flags=("--resnet18_path",)
+    )
+    lambda_gradcam: float = option(10.0, "weight of the attention-map loss", minimum=0)
+    cam_layer: Literal["layer1", "layer2", "layer3", "layer4"] = option(
+        "layer4", "stage of the ResNet whose last block gives the maps"
+    )
+    cam_target: Literal["predicted", "label"] = option(
+        "predicted", "class of the maps: predicted on B, or the label of the pair"
+    )
+
+
+@dataclass(frozen=True)
+class ClassifierOptions(ModelOptions):
+    """classifier"""
+
+    imagenet_weights: str | None = option(
+        None, "ResNet-18 weights to start from (torchvision's file); from scratch without"
+    )
+    split_by: Literal["group", "video", "scenario", "range"] = option(
+        "group", "column of labels.csv that is never split between training and validation"
+    )
+    val_fraction: float = option(0.2, "share of the training images held out for validation")
+    no_augment: bool = option(False, "no gain, offset, shift, scale and noise augmentation")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """training"""
+
+    n_epochs: int = option(200, "last epoch at the full learning rate", minimum=0)
+    n_epochs_decay: int = option(200, "epochs after that, rate falling to zero", minimum=0)
+    epoch_count: int = option(1, "first epoch of this run", minimum=1)
+    continue_train: bool = option(False, "go on from the run's latest checkpoint")
+    pretrained_name: str | None = option(None, "start from the networks of this other run")
+    lr_policy: Literal["linear", "step", "plateau", "cosine"] = option(
+        "linear", "how the learning rate falls"
+    )
+    lr_decay_iters: int = option(50, "epochs between the steps of --lr_policy step", minimum=1)
+    print_freq: int = option(100, "images between two lines of losses", minimum=1)
+    save_latest_freq: int = option(5000, "images between two latest checkpoints", minimum=1)
+    save_epoch_freq: int = option(5, "epochs between two kept checkpoints", minimum=1)
+
+
+@dataclass(frozen=True)
+class DisplayOptions:
+    """display"""
+
+    display_freq: int = option(400, "images between two sample images", minimum=1)
+    update_html_freq: int = option(1000, "images between two rows of the page", minimum=1)
+    no_html: bool = option(False, "write no training page")
+    display_id: int = option(0, "1 or more: show losses and images on a visdom server", minimum=0)
+    display_server: str = option("http://localhost", "address of the visdom server")
+    display_port: int = option(8097, "port of the visdom server", minimum=1)
+    display_env: str = option("main", "environment on the visdom server")
+
+
+@dataclass(frozen=True)
+class TestOptions:
+    """test"""
+
+    results_dir: str = option("results", "folder of all results")
+    epoch: str = option("latest", "which checkpoint: latest or an epoch's number")
+    num_test: int | None = option(50, "how many images; all for all", minimum=1)
+    eval: bool = option(
+        True, "running statistics and no dropout, as it should be", negative="--no_eval"
+    )
+    weights: str | None = option(None, "file with a bare generator state dict, in place of a run")
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """evaluation"""
+
+    results: tuple[str, ...] = option((), "folders with real_A, fake_B and real_B; pooled")
+    classifier: str | None = option(
+        None,
+        "file of a trained classifier, for GCSS, CC and CAM cosine",
+        flags=("--resnet18_path",),
+    )
+    cam_layer: Literal["layer1", "layer2", "layer3", "layer4"] = option(
+        "layer4", "stage of the ResNet whose last block gives the maps"
+    )
+    luma: bool = option(False, "compare floating-point luminance of RGB images")
+    out: str | None = option(None, "file for the means, JSON")
+    csv: str | None = option(None, "file for the values of each image, CSV")
+    gpu_ids: str = option("auto", "GPU number; -1 for the CPU; auto takes CUDA, MPS or the CPU")

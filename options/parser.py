@@ -1,0 +1,259 @@
+"""From dataclasses to argparse and back: strict, grouped, with the nearest name for a typo."""
+
+import argparse
+import difflib
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from inspect import get_annotations
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
+
+from options.groups import (
+    DataOptions,
+    DisplayOptions,
+    EvaluateOptions,
+    ModelOptions,
+    RunOptions,
+    TestOptions,
+    TrainingOptions,
+)
+from options.presets import PRESETS
+
+WORDS_FOR_NONE = ("all", "none", "inf")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All options of one training run; `model` is the option class of the chosen model."""
+
+    run: RunOptions
+    data: DataOptions
+    model: ModelOptions
+    training: TrainingOptions
+    display: DisplayOptions
+
+
+@dataclass(frozen=True)
+class TestConfig(TrainConfig):
+    """All options of test.py, which takes the flags of train.py too: one list of flags for both.
+
+    given: names of the options that were on the command line.
+    """
+
+    test: TestOptions
+    given: frozenset[str]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\n")
+
+
+def parse_train(
+    argv: Sequence[str] | None, models: Mapping[str, type[ModelOptions]]
+) -> TrainConfig:
+    """Options of train.py. models: model name -> its option class. Exits with 2 on bad flags."""
+    groups, defaults = _model_groups(argv, models)
+    values, _ = _parse(argv, groups, defaults, prog="train.py", models=models)
+    return TrainConfig(**values)
+
+
+def parse_test(argv: Sequence[str] | None, models: Mapping[str, type[ModelOptions]]) -> TestConfig:
+    """Options of test.py. models: model name -> its option class. Exits with 2 on bad flags."""
+    groups, defaults = _model_groups(argv, models)
+    groups["test"] = TestOptions
+    defaults = {**defaults, "phase": "test"}
+    values, given = _parse(argv, groups, defaults, prog="test.py", models=models)
+    return TestConfig(**values, given=given)
+
+
+def parse_evaluate(argv: Sequence[str] | None) -> EvaluateOptions:
+    """Options of evaluate.py. Exits with 2 on bad flags."""
+    values, _ = _parse(argv, {"evaluate": EvaluateOptions}, {}, prog="evaluate.py", models={})
+    return values["evaluate"]
+
+
+def to_dict(config: TrainConfig) -> dict[str, dict[str, Any]]:
+    """Nested plain values, as JSON and checkpoints keep them."""
+    return {f.name: asdict(getattr(config, f.name)) for f in fields(TrainConfig)}
+
+
+def from_dict(
+    stored: Mapping[str, Mapping[str, Any]], models: Mapping[str, type[ModelOptions]]
+) -> TrainConfig:
+    """Inverse of `to_dict`. Options that a newer version added take their defaults."""
+    groups = _groups(models[stored["run"]["model"]])
+    built = {}
+    for name, group in groups.items():
+        known = {f.name for f in fields(group)}
+        kept = {k: v for k, v in stored[name].items() if k in known}
+        built[name] = group(**{k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()})
+    return TrainConfig(**built)
+
+
+def _groups(model_options: type[ModelOptions]) -> dict[str, type]:
+    return {
+        "run": RunOptions,
+        "data": DataOptions,
+        "model": model_options,
+        "training": TrainingOptions,
+        "display": DisplayOptions,
+    }
+
+
+def _model_groups(
+    argv: Sequence[str] | None, models: Mapping[str, type[ModelOptions]]
+) -> tuple[dict[str, type], dict[str, Any]]:
+    """Look at --model (and --CUT_mode) first: they decide which flags there are, and defaults."""
+    first = _Parser(add_help=False, allow_abbrev=False)
+    first.add_argument("--model", default=RunOptions.model)
+    first.add_argument("--CUT_mode", default="CUT")
+    chosen, _ = first.parse_known_args(argv)
+    if chosen.model not in models:
+        first.error(f"--model {chosen.model} is unknown; choose from {', '.join(models)}.")
+    defaults = dict(PRESETS[chosen.model])
+    if chosen.model == "cut" and chosen.CUT_mode.lower() == "fastcut":
+        defaults |= PRESETS["fastcut"]
+    return _groups(models[chosen.model]), defaults
+
+
+def _parse(
+    argv: Sequence[str] | None,
+    groups: Mapping[str, type],
+    defaults: Mapping[str, Any],
+    *,
+    prog: str,
+    models: Mapping[str, type[ModelOptions]],
+) -> tuple[dict[str, Any], frozenset[str]]:
+    epilog = f"--model NAME --help shows the flags of {', '.join(models)}." if models else None
+    parser = _Parser(prog=prog, usage="%(prog)s [flags]", allow_abbrev=False, epilog=epilog)
+    own_defaults: dict[str, Any] = {}
+    for group in groups.values():
+        _add_flags(parser, group, defaults, own_defaults)
+    namespace, unknown = parser.parse_known_args(argv)
+    if unknown:
+        parser.error(_explain_unknown(unknown[0], parser, models))
+    given = vars(namespace)
+    merged = {**own_defaults, **given}
+    if merged.get("norm"):
+        merged |= {k: merged["norm"] for k in ("normG", "normD") if k not in given}
+    built = {
+        name: group(**{f.name: merged[f.name] for f in fields(group)})
+        for name, group in groups.items()
+    }
+    return built, frozenset(given)
+
+
+def _add_flags(
+    parser: argparse.ArgumentParser,
+    group: type,
+    presets: Mapping[str, Any],
+    defaults: dict[str, Any],
+) -> None:
+    """One argparse group a class of the inheritance chain; its docstring is the title."""
+    hints = get_type_hints(group)
+    for owner in reversed(group.__mro__[:-1]):
+        section = parser.add_argument_group(owner.__doc__)
+        for item in fields(owner):
+            if item.name not in get_annotations(owner):
+                continue
+            defaults[item.name] = presets.get(item.name, item.default)
+            # SUPPRESS: only flags on the command line enter the namespace, so we know them.
+            keywords: dict[str, Any] = {"default": argparse.SUPPRESS, "dest": item.name}
+            keywords["help"] = _help(item.metadata["help"], defaults[item.name])
+            names = (f"--{item.name}", *item.metadata["flags"])
+            reader, extra = _reader(hints[item.name], item.metadata["minimum"])
+            section.add_argument(*names, type=reader, **extra, **keywords)
+            if item.metadata["negative"]:
+                section.add_argument(
+                    item.metadata["negative"],
+                    dest=item.name,
+                    action="store_false",
+                    default=argparse.SUPPRESS,
+                    help=f"the opposite of --{item.name}",
+                )
+
+
+def _help(text: str, default: Any) -> str:
+    if default is None or default == ():
+        return text.replace("%", "%%")
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+    return f"{text} (default: {shown})".replace("%", "%%")
+
+
+def _reader(hint: Any, minimum: float | None) -> tuple[Any, dict[str, Any]]:
+    """How argparse reads a value of this type: (function, further keywords)."""
+    optional = get_origin(hint) in (Union, types.UnionType)
+    if optional:
+        hint = next(h for h in get_args(hint) if h is not type(None))
+    if hint is bool:
+        return _read_bool, {"nargs": "?", "const": True, "metavar": "BOOL"}
+    if hint == tuple[int, ...]:
+        return _read_ints, {"metavar": "N,N,..."}
+    if hint == tuple[str, ...]:
+        return str, {"nargs": "+", "metavar": "DIR"}
+    if get_origin(hint) is Literal:
+        return _read_choice(get_args(hint)), {"metavar": "|".join(get_args(hint))}
+    if hint in (int, float):
+        return _read_number(hint, minimum, optional), {"metavar": hint.__name__.upper()}
+    return str, {"metavar": "TEXT"}
+
+
+def _read_bool(text: str) -> bool:
+    if text.lower() in ("true", "yes", "on", "1", "t", "y"):
+        return True
+    if text.lower() in ("false", "no", "off", "0", "f", "n"):
+        return False
+    raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
+
+
+def _read_ints(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of numbers such as 0,4,8") from None
+
+
+def _read_choice(choices: Sequence[str]) -> Any:
+    def read(text: str) -> str:
+        for choice in choices:
+            if choice.lower() == text.lower():
+                return choice
+        raise argparse.ArgumentTypeError(f"'{text}' is unknown; choose from {', '.join(choices)}")
+
+    return read
+
+
+def _read_number(kind: type, minimum: float | None, optional: bool) -> Any:
+    def read(text: str) -> int | float | None:
+        if optional and text.lower() in WORDS_FOR_NONE:
+            return None
+        try:
+            value = kind(text)
+        except ValueError:
+            noun = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"'{text}' is not {noun}") from None
+        if value != value or value in (float("inf"), float("-inf")):
+            raise argparse.ArgumentTypeError(f"'{text}' is not a finite number")
+        if minimum is not None and value < minimum:
+            raise argparse.ArgumentTypeError(f"{text} is too small; {minimum} is the least")
+        return value
+
+    return read
+
+
+def _explain_unknown(
+    flag: str, parser: argparse.ArgumentParser, models: Mapping[str, type[ModelOptions]]
+) -> str:
+    if not flag.startswith("--"):
+        return f"'{flag}' stands alone; every value needs its flag before it, as in --name {flag}."
+    flag = flag.split("=")[0]
+    owners = [m for m, group in models.items() if flag[2:] in {f.name for f in fields(group)}]
+    if owners:
+        return (
+            f"{flag} is a flag of --model {' and '.join(owners)}; leave it out or change --model."
+        )
+    known = [name for action in parser._actions for name in action.option_strings]
+    nearest = difflib.get_close_matches(flag, known, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]}?" if nearest else "see --help for all flags."
+    return f"{flag} is not a flag of {parser.prog}; {hint}"

@@ -1,0 +1,37 @@
+"""What differs from model to model, in one table: the recipes of the papers."""
+
+from typing import Any
+
+PIX2PIX = {
+    "dataset_mode": "aligned",
+    "netG": "unet_256",
+    "no_antialias": True,
+    "no_antialias_up": True,
+    "no_dropout": False,
+    "init_type": "normal",
+    "n_epochs": 100,
+    "n_epochs_decay": 100,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "cut": {},
+    "fastcut": {
+        "nce_idt": False,
+        "lambda_NCE": 10.0,
+        "flip_equivariance": True,
+        "n_epochs": 150,
+        "n_epochs_decay": 50,
+    },
+    "pix2pix": PIX2PIX,
+    "pix2pix_gradcam": PIX2PIX,
+    "classifier": {
+        "dataset_mode": "labeled",
+        "preprocess": "resize",
+        "load_size": 256,
+        "batch_size": 32,
+        "lr": 1e-3,
+        "beta1": 0.9,
+        "n_epochs": 15,
+        "n_epochs_decay": 15,
+    },
+}

@@ -1,0 +1,44 @@
+"""What a dataset hands to a model."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of B samples.
+
+    a: (B, input_nc, H, W) in [-1, 1], the images to translate or to classify.
+    b: (B, output_nc, H, W) in [-1, 1], of the target domain; None where there is none.
+    label: (B,) class index of the sample in the data's list of classes, -1 where unknown.
+    names: B relative paths without extension, of `a`.
+    """
+
+    a: Tensor
+    b: Tensor | None
+    label: Tensor
+    names: tuple[str, ...]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        b = None if self.b is None else self.b.to(device, non_blocking=True)
+        a, label = (t.to(device, non_blocking=True) for t in (self.a, self.label))
+        return Batch(a, b, label, self.names)
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a model may need to know of its training data before the first step.
+
+    classes: names, in the order of Batch.label; class_counts: images of each; mean, std: of the
+    images' values in [-1, 1], (0, 1) where nobody asked for them; unlabelled: how many images have
+    no class.
+    """
+
+    classes: tuple[str, ...] = ()
+    class_counts: tuple[int, ...] = ()
+    unlabelled: int = 0
+    mean: float = 0.0
+    std: float = 1.0

@@ -1,0 +1,54 @@
+"""Files of a run: written whole or not at all, read without executing anything."""
+
+import os
+import pickle
+import zipfile
+from pathlib import Path, PurePath
+from typing import Any
+
+import torch
+
+from util.errors import UserError
+
+
+def run_path(parent: str | Path, name: str, *, flag: str) -> Path:
+    """`parent/name`. Raises UserError for a name that is empty or leaves `parent`."""
+    plain = PurePath(name)
+    if not plain.parts or plain.is_absolute() or ".." in plain.parts or "\0" in name:
+        raise UserError(
+            f"{flag} {name!r} leaves the folder {parent}; give a plain name such as mwir_pix2pix."
+        )
+    return Path(parent) / plain
+
+
+def save(path: Path, content: Any) -> None:
+    """torch.save to a temporary file, flushed, then renamed. Raises UserError on a write error."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"cannot write {path} ({error}); make room or choose another folder."
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: Path, *, hint: str) -> Any:
+    """Read tensors and plain values, on the CPU; code in the file is never run.
+
+    hint: what the user can do where the file is missing. Raises UserError for a missing, broken or
+    unsafe file.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"there is no checkpoint {path}; {hint}.") from None
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        reason = str(error).split("\n")[0][:120]
+        raise UserError(f"{path} is no readable checkpoint ({reason}); use another file.") from None

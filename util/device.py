@@ -1,0 +1,29 @@
+"""From --gpu_ids to a torch device."""
+
+import torch
+
+from util.errors import UserError
+
+
+def select_device(gpu_ids: str) -> torch.device:
+    """Device for `gpu_ids`: "auto" (CUDA, else MPS, else CPU), "-1" (CPU) or a CUDA number.
+
+    Raises UserError for a device that is not there.
+    """
+    if gpu_ids == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda:0")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if gpu_ids == "-1":
+        return torch.device("cpu")
+    if "," in gpu_ids:
+        raise UserError(f"--gpu_ids {gpu_ids} names several GPUs; a run uses one: give one number.")
+    if not gpu_ids.isdecimal():
+        raise UserError(f"--gpu_ids {gpu_ids} is not understood; give auto, -1 or a GPU's number.")
+    count = torch.cuda.device_count()
+    if int(gpu_ids) < count:
+        return torch.device(f"cuda:{gpu_ids}")
+    if gpu_ids == "0" and torch.backends.mps.is_available():
+        return torch.device("mps")
+    found = f"{count} CUDA GPUs are" if count else "no GPU is"
+    raise UserError(f"--gpu_ids {gpu_ids} cannot be used, {found} here; give -1 for the CPU.")

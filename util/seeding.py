@@ -1,0 +1,22 @@
+"""Randomness keyed to what it is for, never to how many numbers were drawn before.
+
+Data order follows from (seed, epoch), augmentation from (seed, epoch, sample), everything inside a
+training step from (seed, step): a resumed run draws what the interrupted one would have drawn.
+"""
+
+import random
+
+import numpy as np
+import torch
+
+
+def generator_for(*key: int) -> np.random.Generator:
+    """A NumPy generator that depends on the non-negative numbers of `key` alone."""
+    return np.random.default_rng(key)
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Set Python's and torch's global generators (all devices) for one training step."""
+    words = np.random.SeedSequence((seed, step)).generate_state(2, np.uint64)
+    random.seed(int(words[0]))
+    torch.manual_seed(int(words[1]))

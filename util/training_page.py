@@ -1,0 +1,57 @@
+"""Sample images of a training run and the page that shows them."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from util.html import GalleryRow, write_gallery
+
+SAMPLE = re.compile(r"epoch(\d+)_images(\d+)_(\w+)\.png")
+
+
+class TrainingPage:
+    """`folder/index.html` with one row a moment of training, the newest on top.
+
+    The rows are what lies in `folder/images`, so a resumed run goes on with its page.
+    write_image: (path, array) -> None.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        title: str,
+        facts: Mapping[str, str],
+        write_image: Callable[[Path, np.ndarray], None],
+    ) -> None:
+        self.folder, self.title, self.facts, self.write_image = folder, title, facts, write_image
+
+    def add(self, epoch: int, images_seen: int, images: Mapping[str, np.ndarray]) -> None:
+        """Save a row of images, (H, W) or (H, W, 3) uint8 by name. `update` shows it."""
+        for name, image in images.items():
+            file = f"epoch{epoch:03d}_images{images_seen:08d}_{name}.png"
+            self.write_image(self.folder / "images" / file, image)
+
+    def update(self, *, finished: bool = False) -> None:
+        """Write the page anew; it reloads itself as long as training goes on."""
+        moments: dict[tuple[int, int], list[tuple[str, Path]]] = {}
+        for file in sorted((self.folder / "images").glob("epoch*.png")):
+            match = SAMPLE.fullmatch(file.name)
+            if match:
+                moment = (int(match[1]), int(match[2]))
+                moments.setdefault(moment, []).append((match[3], Path("images", file.name)))
+        order = ("real_A", "fake_B", "real_B", "idt_B")
+        rows = [
+            GalleryRow(f"epoch {epoch}, {seen} images", sorted(images, key=_rank(order)))
+            for (epoch, seen), images in sorted(moments.items(), reverse=True)
+        ]
+        refresh = None if finished else 30
+        write_gallery(
+            self.folder / "index.html", self.title, self.facts, rows, refresh_seconds=refresh
+        )
+
+
+def _rank(order: tuple[str, ...]) -> Callable[[tuple[str, Path]], tuple[int, str]]:
+    return lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0])
