@@ -1,5 +1,6 @@
 """Translate images with a trained generator: `python test.py --dataroot DIR --name NAME`."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -121,7 +122,27 @@ class Translation:
         facts = {"images": f"{count} of {total}", "data": str(self.config.data.dataroot)}
         title = f"{self.config.run.name}: {self.config.data.phase}, {self.config.test.epoch}"
         write_gallery(self.folder / "index.html", title, facts, self.rows)
+        self.write_record(count, total)
         print(f"{count} images in {self.folder / 'images'}, page {self.folder / 'index.html'}")
+
+    def write_record(self, count: int, total: int) -> None:
+        """result.json: where the images come from, for evaluate.py and make_pseudo_pairs.py.
+
+        paired: whether real_B is the true partner; null where there is no real_B.
+        """
+        paired = self.config.data.dataset_mode == "aligned"
+        record = {
+            "name": self.config.run.name,
+            "model": self.config.run.model,
+            "epoch": self.config.test.epoch,
+            "dataroot": str(self.dataset.selection.root),
+            "phase": self.config.data.phase,
+            "count": count,
+            "total": total,
+            "paired": paired if "B" in self.dataset.domains else None,
+        }
+        file = self.folder / "result.json"
+        file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
     def write(self, batch: Batch, fake: torch.Tensor) -> None:
         """Files of one batch, and their row of the page."""

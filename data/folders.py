@@ -47,22 +47,21 @@ def find_images(folder: Path, *, limit: int | None = None) -> list[ImageFile]:
     return [ImageFile(found[name], name) for name in sorted(found)[:limit]]
 
 
+def _candidates(root: Path, phase: str, domain: str) -> list[Path]:
+    return [root / f"{phase}{domain}", root / f"{phase}_{domain}", root / phase / domain]
+
+
 def phase_folder(root: Path, phase: str, domain: str) -> Path | None:
-    """`root/trainA` or `root/train_A` for phase "train" and domain "A", whichever is there."""
-    for folder in (root / f"{phase}{domain}", root / f"{phase}_{domain}"):
-        if folder.is_dir():
-            return folder
-    return None
+    """The first of `trainA`, `train_A`, `train/A` in `root` (phase "train", domain "A")."""
+    return next((f for f in _candidates(root, phase, domain) if f.is_dir()), None)
 
 
 def require_phase_folder(root: Path, phase: str, domain: str) -> Path:
     """As `phase_folder`; raises UserError where there is none."""
     folder = phase_folder(root, phase, domain)
     if folder is None:
-        raise UserError(
-            f"there is neither {root / (phase + domain)} nor {root / f'{phase}_{domain}'}; "
-            "check --dataroot and --phase."
-        )
+        tried = ", ".join(str(f) for f in _candidates(root, phase, domain))
+        raise UserError(f"there is none of the folders {tried}; check --dataroot and --phase.")
     return folder
 
 

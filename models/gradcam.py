@@ -47,8 +47,11 @@ def attention_map(activation: Tensor, size: tuple[int, int]) -> Tensor:
     """
     positive = F.relu(F.interpolate(activation, size=size, mode="bilinear", align_corners=False))
     lowest = positive.amin(dim=(2, 3), keepdim=True)
-    span = positive.amax(dim=(2, 3), keepdim=True) - lowest
-    return torch.where(span > 0, (positive - lowest) / span.clamp_min(1e-8), 0.0)
+    highest = positive.amax(dim=(2, 3), keepdim=True)
+    span = highest - lowest
+    # Interpolating a constant map leaves rounding errors, which must not be blown up to [0, 1].
+    varies = span > 1e-5 * highest
+    return torch.where(varies, (positive - lowest) / torch.where(varies, span, 1.0), 0.0)
 
 
 def gradcam(

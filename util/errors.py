@@ -9,9 +9,15 @@ class UserError(Exception):
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Run an entry point: a UserError becomes one line on stderr and exit code 2, no traceback."""
+    """Run an entry point: a UserError becomes one line on stderr and exit code 2, no traceback.
+
+    Ctrl-C leaves with the shell's code for it, 130.
+    """
     try:
         main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        raise SystemExit(130) from None

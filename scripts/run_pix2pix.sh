@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Pix2Pix on the pseudo-pairs, epochs 1-200: train, then translate test images.
+# Flags are passed through.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+data=(--model pix2pix --dataroot "$DATASETS/mwir_pix2pix")
+train mwir_pix2pix "${data[@]}" "$@"
+translate mwir_pix2pix "${data[@]}" "$@"

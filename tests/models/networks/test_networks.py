@@ -1,0 +1,165 @@
+"""Shapes, state-dict keys and weights of the networks."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from models.networks import (
+    PatchDiscriminator,
+    PatchSampler,
+    PixelDiscriminator,
+    ResnetGenerator,
+    UnetGenerator,
+    build_generator,
+    draw_patch_ids,
+    init_weights,
+    load_weights,
+)
+from models.networks.layers import Downsample, Upsample
+from util.errors import UserError
+
+
+@pytest.mark.parametrize("name", ["resnet_9blocks", "resnet_6blocks", "resnet_4blocks"])
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("bands", [1, 3])
+def test_resnets_keep_the_size(name, antialias, bands):
+    net = build_generator(
+        name,
+        input_nc=bands,
+        output_nc=bands,
+        ngf=4,
+        norm="instance",
+        dropout=True,
+        antialias_down=antialias,
+        antialias_up=antialias,
+    )
+    image = torch.randn(2, bands, 20, 36)
+    assert net(image).shape == image.shape
+    blocks = int(name[7])
+    assert sum("conv_block.1.weight" in key for key in net.state_dict()) == blocks
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+def test_feature_channels_are_known_beforehand(antialias):
+    net = ResnetGenerator(input_nc=1, output_nc=1, ngf=4, antialias_down=antialias)
+    layers = [0, 2, 4, 8, 12, 16]
+    features = net.encode(torch.randn(1, 1, 32, 32), layers)
+    assert [f.shape[1] for f in features] == net.feature_channels(layers)
+
+
+def test_encode_equals_the_layers_one_by_one():
+    net = ResnetGenerator(input_nc=1, output_nc=1, ngf=4)
+    x = torch.randn(1, 1, 32, 32)
+    for feature, depth in zip(net.encode(x, [4, 12]), (5, 13), strict=True):
+        torch.testing.assert_close(feature, net.model[:depth](x))
+
+
+def test_layers_that_are_not_there():
+    net = ResnetGenerator(input_nc=1, output_nc=1, ngf=4, n_blocks=4)
+    for layers in ([99], [-1], []):
+        with pytest.raises(ValueError, match="outside"):
+            net.encode(torch.zeros(1, 1, 16, 16), layers)
+
+
+@pytest.mark.parametrize("downs", [7, 8])
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_unets_keep_the_size(downs, norm):
+    net = UnetGenerator(input_nc=1, output_nc=3, num_downs=downs, ngf=2, norm=norm)
+    side = net.size_multiple
+    assert side == 2**downs
+    assert net(torch.randn(2, 1, side, side)).shape == (2, 3, side, side)
+
+
+def test_unet_dropout_acts_in_training_only():
+    torch.manual_seed(0)
+    net = UnetGenerator(input_nc=1, output_nc=1, num_downs=7, ngf=4)
+    image = torch.randn(1, 1, 128, 128)
+    assert not torch.equal(net(image), net(image))
+    net.eval()
+    assert torch.equal(net(image), net(image))
+
+
+def test_patchgan_sees_70_pixels():
+    net = PatchDiscriminator(input_nc=1, ndf=4, norm="none", antialias=False)
+    image = torch.zeros(1, 1, 256, 256, requires_grad=True)
+    logits = net(image)
+    assert logits.shape == (1, 1, 30, 30)
+    logits[0, 0, 15, 15].backward()
+    seen = image.grad[0, 0].abs().sum(dim=0) > 0
+    assert int(seen.sum()) == 70
+
+
+@pytest.mark.parametrize(("layers", "keys"), [(2, 3), (3, 4), (4, 5), (5, 6)])
+def test_n_layers_counts_convolutions(layers, keys):
+    net = PatchDiscriminator(input_nc=1, ndf=2, n_layers=layers)
+    convolutions = [m for m in net.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) == keys + 1
+
+
+def test_pixel_discriminator_sees_one_pixel():
+    net = PixelDiscriminator(input_nc=2, ndf=4, norm="none")
+    image = torch.randn(1, 2, 8, 8, requires_grad=True)
+    net(image)[0, 0, 3, 5].backward()
+    touched = image.grad.abs().sum(dim=(0, 1)).nonzero().tolist()
+    assert touched == [[3, 5]]
+
+
+def test_resampling_keeps_constants():
+    constant = torch.full((1, 3, 9, 12), 0.7)
+    torch.testing.assert_close(Downsample(3)(constant), torch.full((1, 3, 5, 6), 0.7))
+    torch.testing.assert_close(Upsample(3)(constant), torch.full((1, 3, 18, 24), 0.7))
+
+
+def test_patch_sampler_takes_the_named_positions():
+    feature = torch.randn(2, 5, 4, 6)
+    ids = torch.tensor([0, 7, 23])
+    (patches,) = PatchSampler(channels=[5], use_mlp=False)([feature], [ids])
+    rows, columns = ids // 6, ids % 6
+    expected = F.normalize(feature[:, :, rows, columns].transpose(1, 2), dim=-1)
+    torch.testing.assert_close(patches, expected, rtol=0, atol=1e-5)
+
+
+def test_patch_ids_are_different_and_no_more_than_there_are():
+    features = [torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 2, 2)]
+    ids = draw_patch_ids(features, 32)
+    assert [len(i) for i in ids] == [32, 4]
+    assert all(len(set(i.tolist())) == len(i) for i in ids)
+
+
+@pytest.mark.parametrize("init", ["normal", "xavier", "kaiming", "orthogonal"])
+def test_initialisation_has_the_right_spread(init):
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv2d(64, 128, 3), torch.nn.BatchNorm2d(128))
+    init_weights(net, init_type=init, init_gain=0.02)
+    weight = net[0].weight.detach()
+    fan_in, fan_out = 64 * 9, 128 * 9
+    expected = {
+        "normal": 0.02,
+        "xavier": 0.02 * (2 / (fan_in + fan_out)) ** 0.5,
+        "kaiming": (2 / fan_in) ** 0.5,
+        "orthogonal": 0.02 / fan_in**0.5,
+    }[init]
+    assert float(weight.std()) == pytest.approx(expected, rel=0.05)
+    assert torch.count_nonzero(net[0].bias) == 0
+    assert float(net[1].weight.detach().mean()) == pytest.approx(1, abs=0.01)
+
+
+def test_weights_of_old_and_parallel_checkpoints_load():
+    net = ResnetGenerator(input_nc=1, output_nc=1, ngf=4, n_blocks=4)
+    old = {f"module.{key}": value + 1 for key, value in net.state_dict().items()}
+    old["module.model.2.running_mean"] = torch.zeros(4)
+    load_weights(net, old, source="old.pth")
+    torch.testing.assert_close(net.state_dict()["model.1.bias"], old["module.model.1.bias"])
+
+
+def test_weights_of_another_architecture_are_refused_by_name():
+    weights = ResnetGenerator(input_nc=1, output_nc=1, ngf=4, n_blocks=6).state_dict()
+    for other in (
+        ResnetGenerator(input_nc=1, output_nc=1, ngf=4, n_blocks=4),
+        ResnetGenerator(input_nc=1, output_nc=1, ngf=8, n_blocks=6),
+        UnetGenerator(input_nc=1, output_nc=1, num_downs=7, ngf=4),
+    ):
+        before = {key: value.clone() for key, value in other.state_dict().items()}
+        with pytest.raises(UserError, match=r"g\.pth holds the weights of another architecture"):
+            load_weights(other, weights, source="g.pth")
+        assert all(torch.equal(before[k], v) for k, v in other.state_dict().items())

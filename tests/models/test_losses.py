@@ -1,0 +1,53 @@
+"""Losses against closed forms and torch's own."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from models.losses import GAN_LOSSES, patch_nce
+
+
+def unit(*shape):
+    return F.normalize(torch.randn(*shape), dim=-1)
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_vanilla_is_binary_cross_entropy(real):
+    logits = torch.randn(2, 1, 5, 5)
+    expected = F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
+    torch.testing.assert_close(GAN_LOSSES["vanilla"](logits, real), expected)
+
+
+def test_lsgan_closed_form():
+    logits = torch.full((2, 1, 3, 3), 0.25)
+    assert GAN_LOSSES["lsgan"](logits, True).item() == pytest.approx(0.75**2)
+    assert GAN_LOSSES["lsgan"](logits, False).item() == pytest.approx(0.25**2)
+
+
+def test_patch_nce_of_indistinguishable_patches_is_log_of_their_number():
+    same = unit(1, 1, 8).expand(2, 6, 8)
+    torch.testing.assert_close(patch_nce(same, same), torch.full((2, 6), math.log(6)))
+    across = patch_nce(same, same, minibatch_negatives=True)
+    torch.testing.assert_close(across, torch.full((2, 6), math.log(12)))
+
+
+def test_patch_nce_of_orthogonal_patches():
+    patches = torch.eye(4)[None]
+    expected = math.log(1 + 3 * math.exp(-1 / 0.5))
+    loss = patch_nce(patches, patches, temperature=0.5)
+    torch.testing.assert_close(loss, torch.full((1, 4), expected))
+
+
+def test_patch_nce_holds_the_key_constant():
+    query, key = unit(1, 4, 8).requires_grad_(), unit(1, 4, 8).requires_grad_()
+    patch_nce(query, key).mean().backward()
+    assert key.grad is None
+    assert query.grad.abs().sum() > 0
+
+
+def test_patch_nce_images_are_apart():
+    query, key = unit(2, 4, 8), unit(2, 4, 8)
+    alone = torch.cat([patch_nce(query[i : i + 1], key[i : i + 1]) for i in range(2)])
+    torch.testing.assert_close(patch_nce(query, key), alone)

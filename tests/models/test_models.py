@@ -1,0 +1,316 @@
+"""One training step of each model: what it optimises, what it touches, what it keeps."""
+
+import copy
+import random
+
+import pytest
+import torch
+
+from models import MODELS
+from models.image_pool import ImagePool
+from models.networks.classifier import Classifier, load_classifier
+from models.translation import make_generator, translate
+from options import ClassifierOptions, CutOptions, Pix2PixGradcamOptions, Pix2PixOptions
+from util.batch import Batch, DataFacts
+from util.errors import UserError
+from util.seeding import seed_step
+
+CPU = torch.device("cpu")
+SMALL = {"ngf": 4, "ndf": 4, "netG": "resnet_4blocks"}
+FACTS = DataFacts(classes=("BMP2", "T72"), class_counts=(3, 1))
+
+
+@pytest.fixture
+def batch():
+    a, b = torch.rand(2, 2, 1, 96, 96, generator=torch.Generator().manual_seed(5)) * 2 - 1
+    return Batch(a, b, torch.tensor([0, 1]), ("x", "y"))
+
+
+@pytest.fixture
+def classifier_file(tmp_path):
+    torch.manual_seed(1)
+    path = tmp_path / "classifier.pth"
+    torch.save(Classifier(classes=("BMP2", "T72")).export(), path)
+    return path
+
+
+def build(name, options, facts=FACTS):
+    seed_step(0, 0)
+    return MODELS[name][0](options, device=CPU, facts=facts)
+
+
+def snapshot(model):
+    return {
+        f"{name}.{key}": value.clone()
+        for name, net in model.networks.items()
+        for key, value in net.state_dict().items()
+    }
+
+
+def options_for(name, classifier_file):
+    return {
+        "cut": CutOptions(**SMALL, netF_nc=8, num_patches=16),
+        "pix2pix": Pix2PixOptions(**SMALL),
+        "pix2pix_gradcam": Pix2PixGradcamOptions(**SMALL, classifier=str(classifier_file)),
+        "classifier": ClassifierOptions(lr=1e-3),
+    }[name]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_step_changes_every_network_and_gives_finite_losses(name, batch, classifier_file):
+    model = build(name, options_for(name, classifier_file))
+    before = snapshot(model)
+    losses = model.training_step(batch)
+    assert model.watched_loss in losses
+    assert all(torch.isfinite(v) and not v.requires_grad for v in losses.values())
+    after = snapshot(model)
+    for network, net in model.networks.items():
+        trained = [f"{network}.{key}" for key, _ in net.named_parameters()]
+        assert any(not torch.equal(before[key], after[key]) for key in trained), network
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_state_goes_round_and_the_next_steps_are_equal(name, batch, classifier_file):
+    options = options_for(name, classifier_file)
+    first = build(name, options)
+    for step in (1, 2):
+        seed_step(0, step)
+        first.training_step(batch)
+    second = build(name, options)
+    # A copy, as through a file: torch's optimisers would share their moments otherwise.
+    second.load_state_dict(copy.deepcopy(first.state_dict()), source="test")
+    losses = []
+    for model in (first, second):
+        seed_step(0, 3)
+        losses.append(model.training_step(batch))
+    assert all(torch.equal(losses[0][key], losses[1][key]) for key in losses[0])
+    for key, value in snapshot(first).items():
+        assert torch.equal(value, snapshot(second)[key]), key
+
+
+def test_cut_follows_the_papers_objective(batch):
+    model = build("cut", CutOptions(**SMALL, netF_nc=8, num_patches=16, lambda_NCE=2.0))
+    losses = model.training_step(batch)
+    expected = losses["G_GAN"] + (losses["NCE"] + losses["NCE_Y"]) / 2
+    torch.testing.assert_close(losses["G"], expected)
+
+
+def test_contrast_scales_with_its_weight_and_vanishes_for_a_perfect_copy(batch):
+    values = []
+    for weight in (1.0, 10.0):
+        model = build("cut", CutOptions(**SMALL, netF_nc=8, num_patches=16, lambda_NCE=weight))
+        seed_step(0, 7)
+        values.append(model.contrast(batch.b, batch.a, False).item())
+    assert values[1] == pytest.approx(10 * values[0], rel=1e-5)
+    model = build("cut", CutOptions(**SMALL, num_patches=16, netF="sample", nce_T=0.01))
+    seed_step(0, 7)
+    copy = model.contrast(batch.a, batch.a, False).item()
+    seed_step(0, 7)
+    assert copy < 0.5 * model.contrast(batch.b, batch.a, False).item()
+
+
+def test_a_mirrored_output_is_compared_with_its_unmirrored_source(batch):
+    # A generator whose features mirror with the image sees the mirrored copy as a perfect copy.
+    model = build("cut", CutOptions(**SMALL, netF="sample", num_patches=64, nce_layers=(0,)))
+    losses = []
+    for mirrored in (False, True):
+        seed_step(0, 7)
+        output = batch.a.flip(-1) if mirrored else batch.a
+        losses.append(model.contrast(output, batch.a, mirrored))
+    torch.testing.assert_close(losses[0], losses[1])
+
+
+def test_fastcut_mirrors_half_of_the_steps(batch, monkeypatch):
+    options = CutOptions(**SMALL, netF_nc=8, num_patches=8, nce_idt=False, flip_equivariance=True)
+    model, seen = build("cut", options), []
+    monkeypatch.setattr(
+        model, "contrast", lambda out, src, mirrored: seen.append(mirrored) or out.sum() * 0
+    )
+    for step in range(40):
+        seed_step(0, step)
+        model.training_step(batch)
+    assert 10 < sum(seen) < 30
+
+
+def test_minibatch_negatives_reach_the_loss(batch):
+    losses = []
+    for across in (False, True):
+        options = CutOptions(
+            **SMALL, netF_nc=8, num_patches=16, nce_includes_all_negatives_from_minibatch=across
+        )
+        model = build("cut", options)
+        seed_step(0, 1)
+        losses.append(model.contrast(batch.b, batch.a, False).item())
+    assert losses[1] > losses[0]
+
+
+def test_pix2pix_judges_pairs_and_weighs_l1(batch):
+    model = build("pix2pix", Pix2PixOptions(**SMALL, lambda_L1=50.0, lambda_GAN=0.0))
+    model.generator.eval()
+    with torch.no_grad():
+        expected = 50 * (model.generator(batch.a) - batch.b).abs().mean()
+    losses = model.training_step(batch)
+    torch.testing.assert_close(losses["G_L1"], expected)
+    assert losses["G_GAN"].item() == 0
+    assert model.discriminator.model[0].in_channels == 2
+
+
+def test_gradcam_term_alone_trains_the_generator_and_spares_the_classifier(batch, classifier_file):
+    options = Pix2PixGradcamOptions(
+        **SMALL, classifier=str(classifier_file), lambda_L1=0.0, lambda_GAN=0.0
+    )
+    model = build("pix2pix_gradcam", options)
+    frozen = {key: value.clone() for key, value in model.classifier.state_dict().items()}
+    before = snapshot(model)
+    losses = model.training_step(batch)
+    assert losses["G_CAM"] > 0
+    after = snapshot(model)
+    assert any(not torch.equal(before[k], after[k]) for k in before if k.startswith("G."))
+    assert all(torch.equal(frozen[k], v) for k, v in model.classifier.state_dict().items())
+    assert not model.classifier.training
+
+
+def test_gradcam_term_is_zero_for_the_target_itself_and_scales(batch, classifier_file):
+    values = []
+    for weight in (1.0, 10.0):
+        options = Pix2PixGradcamOptions(
+            **SMALL, classifier=str(classifier_file), lambda_gradcam=weight
+        )
+        model = build("pix2pix_gradcam", options)
+        assert model.semantic_terms(batch.b, batch)["G_CAM"].item() == 0
+        values.append(model.semantic_terms(batch.a, batch)["G_CAM"].item())
+    assert values[1] == pytest.approx(10 * values[0], rel=1e-5)
+
+
+def test_labels_are_translated_into_the_classifiers_order(batch, classifier_file):
+    options = Pix2PixGradcamOptions(
+        **SMALL, classifier=str(classifier_file), cam_target="label", lambda_gradcam=1.0
+    )
+    facts = DataFacts(classes=("T72",), class_counts=(2,))
+    model = build("pix2pix_gradcam", options, facts)
+    assert model.class_of_label.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (DataFacts(classes=("MTLB",), class_counts=(2,)), "MTLB"),
+        (DataFacts(unlabelled=4), "4 training pairs have no class"),
+    ],
+)
+def test_labels_that_the_classifier_cannot_use(facts, words, classifier_file):
+    options = Pix2PixGradcamOptions(**SMALL, classifier=str(classifier_file), cam_target="label")
+    with pytest.raises(UserError, match=words):
+        build("pix2pix_gradcam", options, facts)
+
+
+def test_models_that_cannot_be_built(classifier_file):
+    for name, options, words in (
+        ("cut", CutOptions(netG="unet_128", ngf=4), "choose resnet"),
+        ("cut", CutOptions(**SMALL, nce_layers=(0, 99)), "nce_layers"),
+        ("cut", CutOptions(**SMALL, output_nc=3), "must be equal"),
+        ("pix2pix_gradcam", Pix2PixGradcamOptions(**SMALL), "--classifier"),
+        ("pix2pix_gradcam", Pix2PixGradcamOptions(**SMALL, classifier="no.pth"), "no.pth"),
+    ):
+        with pytest.raises(UserError, match=words):
+            build(name, options)
+    with pytest.raises(UserError, match="at least two"):
+        build("classifier", ClassifierOptions(), DataFacts(("T72",), (3,)))
+
+
+def test_classifier_reports_balanced_accuracy(batch):
+    model = build("classifier", ClassifierOptions())
+    with torch.no_grad():
+        model.classifier.net.fc.weight.zero_()
+        model.classifier.net.fc.bias.copy_(torch.tensor([1.0, 0.0]))
+    # Always says class 0: three of four right, but only one class of two.
+    labels = torch.tensor([0, 0, 0, 1])
+    images = batch.a[:1].expand(4, -1, -1, -1)
+    values = model.validate([Batch(images, None, labels, ("a", "b", "c", "d"))])
+    assert values == {"balanced_accuracy": 0.5}
+    assert model.exports()["classifier"]["confusion"].tolist() == [[3, 0], [1, 0]]
+
+
+def test_classifier_file_restores_the_classifier(tmp_path, batch):
+    torch.manual_seed(0)
+    classifier = Classifier(classes=("a", "b", "c"), mean=0.25, std=0.5).eval()
+    torch.save(classifier.export(balanced_accuracy=0.9), tmp_path / "c.pth")
+    loaded = load_classifier(tmp_path / "c.pth")
+    assert loaded.classes == ("a", "b", "c")
+    torch.testing.assert_close(loaded(batch.a), classifier(batch.a))
+    # A bare state dict: classes by number, images as they are.
+    torch.save(classifier.net.state_dict(), tmp_path / "bare.pth")
+    bare = load_classifier(tmp_path / "bare.pth")
+    assert bare.classes == ("0", "1", "2")
+    torch.testing.assert_close(bare((batch.a - 0.25) / 0.5), classifier(batch.a))
+
+
+def test_classifier_takes_grey_and_rgb():
+    grey = torch.rand(1, 1, 32, 32)
+    for bands in (1, 3):
+        classifier = Classifier(classes=("a", "b"), bands=bands).eval()
+        torch.testing.assert_close(classifier(grey), classifier(grey.expand(-1, 3, -1, -1)))
+
+
+def test_imagenet_start_sums_the_rgb_filters(tmp_path):
+    torch.manual_seed(0)
+    imagenet = Classifier(classes=tuple(map(str, range(1000))), bands=3).eval()
+    torch.save(imagenet.net.state_dict(), tmp_path / "resnet18.pth")
+    classifier = Classifier(classes=("a", "b")).eval()
+    classifier.start_from_imagenet(tmp_path / "resnet18.pth")
+    grey = torch.rand(1, 1, 64, 64)
+    torch.testing.assert_close(classifier.features(grey), imagenet.features(grey))
+    with pytest.raises(UserError, match="no ResNet-18"):
+        torch.save({"x": torch.zeros(1)}, tmp_path / "other.pth")
+        classifier.start_from_imagenet(tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize("size", [(64, 64), (61, 79), (7, 130)])
+def test_translate_pads_and_crops_back(size):
+    class Identity(torch.nn.Module):
+        size_multiple = 32
+
+        def forward(self, x):
+            assert x.shape[-1] % 32 == 0
+            assert x.shape[-2] % 32 == 0
+            return x
+
+    image = torch.rand(1, 1, *size)
+    assert torch.equal(translate(Identity(), image), image)
+
+
+def test_translate_reflects_like_torch():
+    class Remember(torch.nn.Module):
+        size_multiple = 8
+
+        def forward(self, x):
+            self.seen = x
+            return x
+
+    net, image = Remember(), torch.rand(1, 1, 5, 6)
+    translate(net, image)
+    expected = torch.nn.functional.pad(image, (0, 2, 0, 3), mode="reflect")
+    assert torch.equal(net.seen, expected)
+
+
+def test_generator_of_options_is_drawn_by_seed():
+    weights = []
+    for seed in (1, 1, 2):
+        seed_step(seed, 0)
+        weights.append(make_generator(CutOptions(**SMALL)).model[1].weight)
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_image_pool_keeps_its_size_and_returns_old_images_half_of_the_time():
+    random.seed(0)
+    pool = ImagePool(5)
+    old = 0
+    for step in range(400):
+        image = torch.full((1, 1, 1, 1), float(step))
+        returned = pool.query(image)
+        if step >= 5:
+            old += int(returned.item() != step)
+    assert len(pool.images) == 5
+    assert old / 395 == pytest.approx(0.5, abs=0.08)
+    assert torch.equal(ImagePool(0).query(image), image)

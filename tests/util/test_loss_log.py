@@ -1,0 +1,145 @@
+"""The loss log: read back with the csv module, across interruptions."""
+
+import csv
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from util.errors import UserError
+from util.loss_log import LossLog, format_losses
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def steps(path: Path) -> list[int]:
+    return [int(row["step"]) for row in read(path)]
+
+
+def write(path: Path, *numbers: int, resume_step: int | None = None) -> LossLog:
+    log = LossLog(path, resume_step=resume_step)
+    for step in numbers:
+        log.append(1 + step // 100, step, {"lr": 2e-4, "G_GAN": step / 10})
+    return log
+
+
+def test_columns_and_values_can_be_read_while_the_run_goes_on(tmp_path):
+    log = LossLog(tmp_path / "run" / "loss_log.csv")
+    values = {"lr": 2e-4, "seconds_per_step": 0.125, "G_GAN": 0.4125, "NCE": 1.23}
+    log.append(1, 100, values)
+    assert log.path.read_text() == (
+        "epoch,step,lr,seconds_per_step,G_GAN,NCE\n1,100,0.0002,0.125,0.4125,1.23\n"
+    )
+    log.append(1, 200, dict(reversed(values.items())))
+    assert log.path.read_text().splitlines()[2] == "1,200,0.0002,0.125,0.4125,1.23"
+
+
+def test_a_float32_comes_back_exactly_and_what_diverged_is_said(tmp_path):
+    log = LossLog(tmp_path / "loss_log.csv")
+    value = np.float32(1) / np.float32(3)
+    log.append(1, 1, {"loss": value, "nan": math.nan, "inf": math.inf})
+    (row,) = read(log.path)
+    assert np.float32(row["loss"]) == value
+    assert math.isnan(float(row["nan"])) and math.isinf(float(row["inf"]))
+
+
+def test_names_with_commas_and_quotes_stay_one_column(tmp_path):
+    log = LossLog(tmp_path / "loss_log.csv")
+    log.append(1, 1, {'NCE, layer "4"': 0.5})
+    log = LossLog(log.path, resume_step=1)
+    log.append(1, 2, {'NCE, layer "4"': 0.25})
+    assert [row['NCE, layer "4"'] for row in read(log.path)] == ["0.5", "0.25"]
+
+
+def test_a_new_run_starts_a_new_log(tmp_path):
+    path = tmp_path / "loss_log.csv"
+    write(path, 100, 200)
+    LossLog(path)
+    assert not path.exists(), "a run that dies before its first row leaves no rows of another run"
+    write(path, 50)
+    assert steps(path) == [50]
+
+
+@pytest.mark.parametrize(
+    ("resume_step", "kept"), [(0, []), (100, [100]), (250, [100, 200]), (999, [100, 200, 300])]
+)
+def test_a_resumed_run_has_every_step_once(tmp_path, resume_step, kept):
+    path = tmp_path / "loss_log.csv"
+    write(path, 100, 200, 300)
+    write(path, resume_step + 100, resume_step=resume_step)
+    assert steps(path) == [*kept, resume_step + 100]
+    assert path.read_text().splitlines()[0] == "epoch,step,lr,G_GAN"
+    assert path.read_text().count("epoch") == 1
+
+
+@pytest.mark.parametrize("torn_bytes", range(1, 17))
+def test_a_row_that_was_being_written_when_the_run_was_killed_is_dropped(tmp_path, torn_bytes):
+    path = tmp_path / "loss_log.csv"
+    write(path, 100, 200)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-torn_bytes])
+    assert whole.count(b"\n") - whole[:-torn_bytes].count(b"\n") == 1
+    write(path, 200, resume_step=100)
+    assert path.read_bytes() == whole
+
+
+def test_a_run_killed_in_the_header_or_without_a_log_resumes(tmp_path):
+    path = tmp_path / "loss_log.csv"
+    for before in (None, b"", b"epoch,st"):
+        path.unlink(missing_ok=True)
+        if before is not None:
+            path.write_bytes(before)
+        write(path, 300, resume_step=200)
+        assert path.read_text() == "epoch,step,lr,G_GAN\n4,300,0.0002,30\n"
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+@pytest.mark.parametrize("values", [{"lr": 1.0}, {"lr": 1.0, "G_GAN": 1.0, "L1": 1.0}, {}])
+def test_other_columns_are_an_error_and_write_nothing(tmp_path, resumed, values):
+    path = tmp_path / "loss_log.csv"
+    log = write(path, 100)
+    if resumed:
+        log = LossLog(path, resume_step=100)
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=re.escape(str(path))):
+        log.append(1, 200, values)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"not a log\n",
+        b"1,100,0.5\n",
+        b"\n",
+        b"\xff\xfe\x00\n",
+        b"epoch,step,lr\n1,100\n",
+        b"epoch,step,lr\n1,x,0.5\n",
+        b"epoch,step,lr\nepoch,step,lr\n",
+    ],
+)
+def test_another_file_is_an_error_and_stays_as_it_is(tmp_path, content):
+    path = tmp_path / "loss_log.csv"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=re.escape(str(path))):
+        LossLog(path, resume_step=100)
+    assert path.read_bytes() == content
+
+
+def test_the_console_line_is_the_one_users_know():
+    values = {
+        "lr": 2e-4,
+        "seconds_per_step": 0.12,
+        "seconds_data": 0.0,
+        "G_GAN": 0.412,
+        "NCE": 1.23,
+    }
+    assert format_losses(3, 400, 2400, values) == (
+        "(epoch: 3/400, iters: 2400, time: 0.120, data: 0.000, lr: 0.0002) G_GAN: 0.412 NCE: 1.230"
+    )
+    assert format_losses(1, 1, 1, {"G": math.nan}) == "(epoch: 1/1, iters: 1) G: nan"

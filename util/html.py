@@ -1,0 +1,155 @@
+"""Pages that show images in rows: the results of a test, the samples of a training run.
+
+A page links to image files beside it and needs nothing else: no server, no network, no scripts.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from util.errors import UserError
+
+if TYPE_CHECKING:
+    from dominate.tags import html_tag
+
+# Rows out of sight are neither laid out nor painted (content-visibility), and their images are not
+# loaded: a page of ten thousand rows opens as fast as a short one. The square aspect ratio holds
+# only until an image is loaded; without it rows would be flat, and all images near the window.
+STYLE = """
+:root {
+  color-scheme: light dark;
+  --ground: #f6f6f4; --card: #ffffff; --line: #e3e3df;
+  --ink: #1c1d1f; --quiet: #6b6d72; --accent: #b4451f;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --ground: #17181a; --card: #202225; --line: #303338;
+    --ink: #e6e6e3; --quiet: #9a9ca1; --accent: #f0936c;
+  }
+}
+* { box-sizing: border-box; }
+body {
+  margin: 0 auto; padding: 2rem clamp(0.75rem, 3vw, 2.5rem); max-width: 110rem;
+  background: var(--ground); color: var(--ink); font: 15px/1.5 system-ui, sans-serif;
+}
+h1 { margin: 0 0 1rem; font-size: 1.6rem; line-height: 1.2; overflow-wrap: anywhere; }
+dl { display: flex; flex-wrap: wrap; gap: 0.75rem 2.25rem; margin: 0 0 2rem; }
+dt, figcaption { color: var(--quiet); font-size: 0.8rem; }
+dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+section {
+  margin: 0 0 1rem; padding: 0 1rem 1rem; border: 1px solid var(--line); border-radius: 10px;
+  background: var(--card); content-visibility: auto; contain-intrinsic-size: auto 24rem;
+}
+h2 {
+  position: sticky; top: 0; z-index: 1; margin: 0; padding: 0.6rem 0 0.4rem;
+  background: var(--card); font-size: 0.95rem; font-weight: 600; overflow-wrap: anywhere;
+}
+.images {
+  display: grid; gap: 0.75rem; max-width: calc(var(--columns) * 30rem);
+  grid-template-columns: repeat(
+    auto-fill, minmax(max(min(9rem, 40%), 100% / var(--columns) - 0.75rem), 1fr)
+  );
+}
+figure { display: flex; flex-direction: column; justify-content: end; margin: 0; min-width: 0; }
+figcaption { padding: 0 0 0.25rem; overflow-wrap: anywhere; }
+img {
+  display: block; width: 100%; height: auto; aspect-ratio: auto 1; border-radius: 4px;
+  background: var(--line); image-rendering: auto;
+}
+a { border-radius: 4px; }
+a:hover, a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+"""
+
+
+@dataclass(frozen=True)
+class GalleryRow:
+    """One row of a page: images of the same thing, side by side.
+
+    heading: what the row shows, such as the input's name or the moment of training.
+    images: (caption, file) from left to right; file is relative to the folder of the page.
+    """
+
+    heading: str
+    images: Sequence[tuple[str, Path]]
+
+
+def write_gallery(
+    path: Path,
+    title: str,
+    facts: Mapping[str, str],
+    rows: Sequence[GalleryRow],
+    *,
+    refresh_seconds: int | None = None,
+) -> None:
+    """Write a page of images in rows, which opens from a file:// address without a network.
+
+    path: the page; its folder is made when missing, and a page already there is replaced in one
+        step, so that a browser never reads half of one.
+    facts: name -> value, shown under the title in this order.
+    rows: from top to bottom. The image files are linked, neither read nor checked.
+    refresh_seconds: the page reloads itself this often; None for a page that is finished.
+
+    Any text and any file name will do: text is escaped, addresses are percent-encoded. Raises
+    UserError where the package dominate is missing.
+    """
+    page = _page(title, facts, rows, refresh_seconds)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        # errors: a file name that is not valid Unicode shows as "?"; its address stays exact.
+        with unfinished.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
+            file.write(page)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _page(
+    title: str, facts: Mapping[str, str], rows: Sequence[GalleryRow], refresh_seconds: int | None
+) -> str:
+    """The whole page as text."""
+    try:
+        from dominate import document, tags
+        from dominate.util import raw
+    except ImportError:
+        raise UserError(
+            "the image pages need the package dominate, which is not installed: "
+            "run `pip install dominate`"
+        ) from None
+
+    page = document(title=title, lang="en")
+    page.head.add(
+        tags.meta(charset="utf-8"),
+        tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
+        tags.style(raw(STYLE)),
+    )
+    if refresh_seconds is not None:
+        page.head.add(tags.meta(http_equiv="refresh", content=str(refresh_seconds)))
+    page.add(tags.h1(title))
+    if facts:
+        page.add(tags.dl(tags.div(tags.dt(name), tags.dd(facts[name])) for name in facts))
+    # Each row is turned into text at once: ten thousand rows of live elements take far more memory.
+    page.add(raw("\n"), *(raw(_row(row).render(pretty=False) + "\n") for row in rows))
+    return page.render(pretty=False) + "\n"
+
+
+def _row(row: GalleryRow) -> "html_tag":
+    """A section: the heading, and the images in as many columns as there are images."""
+    from dominate import tags
+
+    figures = [_figure(row.heading, caption, file) for caption, file in row.images]
+    columns = f"--columns: {max(1, len(figures))}"
+    return tags.section(tags.h2(row.heading), tags.div(figures, cls="images", style=columns))
+
+
+def _figure(heading: str, caption: str, file: Path) -> "html_tag":
+    """An image under its caption; a click opens the file itself."""
+    from dominate import tags
+
+    # Bytes, because a file name need not be valid Unicode; "/" alone separates in an address.
+    address = quote(os.fsencode(file.as_posix()), safe="/")
+    image = tags.img(src=address, alt=f"{caption}: {heading}", loading="lazy", decoding="async")
+    return tags.figure(tags.figcaption(caption), tags.a(image, href=address, target="_blank"))
