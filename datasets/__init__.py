@@ -1,0 +1,1 @@
+"""Scripts that make datasets. (Being a package keeps other packages called `datasets` away.)"""

@@ -1,0 +1,231 @@
+"""Make a demonstration set of simulated and real-looking MWIR night images, with the truth.
+
+    python datasets/make_demo.py --out datasets/demo --num_train 400 --num_test 50
+
+writes, for N = num_train or num_test frames of each domain,
+
+    real/{train,test}/<CLASS>/*.png    as a cooled MWIR sensor sees them
+    sim/{train,test}/<CLASS>/*.png     as a simulator renders them: other scenes, so unpaired
+    truth/{A,B}/*.png                  num_test further scenes both ways, A simulator, B sensor
+    labels.csv                         one row a file: file (relative to the folder), split,
+                                       class, group, domain, range_m, aspect_deg, box_x, box_y,
+                                       box_w, box_h
+    demo.json                          the arguments, written last
+
+A box is given by its centre, width and height in pixels; the image's upper left corner is (0, 0).
+Aspect 0 has the nose to the sensor, 90 the nose to the left. A group is one recording: the frames
+that share terrain, weather, range and sensor setting. It holds every class once, so a recording
+can be held out whole; splits and domains share none. Everything follows from the seed alone.
+"""
+
+import argparse
+import csv
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from data.images import write_image
+from datasets.scene import (
+    VEHICLES,
+    Scene,
+    draw_recording,
+    draw_scene,
+    sensor_image,
+    simulator_image,
+    vehicle_box,
+)
+from util.errors import UserError, run_main
+
+FRAMES_PER_RECORDING = len(VEHICLES)
+MINIMUM_SIZE = 32
+# The arguments that decide what is written, and nothing else: they go into demo.json.
+RECIPE = ("num_train", "num_test", "size", "seed", "bits")
+COLUMNS = (
+    *("file", "split", "class", "group", "domain", "range_m", "aspect_deg"),
+    *("box_x", "box_y", "box_w", "box_h"),
+)
+# Codes of the random streams: a stream is (seed, set, recording, frame, purpose).
+SETS = {
+    ("real", "train"): 0,
+    ("real", "test"): 1,
+    ("sim", "train"): 2,
+    ("sim", "test"): 3,
+    ("truth", "truth"): 4,
+}
+DRAW_RECORDING, DRAW_SCENE, DRAW_NOISE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class RecordingJob:
+    """The frames of one recording: what one process makes at a time."""
+
+    domain: str  # real, sim or truth (both ways)
+    split: str
+    index: int
+    frames: int
+
+    @property
+    def group(self) -> str:
+        name = "truth" if self.domain == "truth" else f"{self.domain}-{self.split}"
+        return f"{name}-{self.index:04d}"
+
+    def rng(self, seed: int, frame: int, purpose: int) -> np.random.Generator:
+        """A stream of its own, so that no draw depends on the order of the work."""
+        code = SETS[self.domain, self.split]
+        return np.random.default_rng([seed, code, self.index, frame, purpose])
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a bad flag like every other mistake: in one sentence, exit code 2."""
+
+    def error(self, message: str) -> None:
+        raise UserError(f"{message}; --help lists the flags.")
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Arguments, checked. Raises UserError."""
+    parser = Parser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--out", type=Path, required=True, help="folder to make; must not exist or be empty")
+    add("--num_train", type=int, default=400, help="training frames of each domain")
+    add("--num_test", type=int, default=50, help="test frames of each domain, and truth pairs")
+    add("--size", type=int, default=256, help="image side in pixels")
+    add("--seed", type=int, default=0, help="everything follows from it")
+    add("--bits", type=int, default=8, choices=(8, 16), help="16: sensor counts of 14 bits")
+    add("--num_threads", type=int, default=os.cpu_count(), help="processes; the result is the same")
+    args = parser.parse_args(argv)
+    for name, least in (
+        *(("num_train", 1), ("num_test", 1), ("num_threads", 1)),
+        *(("size", MINIMUM_SIZE), ("seed", 0)),
+    ):
+        if getattr(args, name) < least:
+            raise UserError(f"--{name} is {getattr(args, name)}; it must be {least} or more.")
+    return args
+
+
+def already_made(out: Path, recipe: dict[str, int]) -> bool:
+    """Whether `out` holds this very set; False where it is free. Raises UserError otherwise."""
+    record = out / "demo.json"
+    if record.is_file():
+        try:
+            found = json.loads(record.read_text())
+        except ValueError:
+            found = None
+        if found == recipe:
+            return True
+        raise UserError(
+            f"{out} holds a demo set made with other arguments ({found}); "
+            "delete it or choose another --out."
+        )
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; choose another --out.")
+    if out.is_dir() and any(out.iterdir()):
+        raise UserError(
+            f"{out} is not empty and holds no finished demo set (demo.json is missing); "
+            "delete it or choose another --out."
+        )
+    return False
+
+
+def plan(num_train: int, num_test: int) -> Iterator[RecordingJob]:
+    """All recordings, in the order of labels.csv."""
+    for domain, split in SETS:
+        count = num_train if split == "train" else num_test
+        for index, start in enumerate(range(0, count, FRAMES_PER_RECORDING)):
+            yield RecordingJob(domain, split, index, min(FRAMES_PER_RECORDING, count - start))
+
+
+def make_recording(job: RecordingJob, out: Path, recipe: dict[str, int]) -> list[dict]:
+    """Write the recording's frames; returns their rows of labels.csv."""
+    seed, size, bits = recipe["seed"], recipe["size"], recipe["bits"]
+    rng = job.rng(seed, 0, DRAW_RECORDING)
+    recording = draw_recording(rng)
+    classes = rng.permutation(list(VEHICLES))
+    rows = []
+    for frame in range(job.frames):
+        scene = draw_scene(job.rng(seed, frame, DRAW_SCENE), recording, str(classes[frame]))
+        name = f"{job.group}-{frame}.png"
+        # (viewer, file): a truth scene is seen both ways under one name.
+        views = [(job.domain, f"{job.domain}/{job.split}/{scene.vehicle}/{name}")]
+        if job.domain == "truth":
+            views = [("sim", f"truth/A/{name}"), ("real", f"truth/B/{name}")]
+        for domain, file in views:
+            if domain == "sim":
+                image = simulator_image(scene, size, bits)
+            else:
+                image = sensor_image(scene, size, job.rng(seed, frame, DRAW_NOISE), bits)
+            write_image(out / file, image)
+            rows.append(label(scene, job, domain, file, size))
+    return rows
+
+
+def label(scene: Scene, job: RecordingJob, domain: str, file: str, size: int) -> dict:
+    """One row of labels.csv."""
+    numbers = (scene.range_m, scene.aspect_deg, *vehicle_box(scene, size))
+    texts = (file, job.split, scene.vehicle, job.group, domain)
+    return dict(zip(COLUMNS, (*texts, *(f"{number:.2f}" for number in numbers)), strict=True))
+
+
+def make_all(out: Path, recipe: dict[str, int], processes: int) -> list[dict]:
+    """Make every recording in `processes` processes; returns the rows in the plan's order."""
+    jobs = list(plan(recipe["num_train"], recipe["num_test"]))
+    work = partial(make_recording, out=out, recipe=recipe)
+    rows: list[dict] = []
+    processes = min(processes, len(jobs))
+    total = 2 * (recipe["num_train"] + 2 * recipe["num_test"])
+    with tqdm(total=total, unit="image", disable=None) as progress:
+        if processes == 1:
+            for job in jobs:
+                rows += work(job)
+                progress.update(len(rows) - progress.n)
+            return rows
+        # A fresh interpreter each: forking a process with threads in it can hang.
+        with multiprocessing.get_context("spawn").Pool(processes) as pool:
+            for made in pool.imap(work, jobs):
+                rows += made
+                progress.update(len(made))
+    return rows
+
+
+def write_labels(path: Path, rows: list[dict]) -> None:
+    """One row a file, sorted by file."""
+    rows = sorted(rows, key=lambda row: row["file"])
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point. Raises UserError."""
+    args = parse(argv)
+    recipe = {name: getattr(args, name) for name in RECIPE}
+    if already_made(args.out, recipe):
+        print(f"{args.out} already holds this demo set; nothing to do.")
+        return
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        rows = make_all(args.out, recipe, args.num_threads)
+        write_labels(args.out / "labels.csv", rows)
+        (args.out / "demo.json").write_text(json.dumps(recipe, indent=2) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write to {args.out} ({error.strerror or error}).") from None
+    print(f"{args.out}: {len(rows)} images of {args.size}×{args.size} pixels, {args.bits} bits.")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,201 @@
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.images import read_image
+from datasets import make_demo
+from datasets.scene import VEHICLES
+from util.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZE = 48
+ARGUMENTS = f"--num_train 10 --num_test 8 --size {SIZE} --seed 5 --num_threads 1".split()
+
+
+def make(out: Path, *arguments: str) -> Path:
+    make_demo.main(["--out", str(out), *ARGUMENTS, *arguments])
+    return out
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def labels(folder: Path) -> list[dict[str, str]]:
+    with (folder / "labels.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("made") / "demo")
+
+
+def test_folders_hold_the_counts_asked_for(demo):
+    for domain in ("real", "sim"):
+        assert len(list(demo.glob(f"{domain}/train/*/*.png"))) == 10
+        assert len(list(demo.glob(f"{domain}/test/*/*.png"))) == 8
+    names = [{path.name for path in (demo / "truth" / side).iterdir()} for side in "AB"]
+    assert names[0] == names[1]
+    assert len(names[0]) == 8
+    for file in demo.rglob("*.png"):
+        image = read_image(file)
+        assert (image.shape, image.dtype) == ((SIZE, SIZE), np.uint8)
+
+
+def test_labels_list_every_file_once(demo):
+    rows = labels(demo)
+    assert tuple(rows[0]) == make_demo.COLUMNS
+    assert sorted(row["file"] for row in rows) == sorted(
+        path.relative_to(demo).as_posix() for path in demo.rglob("*.png")
+    )
+    for row in rows:
+        parts = row["file"].split("/")
+        assert row["class"] in VEHICLES
+        assert 300 < float(row["range_m"]) < 4000
+        assert 0 <= float(row["aspect_deg"]) <= 360
+        x, y, width, height = (float(row[f"box_{name}"]) for name in ("x", "y", "w", "h"))
+        assert x - width / 2 >= 0
+        assert x + width / 2 <= SIZE
+        assert y - height / 2 >= 0
+        assert y + height / 2 <= SIZE
+        if parts[0] == "truth":
+            assert (row["split"], row["domain"]) == ("truth", {"A": "sim", "B": "real"}[parts[1]])
+        else:
+            assert parts[:3] == [row["domain"], row["split"], row["class"]]
+
+
+def test_groups_are_disjoint_and_hold_every_class(demo):
+    rows = labels(demo)
+    sets_of = {}
+    for row in rows:
+        home = "truth" if row["split"] == "truth" else (row["domain"], row["split"])
+        sets_of.setdefault(row["group"], set()).add(home)
+    assert all(len(homes) == 1 for homes in sets_of.values())
+    first = [row["class"] for row in rows if row["group"] == "real-train-0000"]
+    assert sorted(first) == sorted(VEHICLES)
+
+
+def test_truth_pairs_share_the_scene(demo):
+    rows = {row["file"]: row for row in labels(demo) if row["split"] == "truth"}
+    for file in (file for file in rows if file.startswith("truth/A/")):
+        a, b = dict(rows[file]), dict(rows[file.replace("/A/", "/B/")])
+        for row in (a, b):
+            del row["file"], row["domain"]
+        assert a == b
+        simulated, sensed = read_image(demo / file), read_image(demo / file.replace("/A/", "/B/"))
+        assert not np.array_equal(simulated, sensed)
+        # Both mappings are monotonic in the same radiance, so ranks agree up to noise and blur.
+        ranks = [np.argsort(np.argsort(image.ravel())) for image in (simulated, sensed)]
+        assert np.corrcoef(*ranks)[0, 1] > 0.5
+
+
+def test_truth_scenes_are_in_no_other_set(demo):
+    poses = [(row["range_m"], row["aspect_deg"]) for row in labels(demo) if row["domain"] == "sim"]
+    assert len(set(poses)) == len(poses)
+
+
+def test_same_seed_gives_the_same_bytes_in_any_number_of_processes(demo, tmp_path):
+    again = make(tmp_path / "again", "--num_threads", "2")
+    assert contents(again) == contents(demo)
+
+
+def test_another_seed_gives_other_images(demo, tmp_path):
+    other = contents(make(tmp_path / "other", "--seed", "6"))
+    shared = [name for name in contents(demo).keys() & other.keys() if name.endswith(".png")]
+    assert shared
+    assert all(contents(demo)[name] != other[name] for name in shared)
+
+
+def test_a_longer_set_begins_with_the_shorter_one(demo, tmp_path):
+    longer = make(tmp_path / "longer", "--num_train", "12")
+    for file in demo.glob("real/train/*/*.png"):
+        assert (longer / file.relative_to(demo)).read_bytes() == file.read_bytes()
+
+
+def test_sixteen_bits(tmp_path):
+    make(tmp_path / "deep", "--bits", "16", "--size", "96")
+    for side, most in (("A", 2**16 - 1), ("B", 2**14 - 1)):
+        images = [read_image(path) for path in (tmp_path / "deep/truth" / side).iterdir()]
+        assert all(image.dtype == np.uint16 for image in images)
+        assert max(image.max() for image in images) <= most
+        assert np.unique(images[0]).size > 256
+
+
+def test_a_finished_set_is_left_alone(demo, capsys):
+    before = {path: path.stat().st_mtime_ns for path in demo.rglob("*")}
+    make(demo, "--num_threads", "2")
+    assert "already" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in demo.rglob("*")} == before
+
+
+def test_a_set_of_other_arguments_is_refused(demo):
+    with pytest.raises(UserError, match="other arguments"):
+        make(demo, "--seed", "6")
+
+
+def test_a_broken_record_is_refused(tmp_path):
+    (tmp_path / "demo.json").write_text("{")
+    with pytest.raises(UserError, match="delete"):
+        make(tmp_path)
+
+
+def test_an_interrupted_run_is_refused(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(make_demo, "write_labels", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "demo")
+    assert not (tmp_path / "demo/demo.json").exists()
+    monkeypatch.undo()
+    with pytest.raises(UserError, match=r"not empty.*delete it"):
+        make(tmp_path / "demo")
+
+
+def test_a_file_in_the_way_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file/below"):
+        with pytest.raises(UserError, match="file"):
+            make(out)
+    assert (tmp_path / "file").is_file()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--size", "16"],
+        ["--num_train", "0"],
+        ["--num_test", "-3"],
+        ["--bits", "12"],
+        ["--seed", "-1"],
+        ["--num_threads", "0"],
+        ["--size", "large"],
+        ["--sise", "64"],
+    ],
+)
+def test_bad_arguments_are_one_sentence(arguments, tmp_path):
+    with pytest.raises(UserError) as caught:
+        make(tmp_path / "demo", *arguments)
+    assert arguments[0] in str(caught.value)
+    assert not (tmp_path / "demo").exists()
+
+
+def test_script_runs_from_any_directory(tmp_path):
+    script = ROOT / "datasets/make_demo.py"
+    command = [sys.executable, str(script), "--out", "demo", *ARGUMENTS[:-2], "--num_threads", "2"]
+    made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "52 images" in made.stdout
+    recorded = json.loads((tmp_path / "demo/demo.json").read_text())
+    assert recorded == {"num_train": 10, "num_test": 8, "size": SIZE, "seed": 5, "bits": 8}
+    command[command.index("5")] = "7"
+    refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "Traceback" not in refused.stderr
