@@ -99,9 +99,11 @@ class Translation:
         target = dataset.value_maps.get("B", dataset.value_maps["A"])
         self.value_maps = {"real_A": dataset.value_maps["A"], "fake_B": target, "real_B": target}
         self.rows: list[GalleryRow] = []
+        self.written: set[Path] = set()
 
     def run(self) -> None:
         """Translate up to --num_test images and write the page."""
+        (self.folder / "result.json").unlink(missing_ok=True)
         total = len(self.dataset)
         count = min(total, self.config.test.num_test or total)
         if count < total:
@@ -119,11 +121,19 @@ class Translation:
             seed_step(self.config.run.seed, step)
             fake = translate(self.generator, batch.a.to(self.device))
             self.write(batch, fake.cpu())
+        self.remove_stale()
         facts = {"images": f"{count} of {total}", "data": str(self.config.data.dataroot)}
         title = f"{self.config.run.name}: {self.config.data.phase}, {self.config.test.epoch}"
         write_gallery(self.folder / "index.html", title, facts, self.rows)
         self.write_record(count, total)
         print(f"{count} images in {self.folder / 'images'}, page {self.folder / 'index.html'}")
+
+    def remove_stale(self) -> None:
+        """Images of an earlier run that this one did not write."""
+        for kind in ("images", "previews"):
+            for file in (self.folder / kind).rglob("*.png"):
+                if file.relative_to(self.folder) not in self.written:
+                    file.unlink()
 
     def write_record(self, count: int, total: int) -> None:
         """result.json: where the images come from, for evaluate.py and make_pseudo_pairs.py.
@@ -141,8 +151,8 @@ class Translation:
             "total": total,
             "paired": paired if "B" in self.dataset.domains else None,
         }
-        file = self.folder / "result.json"
-        file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps(record, indent=1) + "\n"
+        (self.folder / "result.json").write_text(text, encoding="utf-8")
 
     def write(self, batch: Batch, fake: torch.Tensor) -> None:
         """Files of one batch, and their row of the page."""
@@ -154,9 +164,11 @@ class Translation:
                 value_map, image = self.value_maps[kind], images[place]
                 file = Path("images", kind, f"{name}.png")
                 write_image(self.folder / file, value_map.decode(image))
+                self.written.add(file)
                 if value_map.bits > 8:  # browsers show 16-bit counts as near black
                     file = Path("previews", kind, f"{name}.png")
                     write_image(self.folder / file, preview(image))
+                    self.written.add(file)
                 shown.append((kind, file))
             self.rows.append(GalleryRow(name, shown))
 

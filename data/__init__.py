@@ -58,7 +58,7 @@ def _selection(
     config: TrainConfig, *, training: bool, value_maps: Mapping[str, ValueMap]
 ) -> Selection:
     data, model = config.data, config.model
-    if data.dataroot is None:
+    if not data.dataroot:
         raise UserError("no images are given; name their folder with --dataroot.")
     # abspath, not resolve: a folder of links keeps the names of the links.
     root = Path(os.path.abspath(data.dataroot))  # noqa: PTH100

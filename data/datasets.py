@@ -73,7 +73,13 @@ class Selection:
     def domain(self, role: str, files: Sequence[ImageFile]) -> Domain:
         """role: "A" (source) or "B" (target), after --direction."""
         value_map = self.value_maps.get(role) or find_value_map([file.path for file in files])
-        return Domain(files, value_map, self.bands_a if role == "A" else self.bands_b)
+        bands, flag = (self.bands_a, "input_nc") if role == "A" else (self.bands_b, "output_nc")
+        if bands == 3 and value_map.bits > 8:
+            raise UserError(
+                f"{files[0].path} has {value_map.bits} bits, which one band alone can have; "
+                f"use --{flag} 1."
+            )
+        return Domain(files, value_map, bands)
 
     def folder_letters(self) -> tuple[str, str]:
         """Letters of the folders that play the roles A and B."""
@@ -108,8 +114,9 @@ class ImageDataset(torch.utils.data.Dataset):
 
     @property
     def value_maps(self) -> dict[str, ValueMap]:
-        """Value map of each domain."""
-        return {role: domain.value_map for role, domain in self.domains.items()}
+        """Value map of each domain, of those too that a checkpoint knows and that are not here."""
+        found = {role: domain.value_map for role, domain in self.domains.items()}
+        return {**self.selection.value_maps, **found}
 
     def facts(self) -> DataFacts:
         """What a model may need to know of these images."""
@@ -134,8 +141,9 @@ class ImageDataset(torch.utils.data.Dataset):
     def label_files(self) -> None:
         """Look up the class of each sample, by A's file first, then by its partner's."""
         table = read_labels(self.selection.root)
+        class_names = {path: label.class_name for path, label in table.items()}
         names = [
-            next((t.class_name for f in files if (t := table.get(f.path.absolute()))), "")
+            next((n for f in files if (n := class_names.get(f.path.absolute()))), "")
             for files in zip(*(d.files for d in self.domains.values()), strict=False)
         ]
         self.classes, self.labels = index_classes(names)
@@ -184,16 +192,16 @@ class AlignedDataset(ImageDataset):
     def __init__(self, selection: Selection) -> None:
         super().__init__(selection)
         letter_a, letter_b = selection.folder_letters()
-        joined = selection.root / selection.phase
-        self.side_by_side = (
-            phase_folder(selection.root, selection.phase, letter_a) is None and joined.is_dir()
-        )
+        root, phase = selection.root, selection.phase
+        joined = root / phase
+        two_folders = any(phase_folder(root, phase, letter) for letter in (letter_a, letter_b))
+        self.side_by_side = joined.is_dir() and not two_folders
         if self.side_by_side:
             files = find_images(joined, limit=selection.limit)
             self.domains["A"] = selection.domain("A", files)
             # The halves of one file have one value map.
-            shared = selection.value_maps.get("B", self.domains["A"].value_map)
-            self.domains["B"] = Domain(files, shared, selection.bands_b)
+            shared = {"B": self.domains["A"].value_map, **selection.value_maps}
+            self.domains["B"] = replace(selection, value_maps=shared).domain("B", files)
         else:
             self._find_folders(letter_a, letter_b)
         self.label_files()

@@ -5,6 +5,7 @@ Pillow's own conversions turn a 16-bit image into a constant, so nothing here go
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -101,4 +102,5 @@ def write_image(path: Path, image: np.ndarray) -> None:
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror or error}).") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()

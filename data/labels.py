@@ -57,7 +57,7 @@ def _read_table(table: Path) -> dict[Path, Label]:
                 for row in reader
                 if row["file"]
             }
-    except (csv.Error, UnicodeDecodeError) as error:
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise UserError(f"{table} is not a readable CSV table ({error}); save it anew.") from None
 
 

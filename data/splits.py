@@ -19,13 +19,13 @@ def split_recordings(
     """Indices (training, validation) of labelled images, and how they were chosen, for people.
 
     By the column of --split_by; without one by file names less their frame numbers; where those
-    show one recording only, the end of each class in the order of names.
+    show one recording of each class only, the end of each class in the order of names.
     """
     classes = [name for _, name, _ in found]
     groups = [group_of(file, label, options.split_by) for file, _, label in found]
     column = split_column([label for _, _, label in found], options.split_by)
     fraction = options.val_fraction
-    if column is None and len(set(groups)) == 1:
+    if column is None and len(set(zip(classes, groups, strict=True))) == len(set(classes)):
         train, held = split_by_order(classes, fraction=fraction)
         return train, held, "from the end of each class, as the names tell of no recordings"
     train, held = split_by_group(groups, classes, fraction=fraction, seed=seed)

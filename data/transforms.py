@@ -10,6 +10,7 @@ from torch import Tensor
 from options import DataOptions
 from util.errors import UserError
 
+RESIZE_AND_CROP = ("resize_and_crop", "scale_width_and_crop")
 LUMINANCE = (0.2989, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -30,7 +31,7 @@ class Preprocessing:
     @classmethod
     def from_options(cls, options: DataOptions, *, training: bool) -> "Preprocessing":
         """Raises UserError where the crop is larger than the resized image."""
-        resizes = options.preprocess in ("resize_and_crop", "scale_width_and_crop")
+        resizes = options.preprocess in RESIZE_AND_CROP
         if training and resizes and options.load_size < options.crop_size:
             raise UserError(
                 f"--load_size {options.load_size} is smaller than --crop_size "
@@ -44,6 +45,8 @@ class Preprocessing:
 
     def without_margin(self) -> "Preprocessing":
         """Resize straight to the crop's size, as CUT does once the learning rate decays."""
+        if self.preprocess not in RESIZE_AND_CROP:
+            return self
         return replace(self, load_size=self.crop_size)
 
     def draw(self, height: int, width: int, rng: np.random.Generator) -> "Placement":

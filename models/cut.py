@@ -50,7 +50,7 @@ class CutModel(TranslationModel):
         a, b, opt = batch.a, batch.b, self.options
         mirrored = opt.flip_equivariance and random.random() < 0.5
         source = torch.cat([a, b]) if opt.nce_idt else a
-        output = self.generator(source.flip(-1) if mirrored else source)
+        output = self.generate(source.flip(-1) if mirrored else source)
         fake, identity = output[: len(a)], output[len(a) :]
         losses = self.update_discriminator(fake, b)
 

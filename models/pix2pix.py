@@ -23,7 +23,7 @@ class Pix2PixModel(TranslationModel):
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         a, b = batch.a, batch.b
-        fake = self.generator(a)
+        fake = self.generate(a)
         losses = self.update_discriminator(torch.cat([a, fake], 1), torch.cat([a, b], 1))
         judged = self.discriminator(torch.cat([a, fake], 1))
         terms = {

@@ -11,6 +11,7 @@ from models.losses import GAN_LOSSES
 from models.networks import build_discriminator, build_generator, init_weights
 from options import TranslationOptions
 from util.batch import DataFacts
+from util.errors import UserError
 
 
 def make_generator(options: TranslationOptions) -> nn.Module:
@@ -85,6 +86,17 @@ class TranslationModel(Model):
         self.discriminator = discriminator.to(device)
         self.networks = {"G": self.generator, "D": self.discriminator}
         self.last_images: dict[str, Tensor] = {}
+
+    def generate(self, images: Tensor) -> Tensor:
+        """G of (B, input_nc, H, W). Raises UserError for sides that the generator cannot take."""
+        height, width = images.shape[-2:]
+        multiple = self.generator.size_multiple
+        if height % multiple or width % multiple:
+            raise UserError(
+                f"images of {width}x{height} pixels do not fit --netG {self.options.netG}, which "
+                f"needs sides that are multiples of {multiple}; choose another --crop_size."
+            )
+        return self.generator(images)
 
     def update_discriminator(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
         """One step of D on (B, judged_bands, H, W) images. Returns its two losses."""

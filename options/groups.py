@@ -20,14 +20,15 @@ def option(
     flags: tuple[str, ...] = (),
     negative: str | None = None,
     minimum: float | None = None,
+    below: float | None = None,
 ) -> Any:
     """A dataclass field with what argparse needs to know.
 
     flags: further spellings of the flag; negative: a flag that means False; minimum: the smallest
-    value allowed.
+    value allowed; below: the end of the range, itself not allowed.
     """
-    metadata = {"help": help, "flags": flags, "negative": negative, "minimum": minimum}
-    return field(default=default, metadata=metadata)
+    metadata = {"flags": flags, "negative": negative, "minimum": minimum, "below": below}
+    return field(default=default, metadata={"help": help, **metadata})
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ class ModelOptions:
 
     input_nc: int = option(1, "bands of domain A: 1 (thermal) or 3 (RGB)")
     lr: float = option(2e-4, "learning rate of Adam", minimum=0)
-    beta1: float = option(0.5, "first moment decay of Adam", minimum=0)
-    beta2: float = option(0.999, "second moment decay of Adam", minimum=0)
+    beta1: float = option(0.5, "first moment decay of Adam", minimum=0, below=1)
+    beta2: float = option(0.999, "second moment decay of Adam", minimum=0, below=1)
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,9 @@ class ClassifierOptions(ModelOptions):
     split_by: Literal["group", "video", "scenario", "range"] = option(
         "group", "column of labels.csv that is never split between training and validation"
     )
-    val_fraction: float = option(0.2, "share of the training images held out for validation")
+    val_fraction: float = option(
+        0.2, "share of the training images held out for validation", minimum=0.001, below=1
+    )
     no_augment: bool = option(False, "no gain, offset, shift, scale and noise augmentation")
 
 
@@ -180,9 +183,9 @@ class DisplayOptions:
     display_freq: int = option(400, "images between two sample images", minimum=1)
     update_html_freq: int = option(1000, "images between two rows of the page", minimum=1)
     no_html: bool = option(False, "write no training page")
-    display_id: int = option(0, "1 or more: show losses and images on a visdom server", minimum=0)
+    display_id: int = option(0, "1 or more: show losses and images on a visdom server", minimum=-1)
     display_server: str = option("http://localhost", "address of the visdom server")
-    display_port: int = option(8097, "port of the visdom server", minimum=1)
+    display_port: int = option(8097, "port of the visdom server", minimum=1, below=65536)
     display_env: str = option("main", "environment on the visdom server")
 
 
@@ -212,7 +215,11 @@ class EvaluateOptions:
     cam_layer: Literal["layer1", "layer2", "layer3", "layer4"] = option(
         "layer4", "stage of the ResNet whose last block gives the maps"
     )
-    luma: bool = option(False, "compare floating-point luminance of RGB images")
+    luma: bool = option(False, "compare floating-point luminance of RGB images (PSNR, SSIM)")
     out: str | None = option(None, "file for the means, JSON")
-    csv: str | None = option(None, "file for the values of each image, CSV")
+    csv: str | None = option(
+        None,
+        "file for the values of each image; without it FILE.csv beside --out FILE.json, or "
+        "evaluation.csv in the first results folder",
+    )
     gpu_ids: str = option("auto", "GPU number; -1 for the CPU; auto takes CUDA, MPS or the CPU")

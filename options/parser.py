@@ -162,7 +162,7 @@ def _add_flags(
             keywords: dict[str, Any] = {"default": argparse.SUPPRESS, "dest": item.name}
             keywords["help"] = _help(item.metadata["help"], defaults[item.name])
             names = (f"--{item.name}", *item.metadata["flags"])
-            reader, extra = _reader(hints[item.name], item.metadata["minimum"])
+            reader, extra = _reader(hints[item.name], item.metadata)
             section.add_argument(*names, type=reader, **extra, **keywords)
             if item.metadata["negative"]:
                 section.add_argument(
@@ -181,7 +181,7 @@ def _help(text: str, default: Any) -> str:
     return f"{text} (default: {shown})".replace("%", "%%")
 
 
-def _reader(hint: Any, minimum: float | None) -> tuple[Any, dict[str, Any]]:
+def _reader(hint: Any, metadata: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """How argparse reads a value of this type: (function, further keywords)."""
     optional = get_origin(hint) in (Union, types.UnionType)
     if optional:
@@ -195,7 +195,8 @@ def _reader(hint: Any, minimum: float | None) -> tuple[Any, dict[str, Any]]:
     if get_origin(hint) is Literal:
         return _read_choice(get_args(hint)), {"metavar": "|".join(get_args(hint))}
     if hint in (int, float):
-        return _read_number(hint, minimum, optional), {"metavar": hint.__name__.upper()}
+        limits = {name: metadata[name] for name in ("minimum", "below")}
+        return _read_number(hint, optional=optional, **limits), {"metavar": hint.__name__.upper()}
     return str, {"metavar": "TEXT"}
 
 
@@ -224,7 +225,7 @@ def _read_choice(choices: Sequence[str]) -> Any:
     return read
 
 
-def _read_number(kind: type, minimum: float | None, optional: bool) -> Any:
+def _read_number(kind: type, *, optional: bool, minimum: float | None, below: float | None) -> Any:
     def read(text: str) -> int | float | None:
         if optional and text.lower() in WORDS_FOR_NONE:
             return None
@@ -237,18 +238,24 @@ def _read_number(kind: type, minimum: float | None, optional: bool) -> Any:
             raise argparse.ArgumentTypeError(f"'{text}' is not a finite number")
         if minimum is not None and value < minimum:
             raise argparse.ArgumentTypeError(f"{text} is too small; {minimum} is the least")
+        if below is not None and value >= below:
+            raise argparse.ArgumentTypeError(f"{text} is too large; it must be below {below}")
         return value
 
     return read
 
 
+def _spellings(group: type) -> set[str]:
+    return {flag for f in fields(group) for flag in (f"--{f.name}", *f.metadata["flags"])}
+
+
 def _explain_unknown(
     flag: str, parser: argparse.ArgumentParser, models: Mapping[str, type[ModelOptions]]
 ) -> str:
-    if not flag.startswith("--"):
+    if not flag.startswith("-"):
         return f"'{flag}' stands alone; every value needs its flag before it, as in --name {flag}."
     flag = flag.split("=")[0]
-    owners = [m for m, group in models.items() if flag[2:] in {f.name for f in fields(group)}]
+    owners = [m for m, group in models.items() if flag in _spellings(group)]
     if owners:
         return (
             f"{flag} is a flag of --model {' and '.join(owners)}; leave it out or change --model."

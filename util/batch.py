@@ -21,6 +21,11 @@ class Batch:
     label: Tensor
     names: tuple[str, ...]
 
+    def pin_memory(self) -> "Batch":
+        """The same batch in page-locked memory; torch's DataLoader calls this by its name."""
+        b = None if self.b is None else self.b.pin_memory()
+        return Batch(self.a.pin_memory(), b, self.label.pin_memory(), self.names)
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
         b = None if self.b is None else self.b.to(device, non_blocking=True)

@@ -1,8 +1,7 @@
 """Files of a run: written whole or not at all, read without executing anything."""
 
 import os
-import pickle
-import zipfile
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -36,7 +35,8 @@ def save(path: Path, content: Any) -> None:
             f"cannot write {path} ({error}); make room or choose another folder."
         ) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def load(path: Path, *, hint: str) -> Any:
@@ -49,6 +49,10 @@ def load(path: Path, *, hint: str) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"there is no checkpoint {path}; {hint}.") from None
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        reason = str(error).split("\n")[0][:120]
-        raise UserError(f"{path} is no readable checkpoint ({reason}); use another file.") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror or error}).") from None
+    except Exception:  # a damaged file can end in an error of any type
+        raise UserError(
+            f"{path} is no readable checkpoint: it is damaged, or holds more than tensors and "
+            "plain values, and code in a file is never run; use another file."
+        ) from None

@@ -46,12 +46,12 @@ class RunFolder:
 
     def begin(self, record: Mapping[str, Any], *, continued: bool) -> None:
         """Create the folder and write run.json. Raises UserError for a folder with another run."""
-        if self.state_file.exists() and not continued:
-            raise UserError(
-                f"{self.path} holds a run already; go on with it (--continue_train), choose "
-                "another --name, or delete the folder."
-            )
         try:
+            if self.state_file.exists() and not continued:
+                raise UserError(
+                    f"{self.path} holds a run already; go on with it (--continue_train), choose "
+                    "another --name, or delete the folder."
+                )
             self.path.mkdir(parents=True, exist_ok=True)
             self.finished_file.unlink(missing_ok=True)
             temporary = self.path / ".run.json.part"
@@ -97,5 +97,8 @@ class RunFolder:
             wanted = ", ".join(file.name for file in files.values())
             raise UserError(f"{self.path} has none of {wanted}; check the run's name and epoch.")
         contents = {name: load(file, hint="name another run") for name, file in found.items()}
+        for name, content in contents.items():
+            if not isinstance(content, Mapping):
+                raise UserError(f"{found[name]} holds no state dict; name another run or epoch.")
         # A classifier's file wraps its weights, to keep classes and accuracy with them.
         return {name: content.get("weights", content) for name, content in contents.items()}

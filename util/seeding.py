@@ -12,7 +12,8 @@ import torch
 
 def generator_for(*key: int) -> np.random.Generator:
     """A NumPy generator that depends on the non-negative numbers of `key` alone."""
-    return np.random.default_rng(key)
+    # NumPy takes (1, 2) and (1, 2, 0) for the same key; with its length in front they differ.
+    return np.random.default_rng((len(key), *key))
 
 
 def seed_step(seed: int, step: int) -> None:

@@ -1,0 +1,257 @@
+"""Datasets made of links to images that exist: their table, their links, the swap at the end.
+
+A dataset is built in a hidden folder beside its place and takes that place in one go: whatever
+stands under its name is whole. dataset.json marks it as made by a script, so that a second run may
+replace it; a folder that a script did not make, or that somebody changed since, is left alone.
+"""
+
+import argparse
+import csv
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from data.folders import ImageFile
+from data.images import EXTENSIONS
+from data.labels import LABELS_FILE, class_of_folder, read_labels
+from util.errors import UserError
+
+MARKER = "dataset.json"
+LEADING_COLUMNS = ("file", "split", "class")
+# A file system or a system's policy that forbids this kind of link; anything else is a failure.
+REFUSALS = frozenset(
+    {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK}
+)
+
+Row = Mapping[str, str | None]
+Way = Callable[[Path, Path], None]
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a bad flag like every other mistake: in one sentence, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; --help lists the flags.")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of a dataset to be built.
+
+    source: the existing file; file: its path in the dataset, with "/"; split: train or test;
+    row: the other columns of its line in labels.csv, "class" among them.
+    """
+
+    source: Path
+    file: str
+    split: str
+    row: Row
+
+
+def absolute(folder: Path) -> Path:
+    """The folder from the root on, without `..`; links keep their names, as labels.csv has them."""
+    return Path(os.path.abspath(folder))  # noqa: PTH100
+
+
+def items_in(
+    split: str, domain: str, files: Sequence[ImageFile], rows: Sequence[Row]
+) -> list[Item]:
+    """The images as they come to stand in the folder `split_domain`, such as train_A."""
+    return [
+        Item(file.path, f"{split}_{domain}/{file.name}{file.path.suffix}", split, row)
+        for file, row in zip(files, rows, strict=True)
+    ]
+
+
+def label_rows(root: Path, folder: Path, files: Sequence[ImageFile]) -> list[Row]:
+    """The line of each image in the labels.csv of `root` (absolute), by its name below `folder`.
+
+    An image that the table does not list has an empty line, and so no class. Where the table lists
+    nothing of `root`, or there is none, the class is the image's class folder.
+    """
+    table = read_labels(root)
+    if not table:
+        return [{"class": class_of_folder(file)} for file in files]
+    lines = {
+        path.relative_to(folder).with_suffix("").as_posix(): label.row
+        for path, label in table.items()
+        if path.is_relative_to(folder) and path.suffix.lower() in EXTENSIONS
+    }
+    return [lines.get(file.name, {}) for file in files]
+
+
+def symbolic_link(source: Path, target: Path) -> None:
+    """A relative link: it holds when dataset and images are moved together."""
+    # Dots climb from where the link really is, so linked folders on the way to it are resolved.
+    target.symlink_to(os.path.relpath(source, target.parent.resolve()))
+
+
+def hard_link(source: Path, target: Path) -> None:
+    """A second name of the file: it holds when the first name is deleted or given to a new file."""
+    target.hardlink_to(source.resolve())
+
+
+def copy(source: Path, target: Path) -> None:
+    """The same bytes once more."""
+    shutil.copyfile(source, target)
+
+
+NAMES: dict[Way, str] = {symbolic_link: "symbolic links", hard_link: "hard links", copy: "copies"}
+
+
+def build(folder: Path, items: Sequence[Item], *, ways: Sequence[Way], record: Mapping) -> str:
+    """Make the dataset `folder` of these items, in place of an earlier one.
+
+    ways: how a file comes into the dataset, by preference; the next is for a file system that
+    refuses the one before. record: what dataset.json says beside the script's name.
+    Returns one line for people. Raises UserError where an image is missing or nothing can be
+    written; an earlier dataset then stays as it was.
+    """
+    counts: Counter[Way] = Counter()
+    try:
+        with _replacing(folder.resolve()) as part:
+            for item in items:
+                counts[_place(item.source, part / item.file, ways)] += 1
+            _write_table(part / LABELS_FILE, items)
+            digest = _digest(part / LABELS_FILE)
+            text = json.dumps({**record, "labels_sha256": digest}, indent=1) + "\n"
+            (part / MARKER).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"cannot build {folder} ({error.strerror or error}); make room or choose another --out."
+        ) from None
+    return _summary(folder, items, counts, ways[0])
+
+
+def _place(source: Path, target: Path, ways: Sequence[Way]) -> Way:
+    """Bring `source` to `target` in the first way that the file system allows; returns the way."""
+    if not source.is_file():
+        raise UserError(f"{source} leads to no file; restore the image or remove its link.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for way in ways[:-1]:
+        try:
+            way(source, target)
+            return way
+        except NotImplementedError:
+            continue
+        except OSError as error:
+            # Windows forbids symbolic links with a code of its own (privilege not held).
+            if error.errno not in REFUSALS and getattr(error, "winerror", None) != 1314:
+                raise
+    ways[-1](source, target)
+    return ways[-1]
+
+
+def _write_table(path: Path, items: Sequence[Item]) -> None:
+    """labels.csv with the columns of all items."""
+    others = (c for item in items for c in item.row if c is not None)
+    columns = tuple(dict.fromkeys((*LEADING_COLUMNS, *others)))
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            # None is where csv puts the values beyond a line's last column.
+            writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            for item in items:
+                writer.writerow({**item.row, "file": item.file, "split": item.split})
+    except UnicodeEncodeError as error:
+        name = error.object[max(0, error.start - 60) : error.end + 20]
+        raise UserError(
+            f"a name in the table is not valid Unicode ({name!r}); rename the file."
+        ) from None
+
+
+def _summary(folder: Path, items: Sequence[Item], counts: Counter[Way], preferred: Way) -> str:
+    folders = Counter(item.file.split("/")[0] for item in items)
+    classes = Counter(item.row.get("class") or "" for item in items)
+    labelled = len(items) - classes.pop("", 0)
+    parts = [
+        f"{folder}: " + ", ".join(f"{count} images in {name}" for name, count in folders.items()),
+        f"{labelled} of {len(items)} with a class ({len(classes)} classes)",
+    ]
+    parts += [
+        f"{count} are {NAMES[way]}, as the file system refused {NAMES[preferred]}"
+        for way, count in counts.items()
+        if way != preferred
+    ]
+    return "; ".join(parts)
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A new folder beside `folder`, which takes its place at the end, or vanishes on an error."""
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if folder.exists():
+            folder.rename(old)
+        part.rename(folder)
+    finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        for leftover in (part, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def refuse_foreign(folder: Path, *, script: str, sources: Sequence[Path]) -> None:
+    """Raises UserError where building `folder` would spoil what `script` did not make.
+
+    folder: free, empty, or a dataset of the script, with nothing changed in it since.
+    sources: folders whose images are linked; the dataset must not lie among them.
+    """
+    place = folder.resolve()
+    for source in sources:
+        if place.is_relative_to(source.resolve()):
+            raise UserError(f"--out {folder} lies in {source}, among the images; choose another.")
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    marker = _read_marker(folder)
+    if marker.get("made_by") != script:
+        raise UserError(
+            f"{folder} exists and was not made by {script} (its {MARKER} is missing or says "
+            "otherwise); delete it or choose another --out."
+        )
+    root = absolute(folder)
+    table = root / LABELS_FILE
+    if not table.is_file() or _digest(table) != marker.get("labels_sha256"):
+        raise UserError(
+            f"{table} was changed since {script} wrote it; change the table of the source images "
+            f"and delete {folder} to build it anew."
+        )
+    known = {*read_labels(root), root / MARKER, table}
+    strange = sorted(
+        str(file.relative_to(root))
+        for file in _files(root)
+        if file not in known and not file.name.startswith(".")
+    )
+    if strange:
+        raise UserError(
+            f"{folder} holds files that {script} did not put there ({', '.join(strange[:5])}"
+            f"{', ...' * (len(strange) > 5)}); move them away or choose another --out."
+        )
+
+
+def _read_marker(folder: Path) -> dict[str, Any]:
+    try:
+        marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return marker if isinstance(marker, dict) else {}
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, _, files in os.walk(folder):
+        yield from (Path(parent, file) for file in files)
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,0 +1,117 @@
+"""Measure results: `python evaluate.py --results DIR [DIR ...]`; see --help, docs/METRICS.md."""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from data.images import read_image
+from data.value_map import find_value_map
+from metrics.measure import ImageValues, Judge, measure
+from metrics.pairing import judge_pairing
+from metrics.results import ResultImage, find_results, pool_results
+from metrics.summary import caveats, format_csv, format_table, means_of
+from models.networks.classifier import load_classifier
+from options import EvaluateOptions, parse_evaluate
+from util.device import select_device
+from util.errors import UserError, run_main
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Find the images, measure each, print the means, write the files."""
+    options = parse_evaluate(argv)
+    if not options.results:
+        raise UserError("no results are given; name their folders with --results DIR [DIR ...].")
+    folders = [find_results(Path(folder)) for folder in options.results]
+    images = pool_results(folders)
+    out, csv = _output_files(options)
+    bits = read_image(images[0].fake_B).dtype.itemsize * 8
+    values = measure(images, bits=bits, luma=options.luma, judge=_judge(options, images))
+    rows = list(tqdm(values, total=len(images), unit="image", leave=False, disable=None))
+    means = means_of(rows)
+    pairing = judge_pairing([folder.paired for folder in folders], rows)
+
+    compared = "luminance" if options.luma else "all bands"
+    print(f"{len(rows)} images in {', '.join(options.results)}: {bits} bits, {compared}\n")
+    print(f"{format_table(means, n=len(rows))}\n")
+    print("\n".join([pairing.note, *caveats(means)]))
+    if options.classifier is None:
+        print("GCSS, CC and CAM cosine need a classifier: --classifier FILE.")
+    _write_values(csv, rows, required=options.csv is not None)
+    if out is not None:
+        report = {
+            "n": len(rows),
+            **means,
+            "unpaired_real_B": pairing.unpaired,
+            "pairing": pairing.note,
+            "results": list(options.results),
+            "bits": bits,
+            "luma": options.luma,
+            "classifier": options.classifier,
+            "cam_layer": options.cam_layer if options.classifier else None,
+        }
+        _write(out, json.dumps(report, indent=1, allow_nan=False) + "\n")
+        print(f"means in {out}")
+
+
+def _judge(options: EvaluateOptions, images: Sequence[ResultImage]) -> Judge | None:
+    if options.classifier is None:
+        return None
+    device = select_device(options.gpu_ids)
+    classifier = load_classifier(Path(options.classifier))
+    classifier = classifier.to(device, memory_format=torch.channels_last)  # faster on the CPU too
+    # One map for all kinds, or equal counts would look different to the classifier.
+    value_map = find_value_map([image.real_B or image.real_A for image in images])
+    return Judge(classifier, value_map, options.cam_layer, device)
+
+
+def _output_files(options: EvaluateOptions) -> tuple[Path | None, Path]:
+    """JSON and CSV file. The CSV file stands beside the JSON file, or in the first results folder.
+
+    Raises UserError, before anything is measured, for a place that takes no file.
+    """
+    out = Path(options.out) if options.out else None
+    default = out.with_suffix(".csv") if out else Path(options.results[0], "evaluation.csv")
+    csv = Path(options.csv) if options.csv else default
+    if csv == out:
+        raise UserError(f"JSON and CSV would both be {out}; give --out a name that ends in .json.")
+    for file in (out, csv):
+        if file is not None and file.is_dir():
+            raise UserError(f"{file} is a folder; name files with --out and --csv.")
+    return out, csv
+
+
+def _write_values(path: Path, rows: Iterable[ImageValues], *, required: bool) -> None:
+    """The CSV file. Where the user named none, a results folder that takes no file is no error."""
+    try:
+        _write(path, format_csv(rows))
+        print(f"values of each image in {path}")
+    except UserError as error:
+        if required:
+            raise
+        print(f"values of each image are not kept: {error}")
+
+
+def _write(path: Path, text: str) -> None:
+    """The file appears whole or not at all. Raises UserError where it cannot be written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(
+            f"cannot write {path} ({reason}); name another file with --out or --csv."
+        ) from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,48 @@
+"""Whether real_B is the partner of real_A, or a random image stored under its name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from metrics.measure import ImageValues
+
+CARE = "fake_B vs real_B compares different scenes and is no measure of quality."
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """unpaired: True, False or None for unknown; note: what that means for the reader."""
+
+    unpaired: bool | None
+    note: str
+
+
+def judge_pairing(recorded: Sequence[bool | None], rows: Sequence[ImageValues]) -> Pairing:
+    """What test.py recorded for each results folder, else what the images themselves show.
+
+    A record is trusted: one real image may well be the target of several simulated ones. Without a
+    record, one target under the names of several sources gives unpaired data away.
+    """
+    if rows[0].contents is None:
+        return Pairing(None, "there is no real_B: fake_B vs real_B is not measured.")
+    if False in recorded:
+        return Pairing(True, f"real_B is UNPAIRED, as test.py recorded; {CARE}")
+    if all(recorded):
+        return Pairing(False, "real_B is the partner of real_A, as test.py recorded.")
+    repeated = find_repeated_target(rows)
+    if repeated:
+        first, second = repeated
+        return Pairing(True, f"real_B is UNPAIRED, {first} and {second} have the same one; {CARE}")
+    return Pairing(None, "pairing unknown: treat fake_B vs real_B with care.")
+
+
+def find_repeated_target(rows: Sequence[ImageValues]) -> tuple[str, str] | None:
+    """Names of two images that share a target though their sources differ; None without such."""
+    first: dict[bytes, tuple[str, bytes]] = {}
+    for row in rows:
+        if row.contents is None:
+            continue
+        source, target = row.contents
+        name, its_source = first.setdefault(target, (row.name, source))
+        if source != its_source:
+            return name, row.name
+    return None

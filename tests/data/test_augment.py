@@ -1,0 +1,69 @@
+"""Augmentation of thermal images for the classifier."""
+
+import numpy as np
+import pytest
+import torch
+
+from data.augment import GAIN, NOISE, OFFSET, SCALE, SHIFT, augment_thermal
+from data.preview import preview
+
+
+def spot(size: int = 32) -> torch.Tensor:
+    """A warm disc in the middle of a cool ground."""
+    y, x = torch.meshgrid(*[torch.arange(size) - (size - 1) / 2] * 2, indexing="ij")
+    return torch.where(y**2 + x**2 < (size / 8) ** 2, 0.4, -0.4)[None]
+
+
+def draws(image: torch.Tensor, count: int) -> list[torch.Tensor]:
+    return [augment_thermal(image, np.random.default_rng(seed)) for seed in range(count)]
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 32), (3, 20, 31)])
+def test_size_and_range_stay(shape):
+    for image in draws(torch.rand(shape) * 2 - 1, 20):
+        assert image.shape == shape and image.dtype == torch.float32
+        assert image.min() >= -1 and image.max() <= 1
+
+
+def test_it_follows_from_the_generator_alone():
+    first, again = draws(spot(), 2)[0], draws(spot(), 1)[0]
+    assert torch.equal(first, again)
+    assert not torch.equal(first, draws(spot(), 2)[1])
+    before = spot()
+    augment_thermal(before, np.random.default_rng(0))
+    assert torch.equal(before, spot())
+
+
+def test_the_object_moves_grows_and_shrinks_within_bounds():
+    size = 32
+    places, areas = [], []
+    for image in draws(spot(size), 200):
+        warm = image[0] > (image.max() + image.min()) / 2
+        places.append(((warm.nonzero().float().mean(dim=0) - (size - 1) / 2) / size).tolist())
+        areas.append(float(warm.sum()) / float((spot(size) > 0).sum()))
+    shift = np.abs(np.array(places))
+    # A shift before the scaling reaches SHIFT * (1 + SCALE) in the result.
+    assert 0.8 * SHIFT < shift.max() < SHIFT * (1 + SCALE) + 0.02
+    assert 0.6 < min(areas) < 0.8 and 1.2 < max(areas) < (1 + SCALE) ** 2 + 0.1
+
+
+def test_brightness_and_contrast_vary():
+    images = draws(spot(), 200)
+    brightness = torch.stack([image.median() for image in images])
+    contrast = torch.stack([image.max() - image.min() for image in images])
+    assert 0.5 * OFFSET < (brightness.max() - brightness.min()) / 2
+    assert contrast.max() / contrast.min() > np.exp(2 * GAIN)
+
+
+def test_noise_is_weak():
+    flat = torch.zeros(1, 32, 32)
+    deviations = [float(image.std()) for image in draws(flat, 100)]
+    assert 0.6 * NOISE < max(deviations) < 1.05 * NOISE
+    assert min(deviations) < 0.3 * NOISE
+
+
+def test_a_preview_has_8_bits():
+    image = preview(torch.tensor([[[-1.0, 0.0, 1.0, 2.0]]]))
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(image, [[0, 128, 255, 255]])
+    assert preview(torch.zeros(3, 4, 5)).shape == (4, 5, 3)

@@ -1,0 +1,114 @@
+"""Which files are found, under which names, and which have partners."""
+
+import pytest
+
+from data.folders import find_images, pair_by_name, phase_folder, require_phase_folder
+from data.images import read_image
+from util.errors import UserError
+
+
+def names(folder, **options):
+    return [file.name for file in find_images(folder, **options)]
+
+
+def test_folders_are_read_recursively_and_in_order(tmp_path, flat):
+    flat(tmp_path, {"b.png": 1, "z/a.TIF": 1, "z/y/c.jpeg": 1, "a.webp": 1, "m.bmp": 1})
+    assert names(tmp_path) == ["a", "b", "m", "z/a", "z/y/c"]
+    assert names(tmp_path, limit=2) == ["a", "b"]
+    for file in find_images(tmp_path):
+        assert file.path.is_file()
+
+
+def test_other_and_hidden_files_are_left_alone(tmp_path, flat):
+    flat(tmp_path, {"a.png": 1, ".b.png": 1, ".thumbs/c.png": 1})
+    (tmp_path / "labels.csv").write_text("file,class\n")
+    assert names(tmp_path) == ["a"]
+
+
+def test_unicode_spaces_and_dots_in_names(tmp_path, flat):
+    flat(tmp_path, {"größe 1/панцирь 7.png": 1, "v1.2 frame.003.png": 1, "夜/#%?.png": 1})
+    assert set(names(tmp_path)) == {"größe 1/панцирь 7", "v1.2 frame.003", "夜/#%?"}
+
+
+def test_linked_folders_and_files_are_followed(tmp_path, flat):
+    store = flat(tmp_path / "store", {"x/a.png": 1, "b.png": 1})
+    folder = tmp_path / "trainA"
+    folder.mkdir()
+    (folder / "video").symlink_to(store / "x")
+    (folder / "one.png").symlink_to(store / "b.png")
+    assert names(folder) == ["one", "video/a"]
+
+
+def test_loops_of_links_end(tmp_path, flat):
+    flat(tmp_path, {"a.png": 1, "x/b.png": 1})
+    (tmp_path / "x" / "up").symlink_to(tmp_path)
+    (tmp_path / "x" / "self").symlink_to("self")
+    assert names(tmp_path) == ["a", "x/b"]
+
+
+def test_two_images_of_one_name_are_refused(tmp_path, flat):
+    flat(tmp_path, {"v/a.png": 1, "v/a.tif": 1})
+    with pytest.raises(UserError) as caught:
+        find_images(tmp_path)
+    assert str(tmp_path / "v" / "a.png") in str(caught.value)
+    assert str(tmp_path / "v" / "a.tif") in str(caught.value)
+
+
+def test_equal_names_in_different_folders_stay_apart(tmp_path, flat):
+    flat(tmp_path, {"v/a.png": 1, "w/a.png": 1})
+    assert names(tmp_path) == ["v/a", "w/a"]
+
+
+def test_missing_and_empty_folders(tmp_path):
+    with pytest.raises(UserError, match="there is no folder .*nowhere"):
+        find_images(tmp_path / "nowhere")
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(UserError, match="there is no image") as caught:
+        find_images(tmp_path)
+    assert str(tmp_path) in str(caught.value) and ".png" in str(caught.value)
+
+
+@pytest.mark.parametrize("folder", ["trainA", "train_A", "train/A"])
+def test_spellings_of_a_phase_folder(tmp_path, folder):
+    assert phase_folder(tmp_path, "train", "A") is None
+    with pytest.raises(UserError) as caught:
+        require_phase_folder(tmp_path, "train", "A")
+    for spelling in ("trainA", "train_A", "train/A"):
+        assert str(tmp_path / spelling) in str(caught.value)
+    (tmp_path / folder).mkdir(parents=True)
+    assert require_phase_folder(tmp_path, "train", "A") == tmp_path / folder
+    assert phase_folder(tmp_path, "test", "A") is None
+    assert phase_folder(tmp_path, "train", "B") is None
+
+
+def test_pairs_have_equal_relative_names_whatever_the_extension(tmp_path, flat):
+    a = find_images(flat(tmp_path / "A", {"v/1.png": 1, "v/2.png": 1, "3.png": 1}))
+    b = find_images(flat(tmp_path / "B", {"v/2.bmp": 1, "3.png": 1, "v/1.tif": 1}))
+    pairs = pair_by_name(a, b)
+    assert [(x.name, y.name) for x, y in pairs] == [(n, n) for n in ("3", "v/1", "v/2")]
+    for x, y in pairs:
+        assert x.path.is_relative_to(tmp_path / "A") and y.path.is_relative_to(tmp_path / "B")
+
+
+def test_names_without_a_partner_are_listed(tmp_path, flat):
+    a = find_images(flat(tmp_path / "A", {"1.png": 1, "only a.png": 1, "x/1.png": 1}))
+    b = find_images(flat(tmp_path / "B", {"1.png": 1, "only b.png": 1}))
+    with pytest.raises(UserError) as caught:
+        pair_by_name(a, b)
+    message = str(caught.value)
+    assert "2 in A (only a, x/1)" in message and "1 in B (only b)" in message
+
+
+def test_a_long_list_of_lonely_names_is_cut_but_counted(tmp_path, flat):
+    a = find_images(flat(tmp_path / "A", {f"{i:03d}.png": 1 for i in range(30)}))
+    b = find_images(flat(tmp_path / "B", {"000.png": 1}))
+    with pytest.raises(UserError, match=r"29 in A \(001, .*, 010, \.\.\.\)") as caught:
+        pair_by_name(a, b)
+    assert "in B" not in str(caught.value)
+
+
+def test_a_broken_link_is_found_and_named_when_read(tmp_path):
+    (tmp_path / "a.png").symlink_to(tmp_path / "gone.png")
+    (file,) = find_images(tmp_path)
+    with pytest.raises(UserError, match=r"a\.png"):
+        read_image(file.path)

@@ -1,0 +1,92 @@
+"""The mapping of file values to [-1, 1] loses nothing, and finds its range."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.value_map import EIGHT_BIT, ValueMap, find_value_map, read_depth
+from util.errors import UserError
+
+
+def test_8_bits_go_from_black_at_minus_one_to_white_at_one():
+    values = EIGHT_BIT.encode(np.array([[0, 51, 255]], np.uint8))
+    torch.testing.assert_close(values, torch.tensor([[[-1.0, -0.6, 1.0]]]))
+    assert values.dtype == torch.float32
+
+
+def test_all_256_values_come_back():
+    image = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    back = EIGHT_BIT.decode(EIGHT_BIT.encode(image))
+    assert back.dtype == np.uint8
+    np.testing.assert_array_equal(back, image)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 65535), (5600, 20300), (0, 1), (65534, 65535), (32768, 32775)]
+)
+def test_all_65536_counts_come_back_even_beyond_the_range(low, high):
+    counts = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    value_map = ValueMap(low=float(low), high=float(high), bits=16)
+    back = value_map.decode(value_map.encode(counts))
+    assert back.dtype == np.uint16
+    np.testing.assert_array_equal(back, counts)
+
+
+@given(st.integers(0, 65534), st.integers(1, 65535), st.lists(st.integers(0, 65535), min_size=1))
+@settings(max_examples=200, deadline=None)
+def test_any_range_is_invertible(low, width, counts):
+    value_map = ValueMap(low=float(low), high=float(min(low + width, 65535)), bits=16)
+    image = np.array([counts], np.uint16)
+    np.testing.assert_array_equal(value_map.decode(value_map.encode(image)), image)
+
+
+def test_decoding_rounds_and_stays_within_the_depth():
+    tensor = torch.tensor([[[-1.5, -1 + 0.4 / 127.5, -1 + 0.6 / 127.5, 1.5]]])
+    np.testing.assert_array_equal(EIGHT_BIT.decode(tensor), [[0, 0, 1, 255]])
+    wide = ValueMap(low=1000.0, high=2000.0, bits=16)
+    np.testing.assert_array_equal(
+        wide.decode(torch.tensor([[[-9.0, 1.2, 999]]])), [[0, 2100, 65535]]
+    )
+
+
+def test_colour_keeps_its_order_of_bands():
+    image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    tensor = EIGHT_BIT.encode(image)
+    assert tensor.shape == (3, 2, 3)
+    torch.testing.assert_close(tensor[1], EIGHT_BIT.encode(image[..., 1])[0])
+    np.testing.assert_array_equal(EIGHT_BIT.decode(tensor), image)
+
+
+def test_decoding_takes_what_a_network_gives():
+    tensor = torch.zeros(1, 2, 2, dtype=torch.float16, requires_grad=True) * 1
+    np.testing.assert_array_equal(EIGHT_BIT.decode(tensor), np.full((2, 2), 128))
+
+
+def test_8_bit_sets_have_the_whole_range(tmp_path, flat):
+    flat(tmp_path, {"a.png": 40, "b.png": 60})
+    assert find_value_map(sorted(tmp_path.iterdir())) == ValueMap(0.0, 255.0, 8)
+
+
+def test_16_bit_sets_have_the_range_of_their_extremes(tmp_path, write):
+    for name, (low, high) in {"a": (6000, 7000), "b": (5600, 5700), "c": (9000, 20300)}.items():
+        write(tmp_path / f"{name}.png", np.array([[low, high]], np.uint16))
+    assert find_value_map(sorted(tmp_path.iterdir())) == ValueMap(5600.0, 20300.0, 16)
+
+
+def test_a_16_bit_set_of_one_value_is_refused(tmp_path, write):
+    for name in "ab":
+        write(tmp_path / f"{name}.png", np.full((2, 2), 700, np.uint16))
+    with pytest.raises(UserError, match="700") as caught:
+        find_value_map(sorted(tmp_path.iterdir()))
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_mixed_depths_are_refused_naming_the_file(tmp_path, write, flat):
+    deep = write(tmp_path / "a.png", np.array([[1, 2]], np.uint16))
+    flat(tmp_path, {"b.png": 7})
+    with pytest.raises(UserError, match=r"b\.png has 8 bits .* 16"):
+        find_value_map(sorted(tmp_path.iterdir()))
+    with pytest.raises(UserError, match=r"a\.png has 16 bits .* 8"):
+        read_depth(deep, bits=8)

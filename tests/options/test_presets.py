@@ -1,0 +1,124 @@
+"""Defaults by model: the recipes of the papers, as users of the public code know them."""
+
+from dataclasses import fields
+
+import pytest
+
+from models import MODEL_OPTIONS
+from options import parse_train
+from options.presets import PRESETS
+
+ALL = {
+    "preprocess": "resize_and_crop",
+    "load_size": 286,
+    "crop_size": 256,
+    "no_flip": False,
+    "batch_size": 1,
+    "lr": 2e-4,
+    "beta1": 0.5,
+    "beta2": 0.999,
+    "netD": "basic",
+    "normG": "instance",
+    "normD": "instance",
+    "gan_mode": "lsgan",
+    "lambda_GAN": 1.0,
+    "init_gain": 0.02,
+    "input_nc": 1,
+    "output_nc": 1,
+    "ngf": 64,
+    "ndf": 64,
+    "epoch_count": 1,
+    "lr_policy": "linear",
+}
+CUT = {
+    "dataset_mode": "unaligned",
+    "netG": "resnet_9blocks",
+    "no_dropout": True,
+    "no_antialias": False,
+    "no_antialias_up": False,
+    "init_type": "xavier",
+    "lambda_NCE": 1.0,
+    "nce_idt": True,
+    "flip_equivariance": False,
+    "nce_T": 0.07,
+    "num_patches": 256,
+    "nce_layers": (0, 4, 8, 12, 16),
+    "netF": "mlp_sample",
+    "netF_nc": 256,
+    "nce_includes_all_negatives_from_minibatch": False,
+    "n_epochs": 200,
+    "n_epochs_decay": 200,
+}
+FASTCUT = {
+    "lambda_NCE": 10.0,
+    "nce_idt": False,
+    "flip_equivariance": True,
+    "n_epochs": 150,
+    "n_epochs_decay": 50,
+}
+PIX2PIX = {
+    "dataset_mode": "aligned",
+    "netG": "unet_256",
+    "no_dropout": False,
+    "no_antialias": True,
+    "init_type": "normal",
+    "lambda_L1": 100.0,
+    "n_epochs": 100,
+    "n_epochs_decay": 100,
+}
+
+
+def values(*argv: str) -> dict:
+    config = parse_train(argv, MODEL_OPTIONS)
+    groups = (config.run, config.data, config.model, config.training, config.display)
+    return {f.name: getattr(group, f.name) for group in groups for f in fields(group)}
+
+
+@pytest.mark.parametrize(
+    ("argv", "recipe"),
+    [
+        ([], ALL | CUT),
+        (["--model", "cut", "--CUT_mode", "FastCUT"], ALL | CUT | FASTCUT),
+        (["--CUT_mode=fastcut"], ALL | CUT | FASTCUT),
+        (["--model", "pix2pix"], ALL | PIX2PIX),
+        (["--model", "pix2pix_gradcam"], ALL | PIX2PIX | {"lambda_gradcam": 10.0}),
+    ],
+)
+def test_recipe(argv, recipe):
+    found = values(*argv)
+    assert {name: found[name] for name in recipe} == recipe
+
+
+def test_gradcam_looks_at_the_last_stage_and_the_predicted_class():
+    found = values("--model", "pix2pix_gradcam")
+    assert (found["cam_layer"], found["cam_target"]) == ("layer4", "predicted")
+
+
+def test_the_classifier_augments_and_splits_by_recording():
+    found = values("--model", "classifier")
+    assert not found["no_augment"] and found["split_by"] == "group"
+    assert found["dataset_mode"] == "labeled" and found["imagenet_weights"] is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "name", "value"),
+    [
+        ("--CUT_mode FastCUT --nce_idt True", "nce_idt", True),
+        ("--lambda_NCE 3 --CUT_mode FastCUT", "lambda_NCE", 3.0),
+        ("--CUT_mode FastCUT --n_epochs 200", "n_epochs", 200),
+        ("--model pix2pix --no_dropout", "no_dropout", True),
+        ("--netG resnet_9blocks --model pix2pix", "netG", "resnet_9blocks"),
+        ("--model pix2pix --no_antialias False", "no_antialias", False),
+        ("--model pix2pix_gradcam --dataset_mode unaligned", "dataset_mode", "unaligned"),
+        ("--model pix2pix --normG batch", "normG", "batch"),
+        ("--model classifier --batch_size 1", "batch_size", 1),
+    ],
+)
+def test_what_is_typed_goes_before_the_recipe(argv, name, value):
+    assert values(*argv.split())[name] == value
+
+
+def test_every_preset_is_an_option_of_its_model():
+    for name, preset in PRESETS.items():
+        model = "cut" if name == "fastcut" else name
+        assert preset.keys() <= values("--model", model).keys()

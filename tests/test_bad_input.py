@@ -1,0 +1,144 @@
+"""What a user gets wrong: one sentence on stderr, exit code 2, no traceback, nothing written."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import test as test_program
+import train
+from data.images import write_image
+from models.networks import ResnetGenerator
+from models.networks.classifier import Classifier
+from util.errors import run_main
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = "--ngf 2 --ndf 2 --netF_nc 4 --num_patches 4 --netG resnet_4blocks --n_epochs 1".split()
+TINY += "--n_epochs_decay 0 --load_size 36 --crop_size 32 --gpu_ids -1".split()
+
+
+@pytest.fixture
+def data(tmp_path):
+    for folder in ("trainA", "trainB", "testA"):
+        for i in range(2):
+            image = np.random.default_rng(i).integers(0, 256, (40, 40)).astype(np.uint8)
+            write_image(tmp_path / "data" / folder / f"{i}.png", image)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def fails(tmp_path, monkeypatch, capsys):
+    """Run a program; it must fail as users of a good tool expect, in one sentence with `words`."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(program, flags, *words):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            run_main(lambda: program.main([str(flag) for flag in flags]))
+        lines = capsys.readouterr().err.strip().split("\n")
+        assert left.value.code == 2
+        assert len(lines) == 1, lines
+        assert lines[0].startswith("error: ")
+        for word in words:
+            assert word in lines[0]
+
+    return run
+
+
+@pytest.mark.parametrize("program", ["train.py", "test.py", "evaluate.py"])
+def test_from_the_shell(tmp_path, program):
+    flag = "--results" if program == "evaluate.py" else "--dataroot"
+    done = subprocess.run(
+        [sys.executable, str(ROOT / program), flag, "nowhere"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders(fails, tmp_path, data):
+    (tmp_path / "empty" / "trainA").mkdir(parents=True)
+    (tmp_path / "empty" / "trainB").mkdir(parents=True)
+    fails(train, ["--dataroot", "nowhere"], "nowhere", "--dataroot")
+    fails(train, [], "--dataroot")
+    fails(train, ["--dataroot", "empty"], "no image", "trainA")
+    fails(train, ["--dataroot", data, "--phase", "val"], "valA", "val_A")
+    assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_unreadable_image(fails, data, threads):
+    whole = (data / "trainA" / "1.png").read_bytes()
+    (data / "trainA" / "1.png").write_bytes(whole[: len(whole) // 2])
+    flags = ["--dataroot", data, *TINY, "--num_threads", threads]
+    fails(train, flags, "trainA/1.png")
+
+
+def test_sizes_and_bands(fails, tmp_path, data):
+    flags = ["--dataroot", data, *TINY, "--preprocess", "crop", "--crop_size", "64"]
+    fails(train, flags, "40x40", "--crop_size 64")
+    flags = ["--dataroot", data, "--load_size", 32, "--crop_size", 64]
+    fails(train, flags, "--load_size 32")
+    flags = ["--dataroot", data, *TINY, "--input_nc", 2]
+    fails(train, flags, "--input_nc 2", "1 or 3")
+    flags = ["--dataroot", data, *TINY, "--model", "pix2pix", "--netG", "unet_128"]
+    flags = [f for f in flags if f not in ("--netF_nc", "--num_patches", "4")]
+    fails(train, flags, "32", "128", "--crop_size")
+
+
+def test_pairs(fails, tmp_path, data):
+    (data / "trainB" / "1.png").rename(data / "trainB" / "other.png")
+    flags = ["--dataroot", data, "--model", "pix2pix"]
+    fails(train, flags, "1 in A (1)", "1 in B (other)")
+
+
+def test_names(fails, tmp_path, data):
+    for name in ("../../x", "/tmp/x", ""):
+        fails(train, ["--dataroot", data, "--name", name], "--name")
+        fails(test_program, ["--dataroot", data, "--name", name], "--name")
+    flags = ["--dataroot", data, "--pretrained_name", "../x", *TINY]
+    fails(train, flags, "--pretrained_name")
+
+
+def test_checkpoints(fails, tmp_path, data):
+    fails(test_program, ["--dataroot", data, "--name", "none"], "there is no run")
+    fails(train, ["--dataroot", data, "--continue_train"], "latest.pth")
+    flags = ["--dataroot", data, "--pretrained_name", "none", *TINY]
+    fails(train, flags, "latest_net_G.pth")
+    net = ResnetGenerator(input_nc=1, output_nc=1, ngf=2, n_blocks=9)
+    torch.save(net.state_dict(), tmp_path / "g.pth")
+    single = ["--dataroot", data / "testA", "--dataset_mode", "single", "--ngf", 2]
+    flags = [*single, "--weights", "g.pth", "--netG", "resnet_6blocks"]
+    fails(test_program, flags, "g.pth", "another architecture")
+    fails(test_program, [*single, "--weights", "no.pth"], "no.pth")
+    (tmp_path / "torn.pth").write_bytes((tmp_path / "g.pth").read_bytes()[:1000])
+    fails(test_program, [*single, "--weights", "torn.pth"], "torn.pth")
+
+
+def test_classifiers(fails, tmp_path, data):
+    (data / "labels.csv").write_text(
+        "file,split,class\n" + "".join(f"trainA/{i}.png,train,MTLB\n" for i in range(2))
+    )
+    torch.save(Classifier(classes=("T72", "BMP2")).export(), tmp_path / "c.pth")
+    flags = ["--dataroot", data, "--model", "pix2pix_gradcam", "--crop_size", 32]
+    flags += ["--netG", "resnet_4blocks", "--gpu_ids", -1]
+    fails(train, flags, "--classifier")
+    fails(train, [*flags, "--classifier", "none.pth"], "none.pth")
+    flags += ["--classifier", "c.pth", "--cam_target", "label"]
+    fails(train, flags, "MTLB", "T72, BMP2")
+
+
+def test_modes_and_devices(fails, tmp_path, data):
+    flags = ["--dataroot", data, "--model", "pix2pix", "--dataset_mode", "unaligned"]
+    fails(train, flags, "unaligned", "aligned")
+    fails(train, ["--dataroot", data, "--gpu_ids", "99"], "99")
+    fails(train, ["--dataroot", data, "--gpu_ids", "x"], "--gpu_ids x")
+    fails(train, ["--lamda_NCE", "1"], "--lambda_NCE")

@@ -1,0 +1,310 @@
+"""train.py and test.py as users run them: files, continuing, fine-tuning, translation."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+import test as test_program
+import train
+from data.images import read_image, write_image
+from models.networks import ResnetGenerator, UnetGenerator
+from models.networks.classifier import Classifier, load_classifier
+from util.errors import UserError
+
+SMALL = "--ngf 4 --ndf 4 --load_size 36 --crop_size 32 --num_threads 0 --gpu_ids -1".split()
+CUT = ["--model", "cut", "--netG", "resnet_4blocks", "--netF_nc", "8", "--num_patches", "16"]
+PIX2PIX = ["--model", "pix2pix", "--netG", "resnet_4blocks"]
+SHORT = ["--n_epochs", "1", "--n_epochs_decay", "1"]
+
+
+def noise(seed, shape=(40, 48), dtype=np.uint8, top=256):
+    return np.random.default_rng(seed).integers(0, top, shape).astype(dtype)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Five images a folder, two of them of one name in different folders."""
+    for number, folder in enumerate(("trainA", "trainB", "testA", "testB")):
+        for i, name in enumerate(("T72/1", "BMP2/1", "BMP2/2", "3", "4")):
+            write_image(tmp_path / "data" / folder / f"{name}.png", noise(10 * number + i))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def run(tmp_path, data):
+    """Call train.py or test.py in a folder of their own."""
+
+    def call(program, *flags, name="run"):
+        places = ["--checkpoints_dir", str(tmp_path / "checkpoints"), "--name", name]
+        if program is test_program:
+            places += ["--results_dir", str(tmp_path / "results"), "--num_threads", "0"]
+            places += ["--gpu_ids", "-1"]
+        program.main(["--dataroot", str(data), *places, *map(str, flags)])
+        return tmp_path / ("checkpoints" if program is train else "results") / name
+
+    return call
+
+
+def weights(folder, label="latest", network="G"):
+    return torch.load(folder / f"{label}_net_{network}.pth", weights_only=True)
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        assert torch.equal(a[key], b[key]), key
+
+
+def test_cut_leaves_its_files(run):
+    folder = run(train, *CUT, *SMALL, *SHORT, "--save_epoch_freq", 1, "--display_freq", 2)
+    files = {path.name for path in folder.iterdir()}
+    expected = {f"{label}_net_{n}.pth" for label in ("latest", "1", "2") for n in "GDF"}
+    assert files == expected | {"latest.pth", "run.json", "loss_log.csv", "finished", "web"}
+    rows = list(csv.DictReader((folder / "loss_log.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[1]["lr"]) == pytest.approx(2e-4 / 2)
+    page = (folder / "web" / "index.html").read_text()
+    samples = list((folder / "web" / "images").iterdir())
+    assert len(samples) == 5 * 4
+    assert all(sample.name in page for sample in samples)
+    # For other tools: the bare state dict of the public code's network.
+    ResnetGenerator(input_nc=1, output_nc=1, ngf=4, n_blocks=4).load_state_dict(weights(folder))
+
+
+def test_same_seed_same_weights_other_seed_others(run):
+    first = weights(run(train, *CUT, *SMALL, *SHORT, name="a"))
+    assert_same(first, weights(run(train, *CUT, *SMALL, *SHORT, name="b")))
+    other = weights(run(train, *CUT, *SMALL, *SHORT, "--seed", 1, name="c"))
+    assert not torch.equal(first["model.1.weight"], other["model.1.weight"])
+
+
+@pytest.mark.parametrize("flags", [[*CUT, "--pool_size", "3"], [*PIX2PIX, "--batch_size", "2"]])
+def test_continued_equals_uninterrupted(run, flags, monkeypatch):
+    flags = [*flags, *SMALL, "--n_epochs", "2", "--n_epochs_decay", "2"]
+    flags += ["--save_latest_freq", "2", "--dataset_mode"]
+    flags += ["aligned" if "pix2pix" in flags else "unaligned"]
+    whole = run(train, *flags, name="whole")
+
+    class Killed(Exception):
+        pass
+
+    step = train.seed_step
+
+    def interrupt(seed, number):
+        if number == 8:
+            raise Killed
+        step(seed, number)
+
+    monkeypatch.setattr(train, "seed_step", interrupt)
+    with pytest.raises(Killed):
+        run(train, *flags, name="parts")
+    monkeypatch.undo()
+    parts = run(train, *flags, "--continue_train", name="parts")
+    for network in ("G", "D"):
+        assert_same(weights(whole, network=network), weights(parts, network=network))
+    columns = [("epoch", "step")] * 2
+    for folder, names in zip((whole, parts), columns, strict=True):
+        rows = list(csv.DictReader((folder / "loss_log.csv").open()))
+        steps = [int(row[names[1]]) for row in rows]
+        assert steps == sorted(set(steps))
+
+
+def test_a_finished_run_is_neither_overwritten_nor_continued(run):
+    folder = run(train, *CUT, *SMALL, *SHORT)
+    before = weights(folder)
+    with pytest.raises(UserError, match="holds a run already"):
+        run(train, *CUT, *SMALL, *SHORT)
+    with pytest.raises(UserError, match="is finished: all 2 epochs"):
+        run(train, *CUT, *SMALL, *SHORT, "--continue_train")
+    assert_same(before, weights(folder))
+    run(train, *CUT, *SMALL, "--n_epochs", 2, "--n_epochs_decay", 1, "--continue_train")
+    rows = list(csv.DictReader((folder / "loss_log.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+
+
+def test_fine_tuning_starts_from_the_other_runs_networks(run, tmp_path, monkeypatch):
+    source = run(train, *PIX2PIX, *SMALL, *SHORT, name="mwir_pix2pix")
+    torch.save(Classifier(classes=("BMP2", "T72")).export(), tmp_path / "classifier.pth")
+    model_class = train.MODELS["pix2pix_gradcam"][0]
+    seen = []
+    step = model_class.training_step
+
+    def remember(model, batch):
+        if not seen:
+            networks = model.networks.items()
+            seen.append({n: {k: v.clone() for k, v in m.state_dict().items()} for n, m in networks})
+            assert all(not optimiser.state for optimiser in model.optimisers.values())
+        return step(model, batch)
+
+    monkeypatch.setattr(model_class, "training_step", remember)
+    flags = ["--model", "pix2pix_gradcam", "--netG", "resnet_4blocks"]
+    folder = run(
+        *(train, *flags, *SMALL, "--classifier", tmp_path / "classifier.pth"),
+        *("--pretrained_name", "mwir_pix2pix", "--epoch_count", 3),
+        *("--n_epochs", 2, "--n_epochs_decay", 2),
+        name="tuned",
+    )
+    for network in ("G", "D"):
+        assert_same(seen[0][network], weights(source, network=network))
+    rows = list(csv.DictReader((folder / "loss_log.csv").open()))
+    assert [row["epoch"] for row in rows] == ["3", "4"]
+    assert [float(row["lr"]) for row in rows] == pytest.approx([2e-4 * 2 / 3, 2e-4 / 3])
+    assert all(float(row["G_CAM"]) >= 0 for row in rows)
+
+
+def test_an_empty_range_of_epochs_is_an_error(run):
+    with pytest.raises(UserError, match="epoch_count 201"):
+        run(train, *CUT, *SMALL, "--epoch_count", 201, *SHORT)
+
+
+def test_classifier_keeps_classes_and_accuracy(run, data):
+    with (data / "labels.csv").open("w") as file:
+        file.write("file,split,class,group\n")
+        for i, (name, vehicle) in enumerate(
+            [("T72/1", "T72"), ("BMP2/1", "BMP2"), ("BMP2/2", "BMP2"), ("3", "T72"), ("4", "T72")]
+        ):
+            file.write(f"trainA/{name}.png,train,{vehicle},video{i}\n")
+    flags = "--model classifier --load_size 64 --n_epochs 1 --n_epochs_decay 0 --gpu_ids -1"
+    folder = run(train, *flags.split(), "--num_threads", 0)
+    content = weights(folder, network="classifier")
+    assert content["classes"] == ["BMP2", "T72"]
+    assert int(content["confusion"].sum()) == 1
+    assert load_classifier(folder / "latest_net_classifier.pth").classes == ("BMP2", "T72")
+    rows = list(csv.DictReader((folder / "validation_log.csv").open()))
+    assert float(rows[0]["balanced_accuracy"]) == pytest.approx(content["balanced_accuracy"])
+
+
+def test_results_keep_relative_paths_and_the_trained_size(run, data):
+    run(train, *CUT, *SMALL, *SHORT)
+    folder = run(test_program) / "test_latest"
+    names = sorted(p.relative_to(data / "testA") for p in (data / "testA").rglob("*.png"))
+    for kind in ("real_A", "fake_B", "real_B"):
+        images = folder / "images" / kind
+        assert sorted(p.relative_to(images) for p in images.rglob("*.png")) == names
+        assert all(read_image(p).shape == (32, 32) for p in images.rglob("*.png"))
+    page = (folder / "index.html").read_text()
+    assert page.count("<img") == 15
+    record = json.loads((folder / "result.json").read_text())
+    assert record["paired"] is False
+    assert (record["count"], record["total"]) == (5, 5)
+
+
+def test_aligned_results_store_the_partner(run, data):
+    run(train, *PIX2PIX, *SMALL, *SHORT)
+    folder = run(test_program, "--preprocess", "none", "--phase", "train") / "train_latest"
+    for path in (data / "trainB").rglob("*.png"):
+        stored = folder / "images" / "real_B" / path.relative_to(data / "trainB")
+        assert np.array_equal(read_image(stored), read_image(path))
+    assert json.loads((folder / "result.json").read_text())["paired"] is True
+
+
+def test_eval_mode_does_not_depend_on_batch_mates_and_no_eval_has_dropout(run):
+    run(train, *PIX2PIX, *SMALL, *SHORT, "--normG", "batch")
+    results = []
+    for flags in (
+        ["--batch_size", 1],
+        ["--batch_size", 5],
+        ["--no_eval"],
+        ["--no_eval", "--seed", 1],
+    ):
+        folder = run(test_program, *flags) / "test_latest" / "images" / "fake_B"
+        results.append([read_image(p).astype(int) for p in sorted(folder.rglob("*.png"))])
+    one, five, dropout, other = results
+    assert max(np.abs(a - b).max() for a, b in zip(one, five, strict=True)) <= 1
+    assert max(np.abs(a - b).max() for a, b in zip(one, dropout, strict=True)) > 1
+    assert max(np.abs(a - b).max() for a, b in zip(dropout, other, strict=True)) > 1
+
+
+def test_num_test_limits_and_says_so(run, capsys):
+    run(train, *CUT, *SMALL, *SHORT)
+    capsys.readouterr()
+    folder = run(test_program, "--num_test", 2)
+    assert "2 of 5" in capsys.readouterr().out
+    assert len(list((folder / "test_latest" / "images" / "fake_B").rglob("*.png"))) == 2
+
+
+def test_a_smaller_run_leaves_no_image_of_a_larger_one(run):
+    run(train, *CUT, *SMALL, *SHORT)
+    run(test_program)
+    folder = run(test_program, "--num_test", 2) / "test_latest" / "images"
+    assert {len(list(kind.rglob("*.png"))) for kind in folder.iterdir()} == {2}
+
+
+def test_a_alone_is_enough(run, data):
+    run(train, *CUT, *SMALL, *SHORT)
+    shutil.rmtree(data / "testB")
+    folder = run(test_program) / "test_latest"
+    assert {p.name for p in (folder / "images").iterdir()} == {"real_A", "fake_B"}
+    assert json.loads((folder / "result.json").read_text())["paired"] is None
+
+
+def test_another_epoch_is_another_generator(run):
+    run(train, *CUT, *SMALL, *SHORT, "--save_epoch_freq", 1, "--lr", 0.01)
+    first = run(test_program, "--epoch", 1) / "test_1" / "images" / "fake_B" / "3.png"
+    last = run(test_program, "--epoch", 2) / "test_2" / "images" / "fake_B" / "3.png"
+    assert not np.array_equal(read_image(first), read_image(last))
+    with pytest.raises(UserError, match="7_net_G"):
+        run(test_program, "--epoch", 7)
+
+
+def test_contradictions_with_the_checkpoint_are_named(run):
+    run(train, *CUT, *SMALL, *SHORT)
+    for flags, words in (
+        (["--netG", "resnet_9blocks"], "--netG resnet_4blocks, not resnet_9blocks"),
+        (["--ngf", "64"], "--ngf 4, not 64"),
+        (["--model", "pix2pix"], "--model cut, not pix2pix"),
+    ):
+        with pytest.raises(UserError, match=words):
+            run(test_program, *flags)
+    run(test_program, "--ngf", "4", "--model", "cut", "--CUT_mode", "cut")
+
+
+@pytest.mark.parametrize(("bands", "shape"), [(1, (41, 37)), (3, (20, 33, 3))])
+def test_a_bare_state_dict_translates_whole_images(run, tmp_path, bands, shape):
+    torch.manual_seed(0)
+    net = ResnetGenerator(input_nc=bands, output_nc=bands, ngf=4, n_blocks=6)
+    torch.save(net.state_dict(), tmp_path / "latest_net_G.pth")
+    write_image(tmp_path / "in" / "frame.png", noise(1, shape))
+    command = (
+        f"--model cut --dataset_mode single --dataroot {tmp_path / 'in'} --weights "
+        f"{tmp_path / 'latest_net_G.pth'} --netG resnet_6blocks --ngf 4 --input_nc {bands} "
+        f"--output_nc {bands} --preprocess none --num_test all --name x "
+        f"--results_dir {tmp_path / 'out'} --gpu_ids -1"
+    )
+    test_program.main(command.split())
+    output = read_image(tmp_path / "out" / "x" / "test_latest" / "images" / "fake_B" / "frame.png")
+    assert output.shape == shape
+
+
+def test_sixteen_bits_stay_sixteen_bits(tmp_path, run):
+    data = tmp_path / "deep"
+    for folder in ("trainA", "trainB", "testA"):
+        for i in range(3):
+            write_image(data / folder / f"{i}.png", noise(i, dtype=np.uint16, top=14000) + 1000)
+    places = ["--dataroot", data]
+    run(train, *CUT, *SMALL, *SHORT, *places)
+    folder = run(test_program, *places, "--preprocess", "none") / "test_latest"
+    for i in range(3):
+        stored = read_image(folder / "images" / "real_A" / f"{i}.png")
+        assert np.array_equal(stored, read_image(data / "testA" / f"{i}.png"))
+    fake = read_image(folder / "images" / "fake_B" / "0.png")
+    assert fake.dtype == np.uint16
+    assert fake.min() >= 1000
+    assert fake.max() <= 15000
+    assert read_image(folder / "previews" / "fake_B" / "0.png").dtype == np.uint8
+
+
+def test_unet_frames_of_any_size(tmp_path, run):
+    net = UnetGenerator(input_nc=1, output_nc=1, num_downs=7, ngf=2)
+    torch.save(net.state_dict(), tmp_path / "g.pth")
+    for size in ((100, 60), (129, 300)):
+        write_image(tmp_path / "in" / f"{size[0]}.png", noise(1, size))
+    flags = "--model pix2pix --dataset_mode single --netG unet_128 --ngf 2 --preprocess none"
+    flags += f" --dataroot {tmp_path / 'in'} --weights {tmp_path / 'g.pth'}"
+    images = run(test_program, *flags.split()) / "test_latest" / "images" / "fake_B"
+    assert read_image(images / "100.png").shape == (100, 60)
+    assert read_image(images / "129.png").shape == (129, 300)
