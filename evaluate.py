@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -43,19 +44,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         print("GCSS, CC and CAM cosine need a classifier: --classifier FILE.")
     _write_values(csv, rows, required=options.csv is not None)
     if out is not None:
-        report = {
-            "n": len(rows),
-            **means,
-            "unpaired_real_B": pairing.unpaired,
-            "pairing": pairing.note,
-            "results": list(options.results),
-            "bits": bits,
-            "luma": options.luma,
-            "classifier": options.classifier,
-            "cam_layer": options.cam_layer if options.classifier else None,
-        }
+        verdict = {"unpaired_real_B": pairing.unpaired, "pairing": pairing.note}
+        report = {"n": len(rows), **means, **verdict, "bits": bits, **_protocol(options)}
         _write(out, json.dumps(report, indent=1, allow_nan=False) + "\n")
         print(f"means in {out}")
+
+
+def _protocol(options: EvaluateOptions) -> dict[str, Any]:
+    """How it was measured, for whoever finds the JSON file alone."""
+    return {
+        "results": list(options.results),
+        "luma": options.luma,
+        "classifier": options.classifier,
+        "cam_layer": options.cam_layer if options.classifier else None,
+    }
 
 
 def _judge(options: EvaluateOptions, images: Sequence[ResultImage]) -> Judge | None:

@@ -34,6 +34,8 @@ PREPROCESSING = ("preprocess", "load_size", "crop_size")
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the generator, translate every image, write files and page."""
     config = parse_test(argv, MODEL_OPTIONS)
+    if config.test.epoch != "latest" and not config.test.epoch.isdecimal():
+        raise UserError(f"--epoch {config.test.epoch} is neither latest nor an epoch's number.")
     if config.test.weights is None:
         folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)
         record = folder.record()
@@ -95,7 +97,8 @@ class Translation:
     ) -> None:
         self.config, self.generator, self.dataset, self.device = config, generator, dataset, device
         results = run_path(config.test.results_dir, config.run.name, flag="--name")
-        self.folder = results / f"{config.data.phase}_{config.test.epoch}"
+        phase = f"{config.data.phase}_{config.test.epoch}"
+        self.folder = run_path(results, phase, flag="--phase")
         target = dataset.value_maps.get("B", dataset.value_maps["A"])
         self.value_maps = {"real_A": dataset.value_maps["A"], "fake_B": target, "real_B": target}
         self.rows: list[GalleryRow] = []

@@ -133,7 +133,7 @@ def _parse(
     namespace, unknown = parser.parse_known_args(argv)
     if unknown:
         parser.error(_explain_unknown(unknown[0], parser, models))
-    given = vars(namespace)
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(namespace).items()}
     merged = {**own_defaults, **given}
     if merged.get("norm"):
         merged |= {k: merged["norm"] for k in ("normG", "normD") if k not in given}

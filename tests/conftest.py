@@ -1,11 +1,11 @@
-"""Shared fixtures. Two threads at most: the suite runs next to others on small machines."""
+"""Shared fixtures. One thread: the tensors are small, and threads that wait for each other cost more."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -104,6 +104,7 @@ def test_names(fails, tmp_path, data):
     for name in ("../../x", "/tmp/x", ""):
         fails(train, ["--dataroot", data, "--name", name], "--name")
         fails(test_program, ["--dataroot", data, "--name", name], "--name")
+    fails(test_program, ["--dataroot", data, "--epoch", "../7"], "--epoch ../7")
     flags = ["--dataroot", data, "--pretrained_name", "../x", *TINY]
     fails(train, flags, "--pretrained_name")
 

@@ -60,6 +60,10 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"cannot write into {self.path} ({error.strerror}).") from None
 
+    def mark_finished(self, epochs: int) -> None:
+        """Leave the mark that `begin` takes away."""
+        self.finished_file.write_text(f"{epochs} epochs\n", encoding="utf-8")
+
     def record(self) -> dict[str, Any]:
         """What `begin` wrote. Raises UserError where there is none."""
         file = self.path / "run.json"

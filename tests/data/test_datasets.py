@@ -81,12 +81,8 @@ def test_pairs_share_crop_and_mirror(tmp_path, write):
         image = RNG.integers(0, 256, (20, 24), dtype=np.uint8)
         write(tmp_path / "trainA" / f"{i}.png", image)
         write(tmp_path / "trainB" / f"{i}.png", 255 - image)
-    options = parse_train(
-        ["--dataroot", str(tmp_path), "--model", "pix2pix", "--load_size", "15"]
-        + ["--crop_size", "8"],
-        MODEL_OPTIONS,
-    )
-    dataset, _ = build_training_datasets(options, value_maps={})
+    argv = f"--dataroot {tmp_path} --model pix2pix --load_size 15 --crop_size 8".split()
+    dataset, _ = build_training_datasets(parse_train(argv, MODEL_OPTIONS), value_maps={})
     for epoch in range(1, 6):
         for index in range(4):
             sample = dataset[epoch, index]
@@ -127,7 +123,7 @@ def test_a_side_by_side_image_of_odd_width_is_named(tmp_path, write):
 def test_one_domain_alone_is_not_taken_for_side_by_side(tmp_path, flat, folder):
     flat(tmp_path / "train", {"x.png": 1})
     flat(tmp_path / folder, {"x.png": 1})
-    with pytest.raises(UserError, match="trainA, .*train_A, .*train/A"):
+    with pytest.raises(UserError, match=r"trainA, .*train_A, .*train/A"):
         training(tmp_path)
 
 
@@ -187,7 +183,7 @@ def test_direction_and_limit_of_unpaired_images(unpaired):
 def test_a_missing_domain_is_named(unpaired):
     for image in (unpaired / "train_B").iterdir():
         image.unlink()
-    with pytest.raises(UserError, match="no image in .*train_B"):
+    with pytest.raises(UserError, match=r"no image in .*train_B"):
         training(unpaired, model="cut")
     (unpaired / "train_B").rmdir()
     with pytest.raises(UserError, match=r"trainB, .*train_B, .*train/B"):
@@ -364,12 +360,8 @@ def test_augmentation_is_for_training_only(labelled):
 
 
 def test_validation_images_are_never_cropped_or_mirrored(labelled):
-    options = parse_train(
-        ["--dataroot", str(labelled), "--model", "classifier", "--preprocess", "crop"]
-        + ["--crop_size", "4"],
-        MODEL_OPTIONS,
-    )
-    dataset, validation = build_training_datasets(options, value_maps={})
+    crop = ("--preprocess", "crop", "--crop_size", "4")
+    dataset, validation = training(labelled, *crop, model="classifier")
     assert dataset[1, 0].a.shape == (1, 4, 4) and validation[1, 0].a.shape == (1, 8, 8)
     assert not validation.preprocessing.flip
 
@@ -399,5 +391,5 @@ def test_a_data_root_that_is_none(tmp_path):
         build_training_datasets(parse_train([], MODEL_OPTIONS), value_maps={})
     with pytest.raises(UserError, match="name their folder with --dataroot"):
         build_training_datasets(parse_train(["--dataroot", ""], MODEL_OPTIONS), value_maps={})
-    with pytest.raises(UserError, match="there is no folder .*nowhere"):
+    with pytest.raises(UserError, match=r"there is no folder .*nowhere"):
         training(tmp_path / "nowhere")

@@ -171,6 +171,7 @@ def test_alpha_is_dropped_colours_untouched(tmp_path, write):
     np.testing.assert_array_equal(read_image(tmp_path / "la.png"), GREY)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.9])
 @pytest.mark.parametrize("kind", ["png", "jpg", "tif", "bmp", "webp"])
 def test_a_file_cut_off_is_refused(tmp_path, write, kind, share):
@@ -196,6 +197,7 @@ def test_a_decompression_bomb_is_refused_before_it_goes_off(tmp_path):
     refuses(path, "decoded")
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @given(
     kind=st.sampled_from(["PNG", "JPEG", "BMP", "WEBP"]),
     changes=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8),

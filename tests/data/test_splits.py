@@ -96,7 +96,9 @@ def test_by_order_the_end_of_each_class_is_held_out(classes, fraction):
         kept = [i for i in train if classes[i] == name]
         out = [i for i in held if classes[i] == name]
         assert kept and (not out or max(kept) < min(out))
-        assert len(out) == min(max(1, round(fraction * (len(kept) + len(out)))), len(kept + out) - 1)
+        assert len(out) == min(
+            max(1, round(fraction * (len(kept) + len(out)))), len(kept + out) - 1
+        )
 
 
 def test_the_column_of_the_table_decides():

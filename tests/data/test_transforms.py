@@ -81,7 +81,8 @@ def test_a_crop_is_a_piece_of_the_image():
         rows, columns = piece[0, :, 0], piece[1, 0]
         assert piece.shape == (2, 6, 6)
         assert (rows.diff() == 1).all() and (columns.diff().abs() == 1).all()
-        assert 0 <= rows.min() and rows.max() < 9 and 0 <= columns.min() and columns.max() < 20
+        assert rows.min() >= 0 and rows.max() < 9
+        assert columns.min() >= 0 and columns.max() < 20
 
 
 def test_half_of_the_training_images_are_mirrored_none_with_no_flip():

@@ -5,7 +5,7 @@ import math
 from dataclasses import fields, replace
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from models import MODEL_OPTIONS
@@ -327,7 +327,7 @@ WORDS = st.one_of(FLAGS, VALUES, st.tuples(FLAGS, VALUES).map("=".join))
 @example("cut", ["--"])
 @example("cut", ["--name", "--", "--model"])
 @example("cut", ["--seed", "9" * 5000])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_command_line_gives_options_or_a_sentence(model, words):
     for parse in (parse_train, parse_test):
         try:

@@ -1,0 +1,174 @@
+"""Files of a run: whole or not at all, nothing in them is run, none outside their folder."""
+
+import errno
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from util.checkpoint import load, run_path, save
+from util.errors import UserError
+
+CONTENT = {"weights": {"w": torch.arange(6.0).reshape(2, 3)}, "epoch": 3, "classes": ["a", "b"]}
+
+
+def refuses(path: Path) -> str:
+    """`load` ends in one sentence that names the file."""
+    with pytest.raises(UserError) as caught:
+        load(path, hint="train first")
+    message = str(caught.value)
+    assert str(path) in message and "\n" not in message
+    return message
+
+
+def test_what_is_saved_comes_back(tmp_path):
+    path = tmp_path / "new" / "folder" / "latest.pth"
+    save(path, CONTENT)
+    back = load(path, hint="")
+    assert torch.equal(back["weights"]["w"], CONTENT["weights"]["w"])
+    assert (back["epoch"], back["classes"]) == (3, ["a", "b"])
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_files_of_older_torch_are_read(tmp_path):
+    torch.save(CONTENT, tmp_path / "x.pth", _use_new_zipfile_serialization=False)
+    assert torch.equal(load(tmp_path / "x.pth", hint="")["weights"]["w"], CONTENT["weights"]["w"])
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), RuntimeError("write")])
+def test_a_failure_while_writing_leaves_the_old_file(tmp_path, monkeypatch, error):
+    path = tmp_path / "latest.pth"
+    save(path, CONTENT)
+    before = path.read_bytes()
+
+    def fail(content, file):
+        file.write(b"half a checkpoint")
+        raise error
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(UserError, match=r"cannot write .*latest\.pth"):
+        save(path, {})
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_an_interruption_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "latest.pth"
+    save(path, CONTENT)
+    before = path.read_bytes()
+
+    def interrupt(content, file):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        save(path, {})
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    events = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (events.append("fsync"), fsync(fd)))
+    monkeypatch.setattr(
+        Path, "replace", lambda self, to: (events.append("replace"), replace(self, to))[1]
+    )
+    save(tmp_path / "x.pth", CONTENT)
+    assert events == ["fsync", "replace"]
+
+
+@pytest.mark.parametrize("name", ["file/x.pth", "x" * 300], ids=["below a file", "long"])
+def test_a_place_that_cannot_be_written_is_named(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        save(tmp_path / name, CONTENT)
+
+
+class Malicious:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("wrapped", [True, False], ids=["torch.save", "bare pickle"])
+def test_code_in_a_file_is_never_run(tmp_path, wrapped):
+    path, mark = tmp_path / "x.pth", tmp_path / "hacked"
+    content = {"weights": Malicious(mark)}
+    if wrapped:
+        torch.save(content, path)
+    else:
+        path.write_bytes(pickle.dumps(content))
+    assert "never run" in refuses(path)
+    assert not mark.exists()
+    torch.load(path, weights_only=False) if wrapped else pickle.loads(path.read_bytes())
+    assert mark.exists()  # the trap was live
+
+
+def test_a_pickled_network_is_refused(tmp_path):
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "x.pth")
+    assert "more than tensors" in refuses(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.9, 0.99])
+def test_a_file_cut_off_is_named(tmp_path, legacy, share):
+    path = tmp_path / "x.pth"
+    torch.save(CONTENT, path, _use_new_zipfile_serialization=not legacy)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    refuses(path)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@given(st.binary(max_size=200))
+@example(b"hello, a text file\n")
+@example(b"\x89PNG\r\n\x1a\n")
+@settings(max_examples=150, deadline=None)
+def test_any_other_file_is_refused(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "other.pth"
+    path.write_bytes(content)
+    try:
+        load(path, hint="")  # some bytes are the pickle of a plain value
+    except UserError as error:
+        assert str(path) in str(error)
+
+
+def test_a_missing_file_comes_with_the_hint(tmp_path):
+    path = tmp_path / "gone.pth"
+    assert refuses(path) == f"there is no checkpoint {path}; train first."
+    assert "directory" in refuses(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mwir_pix2pix", "fold/1", "a.b", "..a", "ä ö", "./x"])
+def test_plain_and_nested_names(tmp_path, name):
+    path = run_path(tmp_path, name, flag="--name")
+    assert path.resolve().is_relative_to(tmp_path.resolve()) and path != tmp_path
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "..", "/abs", "a/../../b", "a/../b", "a/..", "", ".", "./", "a\0b"]
+)
+def test_names_that_leave_the_folder(tmp_path, name):
+    with pytest.raises(UserError, match="--pretrained_name") as caught:
+        run_path(tmp_path, name, flag="--pretrained_name")
+    assert str(tmp_path) in str(caught.value)
+
+
+@given(st.text(alphabet="ab./\0~ \\", max_size=12))
+def test_no_name_at_all_leaves_the_folder(name):
+    parent = Path("/runs")
+    try:
+        path = run_path(parent, name, flag="--name")
+    except UserError:
+        return
+    normal = Path(os.path.normpath(path))
+    assert normal != parent and normal.is_relative_to(parent)

@@ -1,0 +1,58 @@
+"""--gpu_ids, with and without GPUs in the machine."""
+
+import pytest
+import torch
+
+from util.device import select_device
+from util.errors import UserError
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """machine(gpus=2, mps=False): what torch finds."""
+
+    def make(*, gpus: int = 0, mps: bool = False) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("gpus", "mps", "gpu_ids", "device"),
+    [
+        (0, False, "auto", "cpu"),
+        (0, True, "auto", "mps"),
+        (2, False, "auto", "cuda:0"),
+        (2, True, "auto", "cuda:0"),
+        (0, False, "-1", "cpu"),
+        (2, True, "-1", "cpu"),
+        (2, False, "1", "cuda:1"),
+        (1, False, "0", "cuda:0"),
+        (0, True, "0", "mps"),
+    ],
+)
+def test_device(machine, gpus, mps, gpu_ids, device):
+    machine(gpus=gpus, mps=mps)
+    assert select_device(gpu_ids) == torch.device(device)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "gpu_ids", "words"),
+    [
+        (0, "0", "no GPU is here; give -1"),
+        (2, "2", "2 CUDA GPUs are here"),
+        (2, "99999999999999999999", "2 CUDA GPUs"),
+        (2, "0,1", "one number"),
+        (2, "-2", "not understood"),
+        (2, "cuda", "not understood"),
+        (2, "1.5", "not understood"),
+        (2, "", "not understood"),
+    ],
+)
+def test_what_is_not_there_is_an_error_in_a_sentence(machine, gpus, gpu_ids, words):
+    machine(gpus=gpus)
+    with pytest.raises(UserError, match=words) as caught:
+        select_device(gpu_ids)
+    assert f"--gpu_ids {gpu_ids}" in str(caught.value)

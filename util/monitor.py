@@ -1,0 +1,119 @@
+"""What a training run shows and logs on its way: console, CSV, sample page, live view."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from options import TrainConfig
+from util.display import LiveView
+from util.loss_log import CLOCK_AND_RATE, LossLog, format_losses
+from util.position import Position
+from util.run_folder import RunFolder
+from util.training_page import TrainingPage
+
+
+class Monitor:
+    """Takes the losses of every step, and says and writes as often as the options ask for.
+
+    preview: image (C, H, W) in [-1, 1] -> uint8 array; write_image: (path, array) -> None.
+    resume_step: the step that a continued run goes on from; None for a new run.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: RunFolder,
+        *,
+        last_epoch: int,
+        resume_step: int | None,
+        preview: Callable[[Tensor], np.ndarray],
+        write_image: Callable[[Any, np.ndarray], None],
+    ) -> None:
+        run, display = config.run, config.display
+        self.display, self.preview, self.last_epoch = display, preview, last_epoch
+        self.print_freq = config.training.print_freq
+        self.means = RunningMeans()
+        self.log = LossLog(folder.path / "loss_log.csv", resume_step=resume_step)
+        self.validation_log = LossLog(folder.path / "validation_log.csv", resume_step=resume_step)
+        self.page: TrainingPage | None = None
+        if not display.no_html:
+            facts = {"model": run.model, "images": config.data.dataroot or ""}
+            self.page = TrainingPage(
+                folder.path / "web",
+                title=f"{run.name}: training",
+                facts=facts,
+                write_image=write_image,
+            )
+        self.live: LiveView | None = None
+        if display.display_id > 0:
+            self.live = LiveView(display.display_server, display.display_port, display.display_env)
+
+    def step(
+        self,
+        position: Position,
+        losses: Mapping[str, Tensor | float],
+        visuals: Callable[[], Mapping[str, Tensor]],
+        *,
+        size: int,
+    ) -> None:
+        """After each step. losses: scalars; visuals: gives images (B, C, H, W) by name; size: B."""
+        self.means.add(losses)
+        if position.reached(self.print_freq, size):
+            self.losses(position)
+        if position.reached(self.display.display_freq, size):
+            images = {name: self.preview(batch[0]) for name, batch in visuals().items()}
+            self.samples(position, images)
+        if self.page and position.reached(self.display.update_html_freq, size):
+            self.page.update()
+
+    def losses(self, position: Position) -> None:
+        """Means since the last call; nothing if there was no step."""
+        values = self.means.take()
+        if not values:
+            return
+        print(format_losses(position.epoch, self.last_epoch, position.step, values), flush=True)
+        self.log.append(position.epoch, position.step, values)
+        if self.live:
+            shown = {name: v for name, v in values.items() if name not in CLOCK_AND_RATE}
+            self.live.losses(position.epochs_done, shown)
+
+    def samples(self, position: Position, images: Mapping[str, np.ndarray]) -> None:
+        """Images (H, W) or (H, W, 3) uint8 of one moment."""
+        if images and self.page:
+            self.page.add(position.epoch, position.images, images)
+        if images and self.live:
+            self.live.images(images)
+
+    def validation(self, position: Position, values: Mapping[str, float]) -> None:
+        """Figures of merit on held-out images."""
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
+        print(f"epoch {position.epoch}: validation {shown}", flush=True)
+        self.validation_log.append(position.epoch, position.step, values)
+
+    def close(self) -> None:
+        """The last epoch is done."""
+        if self.page:
+            self.page.update(finished=True)
+        if self.live:
+            self.live.close(timeout=5)
+
+
+class RunningMeans:
+    """Means of named values since they were last taken; tensors stay on their device until then."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor | float] = {}
+        self.count = 0
+
+    def add(self, values: Mapping[str, Tensor | float]) -> None:
+        """One more of each."""
+        self.sums = {name: self.sums.get(name, 0.0) + value for name, value in values.items()}
+        self.count += 1
+
+    def take(self) -> dict[str, float]:
+        """The means, and start anew; {} if nothing was added."""
+        means = {name: float(total) / self.count for name, total in self.sums.items()}
+        self.sums, self.count = {}, 0
+        return means

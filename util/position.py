@@ -1,0 +1,38 @@
+"""How far a run has come."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Position:
+    """Everything random in a run follows from this and the seed.
+
+    epoch: the one that is under way, from 1; batches: of this epoch, done; step, images: of the
+    whole run, done; epoch_batches: batches of a whole epoch.
+    """
+
+    epoch: int
+    batches: int = 0
+    step: int = 0
+    images: int = 0
+    epoch_batches: int = 1
+
+    @property
+    def epochs_done(self) -> float:
+        """With the part of the current epoch."""
+        return self.epoch - 1 + self.batches / self.epoch_batches
+
+    def advance(self, size: int) -> None:
+        """One batch of `size` images further."""
+        self.batches += 1
+        self.step += 1
+        self.images += size
+
+    def next_epoch(self) -> None:
+        """To the start of the following epoch."""
+        self.epoch += 1
+        self.batches = 0
+
+    def reached(self, every: int, size: int) -> bool:
+        """Whether the last batch of `size` images reached a multiple of `every` images."""
+        return self.images // every > (self.images - size) // every
