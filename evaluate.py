@@ -1,9 +1,7 @@
 """Measure results: `python evaluate.py --results DIR [DIR ...]`; see --help, docs/METRICS.md."""
 
 import json
-import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from models.networks.classifier import load_classifier
 from options import EvaluateOptions, parse_evaluate
 from util.device import select_device
 from util.errors import UserError, run_main
+from util.files import write_text
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -46,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if out is not None:
         verdict = {"unpaired_real_B": pairing.unpaired, "pairing": pairing.note}
         report = {"n": len(rows), **means, **verdict, "bits": bits, **_protocol(options)}
-        _write(out, json.dumps(report, indent=1, allow_nan=False) + "\n")
+        write_text(out, json.dumps(report, indent=1, allow_nan=False) + "\n")
         print(f"means in {out}")
 
 
@@ -90,29 +89,12 @@ def _output_files(options: EvaluateOptions) -> tuple[Path | None, Path]:
 def _write_values(path: Path, rows: Iterable[ImageValues], *, required: bool) -> None:
     """The CSV file. Where the user named none, a results folder that takes no file is no error."""
     try:
-        _write(path, format_csv(rows))
+        write_text(path, format_csv(rows))
         print(f"values of each image in {path}")
     except UserError as error:
         if required:
             raise
         print(f"values of each image are not kept: {error}")
-
-
-def _write(path: Path, text: str) -> None:
-    """The file appears whole or not at all. Raises UserError where it cannot be written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserError(
-            f"cannot write {path} ({reason}); name another file with --out or --csv."
-        ) from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from util.batch import Batch
 from util.checkpoint import load, run_path
 from util.device import select_device
 from util.errors import UserError, run_main
+from util.files import write_text
 from util.html import GalleryRow, write_gallery
 from util.run_folder import RunFolder
 from util.seeding import seed_step
@@ -155,7 +156,7 @@ class Translation:
             "paired": paired if "B" in self.dataset.domains else None,
         }
         text = json.dumps(record, indent=1) + "\n"
-        (self.folder / "result.json").write_text(text, encoding="utf-8")
+        write_text(self.folder / "result.json", text)
 
     def write(self, batch: Batch, fake: torch.Tensor) -> None:
         """Files of one batch, and their row of the page."""

@@ -4,14 +4,13 @@ Pillow's own conversions turn a 16-bit image into a constant, so nothing here go
 `.convert("L")` or `.convert("RGB")` before the depth is known.
 """
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from util.errors import UserError
+from util.files import replacing
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
@@ -90,17 +89,8 @@ def write_image(path: Path, image: np.ndarray) -> None:
         raise ValueError(f"cannot write an image of shape {image.shape} and type {image.dtype}")
     if image.dtype == np.uint16 and path.suffix.lower() not in (".png", ".tif", ".tiff"):
         raise ValueError(f"{path}: only PNG and TIFF hold 16-bit counts without loss")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     file_format = {".jpg": "JPEG", ".tif": "TIFF"}.get(path.suffix.lower(), path.suffix[1:].upper())
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Level 1 costs a few per cent of size and saves most of the encoding time.
-        options = {"compress_level": 1} if file_format == "PNG" else {}
-        with temporary.open("wb") as file:
-            Image.fromarray(image).save(file, format=file_format, **options)
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path} ({error.strerror or error}).") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    # Level 1 costs a few per cent of size and saves most of the encoding time.
+    options = {"compress_level": 1} if file_format == "PNG" else {}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        Image.fromarray(image).save(file, format=file_format, **options)

@@ -5,7 +5,6 @@ stands under its name is whole. dataset.json marks it as made by a script, so th
 replace it; a folder that a script did not make, or that somebody changed since, is left alone.
 """
 
-import argparse
 import csv
 import errno
 import hashlib
@@ -17,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from data.folders import ImageFile
 from data.images import EXTENSIONS
@@ -33,13 +32,6 @@ REFUSALS = frozenset(
 
 Row = Mapping[str, str | None]
 Way = Callable[[Path, Path], None]
-
-
-class Parser(argparse.ArgumentParser):
-    """Reports a bad flag like every other mistake: in one sentence, exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; --help lists the flags.")
 
 
 @dataclass(frozen=True)

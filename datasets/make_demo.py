@@ -44,7 +44,9 @@ from datasets.scene import (
     simulator_image,
     vehicle_box,
 )
+from util.cli import Parser
 from util.errors import UserError, run_main
+from util.files import write_text
 
 FRAMES_PER_RECORDING = len(VEHICLES)
 MINIMUM_SIZE = 32
@@ -83,13 +85,6 @@ class RecordingJob:
         """A stream of its own, so that no draw depends on the order of the work."""
         code = SETS[self.domain, self.split]
         return np.random.default_rng([seed, code, self.index, frame, purpose])
-
-
-class Parser(argparse.ArgumentParser):
-    """Reports a bad flag like every other mistake: in one sentence, exit code 2."""
-
-    def error(self, message: str) -> None:
-        raise UserError(f"{message}; --help lists the flags.")
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -221,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.out.mkdir(parents=True, exist_ok=True)
         rows = make_all(args.out, recipe, args.num_threads)
         write_labels(args.out / "labels.csv", rows)
-        (args.out / "demo.json").write_text(json.dumps(recipe, indent=2) + "\n")
+        write_text(args.out / "demo.json", json.dumps(recipe, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"cannot write to {args.out} ({error.strerror or error}).") from None
     print(f"{args.out}: {len(rows)} images of {args.size}×{args.size} pixels, {args.bits} bits.")

@@ -34,7 +34,6 @@ from data.folders import ImageFile, find_images, pair_by_name, phase_folder
 from data.images import read_image
 from datasets.building import (
     Item,
-    Parser,
     absolute,
     build,
     copy,
@@ -43,6 +42,7 @@ from datasets.building import (
     label_rows,
     refuse_foreign,
 )
+from util.cli import Parser
 from util.errors import UserError, run_main
 
 SCRIPT = Path(__file__).name

@@ -28,7 +28,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.folders import ImageFile, find_images
 from datasets.building import (
-    Parser,
     Row,
     absolute,
     build,
@@ -39,6 +38,7 @@ from datasets.building import (
     refuse_foreign,
     symbolic_link,
 )
+from util.cli import Parser
 from util.errors import UserError, run_main
 
 SCRIPT = Path(__file__).name

@@ -1,6 +1,5 @@
 """The demo's table: simulator output, Pix2Pix and Pix2Pix+Grad-CAM against the true images."""
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -10,7 +9,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.folders import find_images, pair_by_name
 from data.images import read_image
 from metrics.paired import psnr, ssim
+from util.cli import Parser
 from util.errors import run_main
+from util.files import write_text
 
 # row: (run, set of images that is compared with the truth)
 ROWS = {
@@ -34,7 +35,7 @@ def compare(images: Path, truth: Path) -> dict[str, float]:
 
 def main() -> None:
     """Print the table and write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--results", type=Path, required=True, help="folder of the demo's results")
     parser.add_argument("--out", type=Path, required=True, help="file for the table, JSON")
     args = parser.parse_args()
@@ -45,7 +46,7 @@ def main() -> None:
     print(f"\n{'against the truth':20}{'PSNR (dB)':>12}{'SSIM':>10}")
     for row, values in table.items():
         print(f"{row:20}{values['psnr']:12.2f}{values['ssim']:10.4f}")
-    args.out.write_text(json.dumps(table, indent=1) + "\n")
+    write_text(args.out, json.dumps(table, indent=1) + "\n")
     page = args.results / "mwir_pix2pix_gradcam" / "truth_latest" / "index.html"
     print(f"\ntable: {args.out}\npage:  {page}")
 

@@ -1,4 +1,4 @@
-"""Shared fixtures. One thread: the tensors are small, and threads that wait for each other cost more."""
+"""Shared fixtures. One thread: for small tensors, threads that wait for each other cost more."""
 
 from pathlib import Path
 

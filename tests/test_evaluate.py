@@ -293,7 +293,7 @@ def test_a_results_folder_that_takes_no_file_is_no_error(tmp_path, monkeypatch, 
     def refuse(self, *_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
     main(["--results", str(results)])
     assert "not kept: cannot write" in capsys.readouterr().out
     assert [p.name for p in results.iterdir()] == ["images"]

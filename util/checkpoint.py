@@ -1,13 +1,13 @@
 """Files of a run: written whole or not at all, read without executing anything."""
 
 import os
-from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any
 
 import torch
 
 from util.errors import UserError
+from util.files import replacing
 
 
 def run_path(parent: str | Path, name: str, *, flag: str) -> Path:
@@ -22,21 +22,13 @@ def run_path(parent: str | Path, name: str, *, flag: str) -> Path:
 
 def save(path: Path, content: Any) -> None:
     """torch.save to a temporary file, flushed, then renamed. Raises UserError on a write error."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with replacing(path) as temporary, temporary.open("wb") as file:
             torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:
-        raise UserError(
-            f"cannot write {path} ({error}); make room or choose another folder."
-        ) from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    except RuntimeError as error:  # torch's word for a disk that is full
+        raise UserError(f"cannot write {path} ({error}); make room.") from None
 
 
 def load(path: Path, *, hint: str) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from util.errors import UserError
+from util.files import write_text
 
 if TYPE_CHECKING:
     from dominate.tags import html_tag
@@ -96,15 +97,7 @@ def write_gallery(
     UserError where the package dominate is missing.
     """
     page = _page(title, facts, rows, refresh_seconds)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        # errors: a file name that is not valid Unicode shows as "?"; its address stays exact.
-        with unfinished.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(page)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_text(path, page)
 
 
 def _page(

@@ -17,6 +17,7 @@ from typing import Any
 
 from util.checkpoint import load, run_path, save
 from util.errors import UserError
+from util.files import write_text
 
 
 @dataclass(frozen=True)
@@ -54,21 +55,22 @@ class RunFolder:
                 )
             self.path.mkdir(parents=True, exist_ok=True)
             self.finished_file.unlink(missing_ok=True)
-            temporary = self.path / ".run.json.part"
-            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-            temporary.replace(self.path / "run.json")
+            write_text(self.path / "run.json", json.dumps(record, indent=1) + "\n")
         except OSError as error:
             raise UserError(f"cannot write into {self.path} ({error.strerror}).") from None
 
     def mark_finished(self, epochs: int) -> None:
         """Leave the mark that `begin` takes away."""
-        self.finished_file.write_text(f"{epochs} epochs\n", encoding="utf-8")
+        write_text(self.finished_file, f"{epochs} epochs\n")
 
     def record(self) -> dict[str, Any]:
         """What `begin` wrote. Raises UserError where there is none."""
         file = self.path / "run.json"
         try:
-            return json.loads(file.read_text(encoding="utf-8"))
+            record = json.loads(file.read_text(encoding="utf-8"))
+            if not isinstance(record, dict) or "options" not in record:
+                raise ValueError("it is no record of a run")
+            return record
         except FileNotFoundError:
             raise UserError(
                 f"there is no run {self.path} (no {file.name} in it); check --name and "

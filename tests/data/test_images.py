@@ -234,6 +234,15 @@ def test_an_encoder_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_is_replaced_not_written_over(tmp_path):
+    path = tmp_path / "x.png"
+    write_image(path, GREY)
+    (tmp_path / "link.png").hardlink_to(path)
+    write_image(path, RGB)
+    np.testing.assert_array_equal(read_image(tmp_path / "link.png"), GREY)
+    np.testing.assert_array_equal(read_image(path), RGB)
+
+
 def test_a_folder_that_cannot_be_is_an_error_in_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     path = tmp_path / "file" / "x.png"

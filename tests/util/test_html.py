@@ -145,7 +145,7 @@ def test_a_page_that_cannot_be_finished_leaves_the_old_one(tmp_path, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OSError):
+    with pytest.raises(UserError, match="No space left"):
         write_gallery(tmp_path / "index.html", "new", {}, [])
     assert Page(tmp_path / "index.html").all("h1")[0]["text"] == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["index.html"]

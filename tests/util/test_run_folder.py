@@ -60,7 +60,8 @@ def test_a_run_is_not_overwritten_by_accident(folder):
 def test_a_run_that_goes_on_is_finished_no_more(folder):
     folder.begin(RECORD, continued=False)
     folder.save_state({"step": 5})
-    folder.finished_file.write_text("")
+    folder.mark_finished(4)
+    assert folder.finished_file.exists()
     folder.begin(RECORD, continued=True)
     assert not folder.finished_file.exists() and folder.load_state() == {"step": 5}
 
@@ -72,7 +73,7 @@ def test_a_folder_that_cannot_be_is_named(tmp_path, name):
         RunFolder.of(str(tmp_path), name).begin(RECORD, continued=False)
 
 
-@pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe", b"[1,"])
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe", b"[1,", b"[]", b"{}"])
 def test_a_damaged_record_is_named(folder, content):
     folder.begin(RECORD, continued=False)
     (folder.path / "run.json").write_bytes(content)

@@ -1,0 +1,31 @@
+"""Files appear whole or not at all."""
+
+import pytest
+
+from util.errors import UserError
+from util.files import replacing, write_text
+
+
+def test_text_replaces_what_was_there_and_folders_are_made(tmp_path):
+    path = tmp_path / "a" / "b" / "note.txt"
+    for text in ("one", "two, naïve\n"):
+        write_text(path, text)
+        assert path.read_text(encoding="utf-8") == text
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "note.txt"
+    write_text(path, "old")
+    with pytest.raises(error), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_takes_no_file_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file/note.txt"):
+        write_text(tmp_path / "file" / "note.txt", "text")

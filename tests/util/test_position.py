@@ -1,0 +1,25 @@
+"""Counting steps, images and epochs."""
+
+import pytest
+
+from util.position import Position
+
+
+def test_every_multiple_is_reached_once_whatever_the_batch_size():
+    for size in (1, 3, 7, 16):
+        position, reached = Position(epoch=1), 0
+        for _ in range(100):
+            position.advance(size)
+            reached += position.reached(10, size)
+        expected = len({n * size // 10 for n in range(1, 101)} - {0})
+        assert reached == expected
+        assert position.images == 100 * size
+
+
+def test_epochs_are_counted_with_their_part():
+    position = Position(epoch=3, epoch_batches=4)
+    position.advance(2)
+    assert position.epochs_done == pytest.approx(2.25)
+    position.next_epoch()
+    assert (position.epoch, position.batches, position.step) == (4, 0, 1)
+    assert position.epochs_done == 3
