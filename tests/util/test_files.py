@@ -27,5 +27,5 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error):
 
 def test_a_place_that_takes_no_file_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="file/note.txt"):
+    with pytest.raises(UserError, match=r"file/note\.txt"):
         write_text(tmp_path / "file" / "note.txt", "text")
