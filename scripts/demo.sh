@@ -8,15 +8,15 @@ export DATASETS="$ROOT/datasets/demo" CHECKPOINTS="$ROOT/checkpoints/demo" RESUL
 source "$ROOT/scripts/common.sh"
 images="$DATASETS/images"
 
-"$PYTHON" "$ROOT/datasets/make_demo.py" --out "$images" --num_train 96 --num_test 16 --size 128
+"$PYTHON" "$ROOT/datasets/make_demo.py" --out "$images" --num_train 240 --num_test 24 --size 128
 
-small="--load_size 143 --crop_size 128 --print_freq 480"
-export CUT_FLAGS="--netG resnet_4blocks --ngf 16 --ndf 16 --netF_nc 64 --num_patches 64 $small
-    --n_epochs 3 --n_epochs_decay 3"
-export PIX2PIX_FLAGS="--netG unet_128 --ngf 16 --ndf 16 $small --n_epochs 5 --n_epochs_decay 5"
-export CLASSIFIER_FLAGS="--load_size 128 --crop_size 128 --batch_size 16 --n_epochs 8 --n_epochs_decay 8"
+small="--load_size 143 --crop_size 128 --print_freq 240"
+export CUT_FLAGS="--netG resnet_4blocks --ngf 16 --ndf 16 --netF_nc 64 --num_patches 128 $small
+    --lr 0.0004 --n_epochs 2 --n_epochs_decay 1"
+export PIX2PIX_FLAGS="--netG unet_128 --ngf 16 --ndf 16 $small --n_epochs 3 --n_epochs_decay 3"
+export CLASSIFIER_FLAGS="--load_size 128 --crop_size 128 --batch_size 16 --n_epochs 10 --n_epochs_decay 10"
 export GRADCAM_FLAGS="--netG unet_128 --ngf 16 --ndf 16 $small
-    --epoch_count 11 --n_epochs 11 --n_epochs_decay 2"
+    --epoch_count 7 --n_epochs 6 --n_epochs_decay 2"
 "$ROOT/scripts/run_pipeline.sh" "$images"
 
 for name in mwir_pix2pix mwir_pix2pix_gradcam; do

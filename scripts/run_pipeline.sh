@@ -34,7 +34,12 @@ scripts="$ROOT/scripts"
         --out "$DATASETS"
     stage mwir_real2cut "$scripts/run_real2cut.sh" ${CUT_FLAGS:-} ${flags[@]+"${flags[@]}"}
     echo "== pseudo-pairs"
-    "$scripts/make_pseudo_pairs.sh" ${CUT_FLAGS:-} ${flags[@]+"${flags[@]}"}
+    pairs="$DATASETS/mwir_pix2pix"
+    if [ "$pairs/dataset.json" -nt "$CHECKPOINTS/mwir_real2cut/finished" ]; then
+        echo "$pairs is newer than mwir_real2cut: skipped"
+    else
+        "$scripts/make_pseudo_pairs.sh" ${CUT_FLAGS:-} ${flags[@]+"${flags[@]}"}
+    fi
     stage mwir_pix2pix "$scripts/run_pix2pix.sh" ${PIX2PIX_FLAGS:-} ${flags[@]+"${flags[@]}"}
     stage mwir_classifier "$scripts/run_classifier.sh" "$data_root" ${CLASSIFIER_FLAGS:-} \
         ${flags[@]+"${flags[@]}"}
