@@ -58,8 +58,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         preview=preview,
         write_image=write_image,
     )
+    watched = RunningMeans.from_state(state["watched"]) if state else RunningMeans()
     loader, held_out = _loaders(config, dataset, validation)
-    Training(config, folder, schedule, model, loader, held_out, position, monitor).run()
+    Training(config, folder, schedule, model, loader, held_out, position, monitor, watched).run()
 
 
 def _loaders(
@@ -130,13 +131,15 @@ class Training:
     held_out: Loader | None
     position: Position
     monitor: Monitor
+    watched: RunningMeans  # the watched loss in this epoch
 
     def run(self) -> None:
         """All epochs from the current position to the last."""
         self.position.epoch_batches = len(self.loader)
         while self.position.epoch <= self.schedule.last_epoch:
             epoch = self.position.epoch
-            self.schedule.observe(self.run_epoch(self.schedule.factor(epoch)))
+            self.run_epoch(self.schedule.factor(epoch))
+            self.schedule.observe(self.watched.take()["loss"])
             if self.held_out:
                 batches = (batch.to(self.model.device) for batch in self.held_out.epoch(0))
                 self.monitor.validation(self.position, self.model.validate(batches))
@@ -148,16 +151,16 @@ class Training:
         self.folder.mark_finished(self.schedule.last_epoch)
         print(f"finished: {self.folder.path}")
 
-    def run_epoch(self, rate: float) -> float:
-        """The rest of the epoch at `rate` times --lr. Returns the mean of the watched loss."""
+    def run_epoch(self, rate: float) -> None:
+        """The rest of the epoch at `rate` times --lr."""
         self.model.set_rate(rate)
-        watched, clock = RunningMeans(), time.perf_counter()
+        clock = time.perf_counter()
         for batch in self.loader.epoch(self.position.epoch, first_batch=self.position.batches):
             waited = time.perf_counter() - clock
             seed_step(self.config.run.seed, self.position.step + 1)
             losses = self.model.training_step(batch.to(self.model.device))
             self.position.advance(len(batch.names))
-            watched.add({"loss": losses[self.model.watched_loss]})
+            self.watched.add({"loss": losses[self.model.watched_loss]})
             values = {
                 "lr": rate * self.config.model.lr,
                 "seconds_per_step": time.perf_counter() - clock,
@@ -170,13 +173,13 @@ class Training:
                 self.save()
             clock = time.perf_counter()
         self.monitor.losses(self.position)
-        return watched.take().get("loss", 0.0)
 
     def save(self) -> None:
         """Everything that continuing needs, and each network alone."""
         state = {
             "position": asdict(self.position),
             "schedule": self.schedule.state_dict(),
+            "watched": self.watched.state_dict(),
             "model": self.model.state_dict(),
         }
         self.folder.save_state(state)

@@ -82,7 +82,14 @@ def test_same_seed_same_weights_other_seed_others(run):
     assert not torch.equal(first["model.1.weight"], other["model.1.weight"])
 
 
-@pytest.mark.parametrize("flags", [[*CUT, "--pool_size", "3"], [*PIX2PIX, "--batch_size", "2"]])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        [*CUT, "--pool_size", "3"],
+        [*PIX2PIX, "--batch_size", "2"],
+        [*CUT, "--lr_policy", "plateau", "--lr", "0.01"],
+    ],
+)
 def test_continued_equals_uninterrupted(run, flags, monkeypatch):
     flags = [*flags, *SMALL, "--n_epochs", "2", "--n_epochs_decay", "2"]
     flags += ["--save_latest_freq", "2", "--dataset_mode"]
@@ -95,7 +102,7 @@ def test_continued_equals_uninterrupted(run, flags, monkeypatch):
     step = train.seed_step
 
     def interrupt(seed, number):
-        if number == 8:
+        if number == 10:
             raise Killed
         step(seed, number)
 
