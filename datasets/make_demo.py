@@ -89,11 +89,7 @@ class RecordingJob:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Arguments, checked. Raises UserError."""
-    parser = Parser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(__doc__)
     add = parser.add_argument
     add("--out", type=Path, required=True, help="folder to make; must not exist or be empty")
     add("--num_train", type=int, default=400, help="training frames of each domain")

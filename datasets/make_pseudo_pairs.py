@@ -155,11 +155,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Arguments. Raises UserError."""
-    parser = Parser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(__doc__)
     add = parser.add_argument
     add("--train", type=Path, required=True, metavar="DIR", help="results of all train images")
     add("--test", type=Path, metavar="DIR", help="results of all test images")

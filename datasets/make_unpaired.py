@@ -70,11 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Arguments. Raises UserError."""
-    parser = Parser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(__doc__)
     add = parser.add_argument
     add("--real", type=Path, required=True, metavar="DIR", help="real images: train/ and test/")
     add("--sim", type=Path, required=True, metavar="DIR", help="simulated images, likewise")

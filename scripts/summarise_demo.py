@@ -35,7 +35,7 @@ def compare(images: Path, truth: Path) -> dict[str, float]:
 
 def main() -> None:
     """Print the table and write it as JSON."""
-    parser = Parser(description=__doc__)
+    parser = Parser(__doc__)
     parser.add_argument("--results", type=Path, required=True, help="folder of the demo's results")
     parser.add_argument("--out", type=Path, required=True, help="file for the table, JSON")
     args = parser.parse_args()
