@@ -12,13 +12,31 @@ if [ ! -x "$(command -v "$PYTHON")" ]; then
     exit 2
 fi
 
-# train NAME FLAGS...
+# train NAME FLAGS...: with RESUME set, a finished run is skipped and an interrupted one continued.
 train() {
-    "$PYTHON" "$ROOT/train.py" --name "$1" --checkpoints_dir "$CHECKPOINTS" "${@:2}"
+    local run="$CHECKPOINTS/$1" resume=()
+    if [ -n "${RESUME:-}" ] && [ -e "$run/finished" ]; then
+        echo "$run is finished: skipped"
+        return
+    fi
+    [ -z "${RESUME:-}" ] || [ ! -e "$run/latest.pth" ] || resume=(--continue_train)
+    "$PYTHON" "$ROOT/train.py" --name "$1" --checkpoints_dir "$CHECKPOINTS" "${@:2}" \
+        ${resume[@]+"${resume[@]}"}
 }
 
 # translate NAME FLAGS...
 translate() {
     "$PYTHON" "$ROOT/test.py" --name "$1" --checkpoints_dir "$CHECKPOINTS" \
         --results_dir "$RESULTS" "${@:2}"
+}
+
+# train_and_translate NAME FLAGS...: with RESUME set, results newer than the run are kept.
+train_and_translate() {
+    local results="$RESULTS/$1/test_latest"
+    train "$@"
+    if [ -n "${RESUME:-}" ] && [ "$results/result.json" -nt "$CHECKPOINTS/$1/finished" ]; then
+        echo "$results is newer than $1: skipped"
+    else
+        translate "$@"
+    fi
 }

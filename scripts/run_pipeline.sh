@@ -13,38 +13,28 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 data_root="$(cd "$1" && pwd)"
 flags=("${@:2}")
 
-# stage NAME COMMAND...
-stage() {
-    echo "== $1"
-    if [ -e "$CHECKPOINTS/$1/finished" ]; then
-        echo "$CHECKPOINTS/$1 is finished: skipped"
-    elif [ -e "$CHECKPOINTS/$1/latest.pth" ]; then
-        "${@:2}" --continue_train
-    else
-        "${@:2}"
-    fi
-}
-
-export DATASETS CHECKPOINTS RESULTS PYTHON
+export DATASETS CHECKPOINTS RESULTS PYTHON RESUME=1
 scripts="$ROOT/scripts"
+pairs="$DATASETS/mwir_pix2pix"
 # The *_FLAGS are lists of words by design: unquoted.
 # shellcheck disable=SC2086
 {
     "$PYTHON" "$ROOT/datasets/make_unpaired.py" --real "$data_root/real" --sim "$data_root/sim" \
         --out "$DATASETS"
-    stage mwir_real2cut "$scripts/run_real2cut.sh" ${CUT_FLAGS:-} ${flags[@]+"${flags[@]}"}
+    echo "== mwir_real2cut"
+    "$scripts/run_real2cut.sh" ${CUT_FLAGS:-} ${flags[@]+"${flags[@]}"}
     echo "== pseudo-pairs"
-    pairs="$DATASETS/mwir_pix2pix"
     if [ "$pairs/dataset.json" -nt "$CHECKPOINTS/mwir_real2cut/finished" ]; then
         echo "$pairs is newer than mwir_real2cut: skipped"
     else
         "$scripts/make_pseudo_pairs.sh" ${CUT_FLAGS:-} ${flags[@]+"${flags[@]}"}
     fi
-    stage mwir_pix2pix "$scripts/run_pix2pix.sh" ${PIX2PIX_FLAGS:-} ${flags[@]+"${flags[@]}"}
-    stage mwir_classifier "$scripts/run_classifier.sh" "$data_root" ${CLASSIFIER_FLAGS:-} \
-        ${flags[@]+"${flags[@]}"}
-    stage mwir_pix2pix_gradcam "$scripts/run_pix2pix_gradcam.sh" ${GRADCAM_FLAGS:-} \
-        ${flags[@]+"${flags[@]}"}
+    echo "== mwir_pix2pix"
+    "$scripts/run_pix2pix.sh" ${PIX2PIX_FLAGS:-} ${flags[@]+"${flags[@]}"}
+    echo "== mwir_classifier"
+    "$scripts/run_classifier.sh" "$data_root" ${CLASSIFIER_FLAGS:-} ${flags[@]+"${flags[@]}"}
+    echo "== mwir_pix2pix_gradcam"
+    "$scripts/run_pix2pix_gradcam.sh" ${GRADCAM_FLAGS:-} ${flags[@]+"${flags[@]}"}
     echo "== evaluation"
     "$scripts/run_evaluate.sh"
 }

@@ -3,6 +3,4 @@
 # Flags are passed through.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-data=(--model pix2pix --dataroot "$DATASETS/mwir_pix2pix")
-train mwir_pix2pix "${data[@]}" "$@"
-translate mwir_pix2pix "${data[@]}" "$@"
+train_and_translate mwir_pix2pix --model pix2pix --dataroot "$DATASETS/mwir_pix2pix" "$@"

@@ -3,8 +3,7 @@
 # Flags are passed through.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-data=(--model pix2pix_gradcam --dataroot "$DATASETS/mwir_pix2pix")
-train mwir_pix2pix_gradcam "${data[@]}" --pretrained_name mwir_pix2pix \
+train_and_translate mwir_pix2pix_gradcam --model pix2pix_gradcam \
+    --dataroot "$DATASETS/mwir_pix2pix" --pretrained_name mwir_pix2pix \
     --classifier "$CHECKPOINTS/mwir_classifier/latest_net_classifier.pth" \
     --epoch_count 201 --n_epochs 200 --n_epochs_decay 200 "$@"
-translate mwir_pix2pix_gradcam "${data[@]}" "$@"

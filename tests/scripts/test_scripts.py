@@ -1,0 +1,92 @@
+"""The shell scripts as users run them: from anywhere, with spaces in paths, twice."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data.images import read_image
+from datasets.make_demo import main as make_demo
+
+ROOT = Path(__file__).resolve().parents[2]
+NETS = "--netG resnet_4blocks --ngf 4 --ndf 4 --load_size 72 --crop_size 64"
+STAGES = ("mwir_real2cut", "mwir_pix2pix", "mwir_classifier", "mwir_pix2pix_gradcam")
+
+
+@pytest.fixture
+def places(tmp_path):
+    """Environment of the scripts: everything is made in a folder with a space in its name."""
+    work = tmp_path / "my work"
+    folders = {name: str(work / name.lower()) for name in ("DATASETS", "CHECKPOINTS", "RESULTS")}
+    return work, {**os.environ, **folders, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+
+
+def call(script, *flags, env, cwd):
+    return subprocess.run(
+        [str(ROOT / "scripts" / script), *map(str, flags)],
+        env=env,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_pipeline_runs_and_skips_what_is_finished(places, tmp_path):
+    work, env = places
+    data = work / "demo images"
+    make_demo(["--out", str(data), "--num_train", "16", "--num_test", "4", "--size", "64"])
+    env |= {
+        "CUT_FLAGS": f"{NETS} --netF_nc 8 --num_patches 8 --n_epochs 1 --n_epochs_decay 0",
+        "PIX2PIX_FLAGS": f"{NETS} --n_epochs 1 --n_epochs_decay 0",
+        "CLASSIFIER_FLAGS": "--load_size 64 --n_epochs 1 --n_epochs_decay 0",
+        "GRADCAM_FLAGS": f"{NETS} --epoch_count 2 --n_epochs 2 --n_epochs_decay 0",
+    }
+    relative = data.relative_to(work)
+    done = call(
+        "run_pipeline.sh", relative, "--gpu_ids", "-1", "--num_threads", 0, env=env, cwd=work
+    )
+    assert done.returncode == 0, done.stderr
+    for name in STAGES:
+        assert (work / "checkpoints" / name / "finished").exists()
+    results = work / "results" / "mwir_pix2pix_gradcam" / "test_latest" / "images"
+    outputs = list((results / "fake_B").rglob("*.png"))
+    assert len(outputs) == 4
+    assert all(read_image(path).shape == (64, 64) for path in outputs)
+    metrics = json.loads((work / "results" / "mwir_pix2pix_gradcam" / "metrics.json").read_text())
+    assert metrics["n"] == 4
+    assert metrics["fake_B_vs_real_B"]["gcss"]["mean"] is not None
+
+    before = {path: path.stat().st_mtime_ns for path in (work / "checkpoints").rglob("*.pth")}
+    again = call("run_pipeline.sh", data, "--gpu_ids", "-1", env=env, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    # Four runs, three results and the pseudo-pairs.
+    assert again.stdout.count("skipped") == len(STAGES) + 3 + 1
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+@pytest.mark.parametrize(
+    ("script", "flags"),
+    [
+        ("run_pipeline.sh", []),
+        ("run_pipeline.sh", ["nowhere"]),
+        ("run_classifier.sh", []),
+        ("run_classifier.sh", ["nowhere"]),
+        ("run_real2cut.sh", ["--lamda_NCE", "1"]),
+    ],
+)
+def test_bad_input_is_one_sentence(places, tmp_path, script, flags):
+    done = call(script, *flags, env=places[1], cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_missing_environment_is_named(places, tmp_path):
+    env = {**places[1], "PYTHON": str(tmp_path / "no python")}
+    done = call("run_evaluate.sh", env=env, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "setup.sh" in done.stderr
