@@ -121,7 +121,13 @@ class ImageDataset(torch.utils.data.Dataset):
     def facts(self) -> DataFacts:
         """What a model may need to know of these images."""
         counts = tuple(self.labels.count(index) for index in range(len(self.classes)))
-        return DataFacts(self.classes, counts, unlabelled=len(self) - sum(counts))
+        value_map = self.value_maps.get("B", self.value_maps["A"])
+        return DataFacts(
+            self.classes,
+            counts,
+            unlabelled=len(self) - sum(counts),
+            value_range=(value_map.low, value_map.high),
+        )
 
     def __len__(self) -> int:
         return len(self.files)

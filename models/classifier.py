@@ -31,7 +31,11 @@ class ClassifierModel(Model):
             found = f"only the class {facts.classes[0]}" if facts.classes else "no class"
             raise UserError(f"the training images show {found}; a classifier needs at least two.")
         classifier = Classifier(
-            classes=facts.classes, bands=options.input_nc, mean=facts.mean, std=facts.std
+            classes=facts.classes,
+            bands=options.input_nc,
+            mean=facts.mean,
+            std=facts.std,
+            value_range=facts.value_range,
         )
         if options.imagenet_weights is None:
             self.notes.append("the ResNet-18 starts from scratch: no --imagenet_weights given")

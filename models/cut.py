@@ -35,9 +35,7 @@ class CutModel(TranslationModel):
         try:
             channels = self.generator.feature_channels(options.nce_layers)
         except ValueError as error:
-            raise UserError(
-                f"--nce_layers: {error}; --netG {options.netG} has no others."
-            ) from None
+            raise UserError(f"--nce_layers: {error}; correct the list.") from None
         sampler = PatchSampler(
             channels=channels, width=options.netF_nc, use_mlp=options.netF == "mlp_sample"
         )

@@ -29,6 +29,7 @@ class Pix2PixGradcamModel(Pix2PixModel):
             )
         # Not among the networks: it is frozen, and its own file keeps it.
         self.classifier = load_classifier(Path(options.classifier)).to(device)
+        self.classifier.expect_range(*facts.value_range)
         self.class_of_label = self._class_indices(facts)
 
     def _class_indices(self, facts: DataFacts) -> Tensor | None:

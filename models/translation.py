@@ -96,6 +96,12 @@ class TranslationModel(Model):
                 f"images of {width}x{height} pixels do not fit --netG {self.options.netG}, which "
                 f"needs sides that are multiples of {multiple}; choose another --crop_size."
             )
+        smallest = self.discriminator.smallest_side
+        if min(height, width) < smallest:
+            raise UserError(
+                f"images of {width}x{height} pixels are too small for --netD {self.options.netD}, "
+                f"which needs {smallest} a side; choose a larger --crop_size."
+            )
         return self.generator(images)
 
     def update_discriminator(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:

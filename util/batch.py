@@ -39,7 +39,7 @@ class DataFacts:
 
     classes: names, in the order of Batch.label; class_counts: images of each; mean, std: of the
     images' values in [-1, 1], (0, 1) where nobody asked for them; unlabelled: how many images have
-    no class.
+    no class; value_range: the file values of the target (or only) domain that became -1 and 1.
     """
 
     classes: tuple[str, ...] = ()
@@ -47,3 +47,4 @@ class DataFacts:
     unlabelled: int = 0
     mean: float = 0.0
     std: float = 1.0
+    value_range: tuple[float, float] = (0.0, 255.0)

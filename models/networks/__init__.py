@@ -1,6 +1,7 @@
 """Generators, discriminators and patch features, by the names that the options use."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -67,12 +68,21 @@ def build_discriminator(
     )
 
 
+def check_state_dict(weights: Any, *, source: str) -> None:
+    """Raises UserError for anything but tensors by name."""
+    if not isinstance(weights, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()
+    ):
+        raise UserError(f"{source} holds no state dict (tensors by name); give another file.")
+
+
 def load_weights(net: nn.Module, weights: Mapping[str, Tensor], *, source: str) -> None:
     """Load a state dict that this project, CUT or pix2pix wrote.
 
     Data-parallel prefixes (`module.`) and the running statistics that old instance norms saved are
     dropped. Raises UserError, naming `source`, where the weights are those of another network.
     """
+    check_state_dict(weights, source=source)
     weights = {key.removeprefix("module."): value for key, value in weights.items()}
     own = net.state_dict()
     stale = ("running_mean", "running_var", "num_batches_tracked")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from models.networks import load_weights
+from models.networks import check_state_dict, load_weights
 from util.checkpoint import load
 from util.errors import UserError
 
@@ -19,14 +19,21 @@ class Classifier(nn.Module):
     """torchvision's ResNet-18 with its own classes, bands and normalisation.
 
     Everyone hands it images (B, 1 or 3, H, W) in [-1, 1]; bands are repeated or averaged to fit.
-    classes: names by index; bands: 1 or 3; mean, std: of the training images in [-1, 1].
+    classes: names by index; bands: 1 or 3; mean, std: of the training images in [-1, 1];
+    value_range: the file values that training mapped to -1 and 1, None where unknown.
     """
 
     def __init__(
-        self, *, classes: tuple[str, ...], bands: int = 1, mean: float = 0.0, std: float = 1.0
+        self,
+        *,
+        classes: tuple[str, ...],
+        bands: int = 1,
+        mean: float = 0.0,
+        std: float = 1.0,
+        value_range: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
-        self.classes, self.bands = classes, bands
+        self.classes, self.bands, self.value_range = classes, bands, value_range
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
         self.net = resnet18(weights=None, num_classes=len(classes))
@@ -54,12 +61,27 @@ class Classifier(nn.Module):
         """Scores (B, K) of images (B, 1 or 3, H, W) in [-1, 1]."""
         return self.head(self.features(images))
 
+    def expect_range(self, low: float, high: float) -> None:
+        """From now on take images whose -1 and 1 stand for these file values.
+
+        The normalisation is moved along, so that one file value looks the same as in training.
+        """
+        if self.value_range is not None:
+            own_low, own_high = self.value_range
+            scale = (high - low) / (own_high - own_low)
+            offset = ((high + low) - (own_high + own_low)) / (own_high - own_low)
+            self.mean.sub_(offset).div_(scale)
+            self.std.div_(scale)
+        self.value_range = (low, high)
+
     def start_from_imagenet(self, path: Path) -> None:
         """Take torchvision's ImageNet weights, all but the last layer; RGB filters are summed.
 
         Raises UserError for a file that holds something else.
         """
-        weights = dict(load(path, hint="name torchvision's resnet18 file with --imagenet_weights"))
+        weights = load(path, hint="name torchvision's resnet18 file with --imagenet_weights")
+        check_state_dict(weights, source=str(path))
+        weights = dict(weights)
         own = self.net.state_dict()
         if "conv1.weight" not in weights or weights["conv1.weight"].shape[1] != 3:
             raise UserError(f"{path} holds no ResNet-18 for RGB images; give torchvision's file.")
@@ -76,6 +98,7 @@ class Classifier(nn.Module):
             "bands": self.bands,
             "mean": float(self.mean),
             "std": float(self.std),
+            "value_range": self.value_range and list(self.value_range),
             **report,
         }
 
@@ -91,6 +114,7 @@ def load_classifier(path: Path) -> Classifier:
         raise UserError(f"{path} holds no classifier; give a file of --model classifier.")
     if "weights" not in content:
         content = {"weights": content}
+    check_state_dict(content["weights"], source=str(path))
     weights = {k.removeprefix("module."): v for k, v in content["weights"].items()}
     if "conv1.weight" not in weights or "fc.weight" not in weights:
         raise UserError(f"{path} holds no ResNet-18 classifier; give a file of --model classifier.")
@@ -100,6 +124,7 @@ def load_classifier(path: Path) -> Classifier:
         bands=weights["conv1.weight"].shape[1],
         mean=content.get("mean", 0.0),
         std=content.get("std", 1.0),
+        value_range=content.get("value_range") and tuple(content["value_range"]),
     )
     load_weights(classifier.net, weights, source=str(path))
     return classifier.requires_grad_(False).eval()

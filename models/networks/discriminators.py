@@ -21,6 +21,7 @@ class PatchDiscriminator(nn.Module):
         antialias: bool = True,
     ) -> None:
         super().__init__()
+        self.smallest_side = 3 * 2**n_layers  # below, the last norm sees a single position
         bias, make_norm = uses_bias(norm), norm_layer(norm)
         stride = 1 if antialias else 2
         layers = [nn.Conv2d(input_nc, ndf, 4, stride=stride, padding=1), nn.LeakyReLU(0.2, True)]
@@ -48,6 +49,8 @@ class PatchDiscriminator(nn.Module):
 
 class PixelDiscriminator(nn.Module):
     """Judges every pixel by itself through 1x1 convolutions."""
+
+    smallest_side = 2
 
     def __init__(self, *, input_nc: int, ndf: int = 64, norm: Norm = "instance") -> None:
         super().__init__()

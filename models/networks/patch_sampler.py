@@ -34,9 +34,11 @@ class PatchSampler(nn.Module):
             sample = feature.flatten(2)[:, :, ids].transpose(1, 2)
             if self.use_mlp:
                 sample = self.get_submodule(f"mlp_{position}")(sample)
-            # The public code's epsilon stands outside the root, unlike F.normalize's.
-            length = sample.square().sum(dim=-1, keepdim=True).sqrt()
-            patches.append(sample / (length + 1e-7))
+            # The public code's epsilon stands outside the root, unlike F.normalize's. The root has
+            # no slope at 0: a patch whose features are all off stays 0, without gradient.
+            square = sample.square().sum(dim=-1, keepdim=True)
+            length = torch.where(square > 0, square, 1.0).sqrt()
+            patches.append(torch.where(square > 0, sample / (length + 1e-7), 0.0))
         return patches
 
 

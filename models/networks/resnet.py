@@ -68,14 +68,20 @@ class ResnetGenerator(nn.Module):
         Runs no further than the last of them. Raises ValueError for a position that is not there.
         """
         wanted = sorted(layers)
-        if not wanted or wanted[0] < 0 or wanted[-1] >= len(self.model):
-            raise ValueError(f"feature layers {list(layers)} lie outside 0..{len(self.model) - 1}")
+        self._check_layers(wanted)
         features = []
         for position, layer in enumerate(self.model[: wanted[-1] + 1]):
             x = layer(x)
             if position in wanted:
                 features.append(x)
         return features
+
+    def _check_layers(self, layers: Sequence[int]) -> None:
+        last = len(self.model) - 1
+        if not layers or min(layers) < 0 or max(layers) > last:
+            raise ValueError(f"feature layers {list(layers)} lie outside 0..{last}")
+        if len(set(layers)) < len(layers):
+            raise ValueError(f"feature layers {list(layers)} name one layer twice")
 
     def feature_channels(self, layers: Sequence[int]) -> list[int]:
         """Channels of what `encode(x, layers)` returns, known without a forward pass."""
@@ -84,8 +90,7 @@ class ResnetGenerator(nn.Module):
             if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
                 channels = layer.out_channels
             widths.append(channels)
-        if not layers or min(layers) < 0 or max(layers) >= len(widths):
-            raise ValueError(f"feature layers {list(layers)} lie outside 0..{len(widths) - 1}")
+        self._check_layers(layers)
         return [widths[position] for position in sorted(layers)]
 
 

@@ -245,6 +245,16 @@ def test_classifier_file_restores_the_classifier(tmp_path, batch):
     torch.testing.assert_close(bare((batch.a - 0.25) / 0.5), classifier(batch.a))
 
 
+def test_one_file_value_looks_the_same_in_any_range(batch):
+    torch.manual_seed(0)
+    trained = Classifier(classes=("a", "b"), mean=0.25, std=0.5, value_range=(5600.0, 16800.0))
+    counts = (batch.a + 1) / 2 * (16800 - 5600) + 5600
+    expected = trained.eval()(batch.a)
+    trained.expect_range(1000.0, 20000.0)
+    assert trained.value_range == (1000.0, 20000.0)
+    torch.testing.assert_close(trained((counts - 1000) / 9500 - 1), expected)
+
+
 def test_classifier_takes_grey_and_rgb():
     grey = torch.rand(1, 1, 32, 32)
     for bands in (1, 3):

@@ -96,6 +96,16 @@ def test_n_layers_counts_convolutions(layers, keys):
     assert len(convolutions) == keys + 1
 
 
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("layers", [2, 3, 4])
+def test_smallest_side_is_the_smallest(layers, antialias):
+    net = PatchDiscriminator(input_nc=1, ndf=2, n_layers=layers, antialias=antialias)
+    side = net.smallest_side
+    assert net(torch.randn(1, 1, side, side)).numel() == 1
+    with pytest.raises((ValueError, RuntimeError)):
+        net(torch.randn(1, 1, side - 2**layers, side - 2**layers))
+
+
 def test_pixel_discriminator_sees_one_pixel():
     net = PixelDiscriminator(input_nc=2, ndf=4, norm="none")
     image = torch.randn(1, 2, 8, 8, requires_grad=True)
@@ -117,6 +127,17 @@ def test_patch_sampler_takes_the_named_positions():
     rows, columns = ids // 6, ids % 6
     expected = F.normalize(feature[:, :, rows, columns].transpose(1, 2), dim=-1)
     torch.testing.assert_close(patches, expected, rtol=0, atol=1e-5)
+
+
+def test_a_patch_without_any_feature_has_no_gradient():
+    feature = torch.zeros(1, 5, 2, 2)
+    feature[0, :, 0, 0] = torch.arange(5.0)
+    feature.requires_grad_()
+    (patches,) = PatchSampler(channels=[5], use_mlp=False)([feature], [torch.arange(4)])
+    assert torch.equal(patches[0, 1:], torch.zeros(3, 5))
+    patches.sum().backward()
+    assert torch.isfinite(feature.grad).all()
+    assert torch.count_nonzero(feature.grad[0, :, 0, 1:]) == 0
 
 
 def test_patch_ids_are_different_and_no_more_than_there_are():
