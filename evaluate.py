@@ -1,20 +1,19 @@
 """Measure results: `python evaluate.py --results DIR [DIR ...]`; see --help, docs/METRICS.md."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from data.images import read_image
-from data.value_map import find_value_map
-from metrics.measure import ImageValues, Judge, measure
+from data.value_map import ValueMap, find_value_map
+from metrics.measure import ImageValues, Judge, measurable, measure
 from metrics.pairing import judge_pairing
-from metrics.results import ResultImage, find_results, pool_results
-from metrics.summary import caveats, format_csv, format_table, means_of
-from models.networks.classifier import load_classifier
+from metrics.results import ResultImage, find_depths, find_results, pool_results
+from metrics.summary import caveats, depth_notes, format_csv, format_table, means_of
+from models.networks.classifier import Classifier, load_classifier
 from options import EvaluateOptions, parse_evaluate
 from util.device import select_device
 from util.errors import UserError, run_main
@@ -29,45 +28,73 @@ def main(argv: Sequence[str] | None = None) -> None:
     folders = [find_results(Path(folder)) for folder in options.results]
     images = pool_results(folders)
     out, csv = _output_files(options)
-    bits = read_image(images[0].fake_B).dtype.itemsize * 8
-    values = measure(images, bits=bits, luma=options.luma, judge=_judge(options, images))
+    bits = find_depths(images)
+    judge = _judge(options, images, bits)
+    values = measure(images, bits=bits, luma=options.luma, judge=judge)
     rows = list(tqdm(values, total=len(images), unit="image", leave=False, disable=None))
     means = means_of(rows)
     pairing = judge_pairing([folder.paired for folder in folders], rows)
 
     compared = "luminance" if options.luma else "all bands"
-    print(f"{len(rows)} images in {', '.join(options.results)}: {bits} bits, {compared}\n")
+    print(f"{len(rows)} images in {', '.join(options.results)}: {_depths(bits)}, {compared}\n")
     print(f"{format_table(means, n=len(rows))}\n")
-    print("\n".join([pairing.note, *caveats(means)]))
+    print("\n".join([pairing.note, *depth_notes(bits), *caveats(means)]))
     if options.classifier is None:
         print("GCSS, CC and CAM cosine need a classifier: --classifier FILE.")
     _write_values(csv, rows, required=options.csv is not None)
     if out is not None:
         verdict = {"unpaired_real_B": pairing.unpaired, "pairing": pairing.note}
-        report = {"n": len(rows), **means, **verdict, "bits": bits, **_protocol(options)}
+        report = {"n": len(rows), **means, **verdict, "bits": bits, **_protocol(options, judge)}
         write_text(out, json.dumps(report, indent=1, allow_nan=False) + "\n")
         print(f"means in {out}")
 
 
-def _protocol(options: EvaluateOptions) -> dict[str, Any]:
+def _depths(bits: Mapping[str, int]) -> str:
+    """For the screen: "16 bits", or the depth of each kind where they differ."""
+    if len(set(bits.values())) == 1:
+        return f"{bits['fake_B']} bits"
+    return ", ".join(f"{kind} {depth} bits" for kind, depth in bits.items())
+
+
+def _protocol(options: EvaluateOptions, judge: Judge | None) -> dict[str, Any]:
     """How it was measured, for whoever finds the JSON file alone."""
     return {
         "results": list(options.results),
         "luma": options.luma,
         "classifier": options.classifier,
         "cam_layer": options.cam_layer if options.classifier else None,
+        "cam_value_range": [judge.value_map.low, judge.value_map.high] if judge else None,
     }
 
 
-def _judge(options: EvaluateOptions, images: Sequence[ResultImage]) -> Judge | None:
+def _judge(
+    options: EvaluateOptions, images: Sequence[ResultImage], bits: Mapping[str, int]
+) -> Judge | None:
+    """The classifier of --classifier; None without one, and where it has nothing to compare."""
     if options.classifier is None:
         return None
     device = select_device(options.gpu_ids)
     classifier = load_classifier(Path(options.classifier))
     classifier = classifier.to(device, memory_format=torch.channels_last)  # faster on the CPU too
-    # One map for all kinds, or equal counts would look different to the classifier.
-    value_map = find_value_map([image.real_B or image.real_A for image in images])
+    references = list(measurable(bits).values())
+    if not references:
+        return None
+    files = [image.files[references[0]] for image in images]
+    value_map = _judged_values(classifier, files, bits=bits["fake_B"])
     return Judge(classifier, value_map, options.cam_layer, device)
+
+
+def _judged_values(classifier: Classifier, files: Sequence[Path], *, bits: int) -> ValueMap:
+    """How file values become what the classifier takes: as in its training, where that fits.
+
+    files: the references, whose values decide where its file tells no range, or one of another
+    depth than `bits`. One map for all kinds, or equal counts would look different to it.
+    """
+    if classifier.value_range is not None:
+        low, high = classifier.value_range
+        if (high > 255) == (bits == 16):
+            return ValueMap(low, high, bits)
+    return find_value_map(files)
 
 
 def _output_files(options: EvaluateOptions) -> tuple[Path | None, Path]:

@@ -1,10 +1,8 @@
 """Translate images with a trained generator: `python test.py --dataroot DIR --name NAME`."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -18,7 +16,7 @@ from data.value_map import ValueMap
 from models import MODEL_OPTIONS
 from models.networks import load_weights
 from models.translation import make_generator, translate
-from options import TestConfig, TranslationOptions, from_dict, parse_test
+from options import TestConfig, TranslationOptions, parse_test, tested_options
 from util.batch import Batch
 from util.checkpoint import load, run_path
 from util.device import select_device
@@ -28,22 +26,20 @@ from util.html import GalleryRow, write_gallery
 from util.run_folder import RunFolder
 from util.seeding import seed_step
 
-# What a test run may choose anew, beside where things are; the rest belongs to the checkpoint.
-PREPROCESSING = ("preprocess", "load_size", "crop_size")
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the generator, translate every image, write files and page."""
     config = parse_test(argv, MODEL_OPTIONS)
-    if config.test.epoch != "latest" and not config.test.epoch.isdecimal():
-        raise UserError(f"--epoch {config.test.epoch} is neither latest nor an epoch's number.")
     if config.test.weights is None:
         folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)
         record = folder.record()
-        config = _with_trained_options(config, record, folder)
+        try:
+            config = tested_options(config, record["options"], MODEL_OPTIONS)
+        except ValueError as error:
+            raise UserError(f"{folder.path}: {error}.") from None
         value_maps = {role: ValueMap(**m) for role, m in record["value_maps"].items()}
-        weights = folder.load_networks(config.test.epoch, ["G"])["G"]
-        source = str(folder.network_file(config.test.epoch, "G"))
+        weights = folder.load_networks(config.run.epoch, ["G"])["G"]
+        source = str(folder.network_file(config.run.epoch, "G"))
     else:
         source, value_maps = config.test.weights, {}
         weights = load(Path(source), hint="check --weights")
@@ -57,39 +53,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     Translation(config, generator, dataset, device).run()
 
 
-def _with_trained_options(
-    config: TestConfig, record: Mapping[str, Any], folder: RunFolder
-) -> TestConfig:
-    """The options of the training run, less what this command line chooses.
-
-    Raises UserError where the command line contradicts the training run.
-    """
-    trained = from_dict(record["options"], MODEL_OPTIONS)
-    if "model" in config.given and config.run.model != trained.run.model:
-        raise UserError(
-            f"{folder.path} was trained with --model {trained.run.model}, "
-            f"not {config.run.model}; leave the flag out."
-        )
-    for item in fields(trained.model):
-        if item.name not in config.given:
-            continue
-        was, now = getattr(trained.model, item.name), getattr(config.model, item.name)
-        if was != now and item.name != "norm":
-            raise UserError(
-                f"{folder.path} was trained with --{item.name} {was}, not {now}; leave it out."
-            )
-    kept = {name: getattr(trained.data, name) for name in PREPROCESSING}
-    kept |= {name: getattr(trained.data, name) for name in ("dataset_mode", "direction")}
-    kept["dataroot"] = trained.data.dataroot
-    kept = {name: value for name, value in kept.items() if name not in config.given}
-    return replace(
-        config,
-        run=replace(config.run, model=trained.run.model),
-        data=replace(config.data, **kept),
-        model=trained.model,
-    )
-
-
 class Translation:
     """The loop over images, and the files it writes."""
 
@@ -98,7 +61,7 @@ class Translation:
     ) -> None:
         self.config, self.generator, self.dataset, self.device = config, generator, dataset, device
         results = run_path(config.test.results_dir, config.run.name, flag="--name")
-        phase = f"{config.data.phase}_{config.test.epoch}"
+        phase = f"{config.data.phase}_{config.run.epoch}"
         self.folder = run_path(results, phase, flag="--phase")
         target = dataset.value_maps.get("B", dataset.value_maps["A"])
         self.value_maps = {"real_A": dataset.value_maps["A"], "fake_B": target, "real_B": target}
@@ -127,17 +90,19 @@ class Translation:
             self.write(batch, fake.cpu())
         self.remove_stale()
         facts = {"images": f"{count} of {total}", "data": str(self.config.data.dataroot)}
-        title = f"{self.config.run.name}: {self.config.data.phase}, {self.config.test.epoch}"
+        title = f"{self.config.run.name}: {self.config.data.phase}, {self.config.run.epoch}"
         write_gallery(self.folder / "index.html", title, facts, self.rows)
         self.write_record(count, total)
         print(f"{count} images in {self.folder / 'images'}, page {self.folder / 'index.html'}")
 
     def remove_stale(self) -> None:
-        """Images of an earlier run that this one did not write."""
+        """Images of an earlier run that this one did not write, and folders left empty."""
         for kind in ("images", "previews"):
-            for file in (self.folder / kind).rglob("*.png"):
-                if file.relative_to(self.folder) not in self.written:
-                    file.unlink()
+            for path in sorted((self.folder / kind).rglob("*"), reverse=True):
+                if path.is_dir() and not any(path.iterdir()):
+                    path.rmdir()
+                elif path.suffix == ".png" and path.relative_to(self.folder) not in self.written:
+                    path.unlink()
 
     def write_record(self, count: int, total: int) -> None:
         """result.json: where the images come from, for evaluate.py and make_pseudo_pairs.py.
@@ -148,7 +113,7 @@ class Translation:
         record = {
             "name": self.config.run.name,
             "model": self.config.run.model,
-            "epoch": self.config.test.epoch,
+            "epoch": self.config.run.epoch,
             "dataroot": str(self.dataset.selection.root),
             "phase": self.config.data.phase,
             "count": count,

@@ -1,7 +1,7 @@
 """Train one stage: `python train.py --dataroot DIR --name NAME --model cut`; see --help."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from data.preview import preview
 from data.value_map import ValueMap
 from models import MODEL_OPTIONS, MODELS
 from models.base import Model
-from options import TrainConfig, parse_train, to_dict
+from options import TrainConfig, continue_options, parse_train, to_dict
 from util.device import select_device
 from util.errors import UserError, run_main
 from util.monitor import Monitor, RunningMeans
@@ -28,6 +28,14 @@ from util.seeding import seed_step
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse, build, resume, train."""
     config = parse_train(argv, MODEL_OPTIONS)
+    folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)
+    state, maps = None, {}
+    if config.training.continue_train:
+        if config.run.epoch != "latest":
+            raise UserError("a run goes on from its latest state; leave --epoch out.")
+        state, record = folder.load_state(), folder.record()
+        config = _continued(config, folder, record)
+        maps = {role: ValueMap(**m) for role, m in record["value_maps"].items()}
     model_class, _ = MODELS[config.run.model]
     if config.data.dataset_mode not in model_class.dataset_modes:
         raise UserError(
@@ -35,11 +43,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{config.data.dataset_mode}; use {' or '.join(model_class.dataset_modes)}."
         )
     device = select_device(config.run.gpu_ids)
-    folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)
     schedule = Schedule(config.training)
-    state = folder.load_state() if config.training.continue_train else None
-    position = _position(config, schedule, state)
-    maps = {r: ValueMap(**m) for r, m in folder.record()["value_maps"].items()} if state else {}
+    position = Position(**state["position"]) if state else Position(config.training.epoch_count)
+    if position.epoch > schedule.last_epoch:
+        _leave_finished(folder, schedule)
+        return
     dataset, validation = build_training_datasets(config, value_maps=maps)
     seed_step(config.run.seed, 0)
     model = model_class(config.model, device=device, facts=dataset.facts())
@@ -76,22 +84,28 @@ def _loaders(
     return loader, Loader(validation, shuffle=False, **shared) if validation else None
 
 
-def _position(config: TrainConfig, schedule: Schedule, state: dict[str, Any] | None) -> Position:
-    if state is None:
-        return Position(epoch=config.training.epoch_count)
-    position = Position(**state["position"])
-    if position.epoch > schedule.last_epoch:
+def _continued(config: TrainConfig, folder: RunFolder, record: Mapping[str, Any]) -> TrainConfig:
+    try:
+        return continue_options(config, record["options"], MODEL_OPTIONS)
+    except ValueError as error:
+        raise UserError(f"{folder.path}: {error}.") from None
+
+
+def _leave_finished(folder: RunFolder, schedule: Schedule) -> None:
+    """Mark a run that was killed between its last save and its mark; otherwise a UserError."""
+    if folder.finished_file.exists():
         raise UserError(
-            f"the run {config.run.name} is finished: all {schedule.last_epoch} epochs are done; "
+            f"the run {folder.path} is finished: all {schedule.last_epoch} epochs are done; "
             "raise --n_epochs or --n_epochs_decay (totals) to go on."
         )
-    return position
+    folder.mark_finished(schedule.last_epoch)
+    print(f"finished: {folder.path}")
 
 
 def _load_pretrained(model: Model, config: TrainConfig) -> None:
     name = config.training.pretrained_name
     source = RunFolder.of(config.run.checkpoints_dir, name, flag="--pretrained_name")
-    networks = source.load_networks("latest", list(model.networks))
+    networks = source.load_networks(config.run.epoch, list(model.networks))
     model.load_networks(networks, source=str(source.path))
     fresh = sorted(model.networks.keys() - networks.keys())
     print(f"start from {source.path}: {', '.join(networks)}" + f"; new: {fresh}" * bool(fresh))
@@ -144,11 +158,11 @@ class Training:
                 batches = (batch.to(self.model.device) for batch in self.held_out.epoch(0))
                 self.monitor.validation(self.position, self.model.validate(batches))
             self.position.next_epoch()
-            self.save()
             if epoch % self.config.training.save_epoch_freq == 0:
                 self.folder.save_networks(str(epoch), self.model.exports())
-        self.monitor.close()
+            self.save()
         self.folder.mark_finished(self.schedule.last_epoch)
+        self.monitor.close()
         print(f"finished: {self.folder.path}")
 
     def run_epoch(self, rate: float) -> None:
@@ -175,7 +189,11 @@ class Training:
         self.monitor.losses(self.position)
 
     def save(self) -> None:
-        """Everything that continuing needs, and each network alone."""
+        """Everything that continuing needs, and each network alone.
+
+        Raises UserError, and keeps the last checkpoint, once the losses are not finite.
+        """
+        self.watched.check_finite(self.position.step)
         state = {
             "position": asdict(self.position),
             "schedule": self.schedule.state_dict(),

@@ -14,7 +14,7 @@ from data.datasets import (
     UnalignedDataset,
     find_labeled,
 )
-from data.splits import split_recordings
+from data.splits import split_recordings, spread
 from data.transforms import Preprocessing
 from data.value_map import ValueMap
 from options import ClassifierOptions, TrainConfig, TranslationOptions
@@ -95,10 +95,11 @@ def _labeled_datasets(
     validation = replace(
         selection, preprocessing=replace(selection.preprocessing, flip=False, training=False)
     )
+    _require_every_class(classes, {names[i] for i in spread(train, selection.limit)})
     items = [(file, name) for file, name, _ in found]
     training_set = LabeledDataset(
         selection,
-        [items[i] for i in train[: selection.limit]],
+        [items[i] for i in spread(train, selection.limit)],
         classes=classes,
         augment=not model.no_augment,
     )
@@ -107,3 +108,12 @@ def _labeled_datasets(
         validation, [items[i] for i in held], classes=classes, augment=False, note=note
     )
     return training_set, validation_set
+
+
+def _require_every_class(classes: tuple[str, ...], trained: set[str]) -> None:
+    missing = [name for name in classes if name not in trained]
+    if missing:
+        raise UserError(
+            f"no training image is left of {', '.join(missing)}; raise --max_dataset_size or lower "
+            "--val_fraction."
+        )

@@ -4,6 +4,7 @@ An item is asked for by (epoch, index), and all that is random in it follows fro
 (seed, epoch, index): any process can make any sample at any time.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,9 @@ from data.value_map import ValueMap, find_value_map, read_depth
 from util.batch import DataFacts
 from util.errors import UserError
 from util.seeding import generator_for
+
+# Folders that hold a phase or a domain, not a class.
+PHASE_FOLDER = re.compile(r"(train|val|test)(_?[AB])?")
 
 
 @dataclass(frozen=True)
@@ -145,8 +149,11 @@ class ImageDataset(torch.utils.data.Dataset):
         raise NotImplementedError
 
     def label_files(self) -> None:
-        """Look up the class of each sample, by A's file first, then by its partner's."""
+        """The class of each sample: of A's file, else of its partner's; class folders otherwise."""
         table = read_labels(self.selection.root)
+        if not table:
+            self.classes, self.labels = index_classes([class_of_folder(f) for f in self.files])
+            return
         class_names = {path: label.class_name for path, label in table.items()}
         names = [
             next((n for f in files if (n := class_names.get(f.path.absolute()))), "")
@@ -348,7 +355,7 @@ def find_labeled(root: Path, phase: str) -> list[tuple[ImageFile, str, Label | N
     else:
         folder = root / phase if (root / phase).is_dir() else root
         found = [(file, class_of_folder(file), None) for file in find_images(folder)]
-        found = [item for item in found if item[1]]
+        found = [item for item in found if item[1] and not PHASE_FOLDER.fullmatch(item[1])]
     if not found:
         raise UserError(
             f"no image of {root} has a class for phase '{phase}'; write a labels.csv "

@@ -66,15 +66,19 @@ def class_of_folder(file: ImageFile) -> str:
     return file.name.split("/")[0] if "/" in file.name else ""
 
 
-def group_of(file: ImageFile, label: Label | None, split_by: str) -> str:
-    """The recording that an image belongs to, by the column `split_by`, or by the file's name.
+def group_of(file: ImageFile, class_name: str, label: Label | None, split_by: str) -> str:
+    """The recording that an image belongs to, by the column `split_by`, or by the file's path.
 
-    Without such a column it is the file's name less its last digits: frame numbers.
+    Without such a column it is the folder below the class folder; where there is none, the file's
+    name less its last digits: frame numbers.
     """
     if label is not None:
         for column in COLUMNS[split_by]:
             if label.row.get(column):
                 return label.row[column]
+    folders = file.name.split("/")[:-1]
+    if class_name in folders[:-1]:
+        return "/".join(folders[folders.index(class_name) + 1 :])
     return re.sub(r"\d+$", "", file.path.stem)
 
 

@@ -18,12 +18,18 @@ def split_recordings(
 ) -> tuple[list[int], list[int], str]:
     """Indices (training, validation) of labelled images, and how they were chosen, for people.
 
-    By the column of --split_by; without one by file names less their frame numbers; where those
-    show one recording of each class only, the end of each class in the order of names.
+    By the column of --split_by; without one by the folders below the class folders, or by file
+    names less their frame numbers; where those show one recording of each class only, the end of
+    each class in the order of names. Raises UserError for a column that cannot be guessed.
     """
     classes = [name for _, name, _ in found]
-    groups = [group_of(file, label, options.split_by) for file, _, label in found]
+    groups = [group_of(file, name, label, options.split_by) for file, name, label in found]
     column = split_column([label for _, _, label in found], options.split_by)
+    if column is None and options.split_by in ("scenario", "range"):
+        raise UserError(
+            f"--split_by {options.split_by} needs a column of this name in labels.csv; add it, or "
+            "use --split_by video to go by folders and file names."
+        )
     fraction = options.val_fraction
     if column is None and len(set(zip(classes, groups, strict=True))) == len(set(classes)):
         train, held = split_by_order(classes, fraction=fraction)
@@ -31,6 +37,12 @@ def split_recordings(
     train, held = split_by_group(groups, classes, fraction=fraction, seed=seed)
     source = f"column {column}" if column else "file name less frame number"
     return train, held, f"by {source}: {', '.join(sorted({groups[i] for i in held}))}"
+
+
+def spread(indices: Sequence[int], limit: int | None) -> list[int]:
+    """At most `limit` of the indices, evenly over all of them: the first ones are of one class."""
+    count = len(indices) if limit is None else min(limit, len(indices))
+    return [indices[i * len(indices) // count] for i in range(count)]
 
 
 def split_by_order(classes: Sequence[str], *, fraction: float) -> tuple[list[int], list[int]]:

@@ -1,13 +1,14 @@
 """The images that test.py left: matched by name, pooled, and whether real_B is a true partner."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from data.folders import ImageFile, find_images, pair_by_name
+from data.images import read_image
 from data.value_map import read_depth
 from metrics.paired import SSIM_WINDOW
 from util.errors import UserError
@@ -25,6 +26,12 @@ class ResultImage:
     real_A: Path
     fake_B: Path
     real_B: Path | None
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Kind -> file; without a target there is no "real_B"."""
+        files = {"real_A": self.real_A, "fake_B": self.fake_B, "real_B": self.real_B}
+        return {kind: file for kind, file in files.items() if file is not None}
 
 
 @dataclass(frozen=True)
@@ -112,14 +119,19 @@ def pool_results(folders: Sequence[ResultFolder]) -> list[ResultImage]:
     ]
 
 
-def read_result(image: ResultImage, *, bits: int) -> Arrays:
+def find_depths(images: Sequence[ResultImage]) -> dict[str, int]:
+    """Kind -> depth of its files, 8 or 16 bits, as told by the first one; `read_result` checks."""
+    return {k: read_image(file).dtype.itemsize * 8 for k, file in images[0].files.items()}
+
+
+def read_result(image: ResultImage, *, bits: Mapping[str, int]) -> Arrays:
     """The three images as arrays; without a target there is no "real_B".
 
-    Raises UserError for an unreadable file, another depth than `bits`, and sizes that differ or are
-    below the window of SSIM.
+    bits: depth of each kind. Raises UserError for an unreadable file, another depth than that of
+    its kind, and sizes that differ or are below the window of SSIM.
     """
-    files = {"fake_B": image.fake_B, "real_A": image.real_A, "real_B": image.real_B}
-    arrays = {k: read_depth(path, bits=bits) for k, path in files.items() if path is not None}
+    files = image.files
+    arrays = {kind: read_depth(file, bits=bits[kind]) for kind, file in files.items()}
     size = arrays["fake_B"].shape[:2]
     if min(size) < SSIM_WINDOW:
         raise UserError(

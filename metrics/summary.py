@@ -65,6 +65,16 @@ def _cell(summary: Summary | None) -> str:
     return f"{summary['mean']:.4f}"
 
 
+def depth_notes(bits: Mapping[str, int]) -> Iterator[str]:
+    """A sentence for each comparison whose two kinds differ in depth; bits: kind -> depth."""
+    for comparison, kind in COMPARISONS.items():
+        if kind in bits and bits[kind] != bits["fake_B"]:
+            yield (
+                f"{_words(comparison)} is not measured: {kind} has {bits[kind]} bits and fake_B "
+                f"{bits['fake_B']}, and counts of 8 and 16 bits cannot be compared pixel by pixel."
+            )
+
+
 def caveats(means: Mapping[str, Any]) -> Iterator[str]:
     """A sentence for each mean that does not stand for all images."""
     for comparison, summaries in means.items():

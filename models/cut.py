@@ -46,6 +46,11 @@ class CutModel(TranslationModel):
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         a, b, opt = batch.a, batch.b, self.options
+        if opt.nce_idt and a.shape != b.shape:
+            raise UserError(
+                f"the images of A are {a.shape[3]}x{a.shape[2]} and those of B {b.shape[3]}x"
+                f"{b.shape[2]} pixels; use a --preprocess that gives one size, or --nce_idt False."
+            )
         mirrored = opt.flip_equivariance and random.random() < 0.5
         source = torch.cat([a, b]) if opt.nce_idt else a
         output = self.generate(source.flip(-1) if mirrored else source)

@@ -23,6 +23,7 @@ from options.parser import (
     parse_train,
     to_dict,
 )
+from options.recorded import continue_options, tested_options
 
 __all__ = [
     "ClassifierOptions",
@@ -39,9 +40,11 @@ __all__ = [
     "TrainConfig",
     "TrainingOptions",
     "TranslationOptions",
+    "continue_options",
     "from_dict",
     "parse_evaluate",
     "parse_test",
     "parse_train",
+    "tested_options",
     "to_dict",
 ]

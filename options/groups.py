@@ -38,6 +38,9 @@ class RunOptions:
     model: str = option("cut", "what to train: cut, pix2pix, pix2pix_gradcam or classifier")
     name: str = option("experiment_name", "name of the run: its folder in checkpoints and results")
     checkpoints_dir: str = option("checkpoints", "folder of all checkpoints")
+    epoch: str = option(
+        "latest", "checkpoint to test, or to start from with --pretrained_name: an epoch's number"
+    )
     gpu_ids: str = option("auto", "GPU number; -1 for the CPU; auto takes CUDA, MPS or the CPU")
     seed: int = option(0, "start of all randomness: same seed, same run", minimum=0)
 
@@ -191,10 +194,9 @@ class DisplayOptions:
 
 @dataclass(frozen=True)
 class TestOptions:
-    """test"""
+    """test (no effect in train.py)"""
 
     results_dir: str = option("results", "folder of all results")
-    epoch: str = option("latest", "which checkpoint: latest or an epoch's number")
     num_test: int | None = option(50, "how many images; all for all", minimum=1)
     eval: bool = option(
         True, "running statistics and no dropout, as it should be", negative="--no_eval"

@@ -4,7 +4,7 @@ import argparse
 import difflib
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from inspect import get_annotations
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
@@ -19,29 +19,30 @@ from options.groups import (
 )
 from options.presets import PRESETS
 
+GROUPS = ("run", "data", "model", "training", "display")
 WORDS_FOR_NONE = ("all", "none", "inf")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All options of one training run; `model` is the option class of the chosen model."""
+    """All options of one training run; `model` is the option class of the chosen model.
+
+    given: names of the options that were on the command line.
+    """
 
     run: RunOptions
     data: DataOptions
     model: ModelOptions
     training: TrainingOptions
     display: DisplayOptions
+    given: frozenset[str] = field(compare=False)
 
 
 @dataclass(frozen=True)
 class TestConfig(TrainConfig):
-    """All options of test.py, which takes the flags of train.py too: one list of flags for both.
-
-    given: names of the options that were on the command line.
-    """
+    """All options of test.py."""
 
     test: TestOptions
-    given: frozenset[str]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,16 +53,19 @@ class _Parser(argparse.ArgumentParser):
 def parse_train(
     argv: Sequence[str] | None, models: Mapping[str, type[ModelOptions]]
 ) -> TrainConfig:
-    """Options of train.py. models: model name -> its option class. Exits with 2 on bad flags."""
+    """Options of train.py. models: model name -> its option class. Exits with 2 on bad flags.
+
+    train.py and test.py take the same flags, so that a script has one list of flags for both; those
+    of the other program have no effect.
+    """
     groups, defaults = _model_groups(argv, models)
-    values, _ = _parse(argv, groups, defaults, prog="train.py", models=models)
-    return TrainConfig(**values)
+    values, given = _parse(argv, groups, defaults, prog="train.py", models=models)
+    return TrainConfig(**{name: values[name] for name in GROUPS}, given=given)
 
 
 def parse_test(argv: Sequence[str] | None, models: Mapping[str, type[ModelOptions]]) -> TestConfig:
-    """Options of test.py. models: model name -> its option class. Exits with 2 on bad flags."""
+    """Options of test.py, as `parse_train`."""
     groups, defaults = _model_groups(argv, models)
-    groups["test"] = TestOptions
     defaults = {**defaults, "phase": "test"}
     values, given = _parse(argv, groups, defaults, prog="test.py", models=models)
     return TestConfig(**values, given=given)
@@ -75,7 +79,7 @@ def parse_evaluate(argv: Sequence[str] | None) -> EvaluateOptions:
 
 def to_dict(config: TrainConfig) -> dict[str, dict[str, Any]]:
     """Nested plain values, as JSON and checkpoints keep them."""
-    return {f.name: asdict(getattr(config, f.name)) for f in fields(TrainConfig)}
+    return {name: asdict(getattr(config, name)) for name in GROUPS}
 
 
 def from_dict(
@@ -88,7 +92,7 @@ def from_dict(
         known = {f.name for f in fields(group)}
         kept = {k: v for k, v in stored[name].items() if k in known}
         built[name] = group(**{k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()})
-    return TrainConfig(**built)
+    return TrainConfig(**built, given=frozenset())
 
 
 def _groups(model_options: type[ModelOptions]) -> dict[str, type]:
@@ -114,7 +118,7 @@ def _model_groups(
     defaults = dict(PRESETS[chosen.model])
     if chosen.model == "cut" and chosen.CUT_mode.lower() == "fastcut":
         defaults |= PRESETS["fastcut"]
-    return _groups(models[chosen.model]), defaults
+    return _groups(models[chosen.model]) | {"test": TestOptions}, defaults
 
 
 def _parse(
@@ -134,9 +138,9 @@ def _parse(
     if unknown:
         parser.error(_explain_unknown(unknown[0], parser, models))
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(namespace).items()}
+    if given.get("norm"):
+        given = {"normG": given["norm"], "normD": given["norm"], **given}
     merged = {**own_defaults, **given}
-    if merged.get("norm"):
-        merged |= {k: merged["norm"] for k in ("normG", "normD") if k not in given}
     built = {
         name: group(**{f.name: merged[f.name] for f in fields(group)})
         for name, group in groups.items()

@@ -7,6 +7,7 @@ ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export DATASETS="$ROOT/datasets/demo" CHECKPOINTS="$ROOT/checkpoints/demo" RESULTS="$ROOT/results/demo"
 source "$ROOT/scripts/common.sh"
 images="$DATASETS/images"
+[ -e "$images/demo.json" ] || rm -rf "$images" # left by an interrupted demo
 
 "$PYTHON" "$ROOT/datasets/make_demo.py" --out "$images" --num_train 240 --num_test 24 --size 128
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # The whole method: run_pipeline.sh DATA_ROOT [FLAGS...], DATA_ROOT holding real/ and sim/.
 #
-# FLAGS go to every training stage. CUT_FLAGS, PIX2PIX_FLAGS, CLASSIFIER_FLAGS and GRADCAM_FLAGS in
-# the environment go to one stage each. A finished stage is skipped, an interrupted one goes on:
-# delete its folder in checkpoints to train it anew.
+# FLAGS go to every stage, so all must know them (--gpu_ids, --num_threads, ...). CUT_FLAGS,
+# PIX2PIX_FLAGS, CLASSIFIER_FLAGS and GRADCAM_FLAGS in the environment go to one stage each. A
+# finished stage is skipped, an interrupted one goes on: delete its folder in checkpoints to train
+# it anew.
 set -euo pipefail
 if [ $# -eq 0 ] || [ ! -d "$1/real" ] || [ ! -d "$1/sim" ]; then
     echo "error: name a folder that holds real/ and sim/: run_pipeline.sh DATA_ROOT [FLAGS...]" >&2
@@ -21,6 +22,8 @@ pairs="$DATASETS/mwir_pix2pix"
 {
     "$PYTHON" "$ROOT/datasets/make_unpaired.py" --real "$data_root/real" --sim "$data_root/sim" \
         --out "$DATASETS"
+    echo "== mwir_classifier"
+    "$scripts/run_classifier.sh" "$data_root" ${CLASSIFIER_FLAGS:-} ${flags[@]+"${flags[@]}"}
     echo "== mwir_real2cut"
     "$scripts/run_real2cut.sh" ${CUT_FLAGS:-} ${flags[@]+"${flags[@]}"}
     echo "== pseudo-pairs"
@@ -31,8 +34,6 @@ pairs="$DATASETS/mwir_pix2pix"
     fi
     echo "== mwir_pix2pix"
     "$scripts/run_pix2pix.sh" ${PIX2PIX_FLAGS:-} ${flags[@]+"${flags[@]}"}
-    echo "== mwir_classifier"
-    "$scripts/run_classifier.sh" "$data_root" ${CLASSIFIER_FLAGS:-} ${flags[@]+"${flags[@]}"}
     echo "== mwir_pix2pix_gradcam"
     "$scripts/run_pix2pix_gradcam.sh" ${GRADCAM_FLAGS:-} ${flags[@]+"${flags[@]}"}
     echo "== evaluation"

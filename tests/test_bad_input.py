@@ -104,7 +104,10 @@ def test_names(fails, tmp_path, data):
     for name in ("../../x", "/tmp/x", ""):
         fails(train, ["--dataroot", data, "--name", name], "--name")
         fails(test_program, ["--dataroot", data, "--name", name], "--name")
-    fails(test_program, ["--dataroot", data, "--epoch", "../7"], "--epoch ../7")
+    flags = ["--weights", "g.pth", "--dataset_mode", "single", "--dataroot", data / "testA"]
+    net = ResnetGenerator(input_nc=1, output_nc=1, ngf=2)
+    torch.save(net.state_dict(), tmp_path / "g.pth")
+    fails(test_program, [*flags, "--ngf", 2, "--epoch", "../../7"], "--phase")
     flags = ["--dataroot", data, "--pretrained_name", "../x", *TINY]
     fails(train, flags, "--pretrained_name")
 
@@ -135,6 +138,34 @@ def test_classifiers(fails, tmp_path, data):
     fails(train, [*flags, "--classifier", "none.pth"], "none.pth")
     flags += ["--classifier", "c.pth", "--cam_target", "label"]
     fails(train, flags, "MTLB", "T72, BMP2")
+
+
+def test_files_that_hold_something_else(fails, tmp_path, data):
+    for content in ([torch.ones(1)], torch.ones(1), {"conv1.weight": 3}):
+        torch.save(content, tmp_path / "other.pth")
+        flags = ["--dataroot", data / "testA", "--dataset_mode", "single"]
+        fails(test_program, [*flags, "--weights", "other.pth"], "other.pth", "state dict")
+        (data / "labels.csv").write_text(
+            "file,class,group\n"
+            + "".join(f"train{d}/{i}.png,{d},{i}\n" for i in "01" for d in "AB")
+        )
+        flags = ["--dataroot", data, "--model", "classifier", "--imagenet_weights", "other.pth"]
+        fails(train, flags, "other.pth", "state dict")
+
+
+def test_images_that_are_too_small(fails, data):
+    flags = ["--dataroot", data, *TINY, "--load_size", 16, "--crop_size", 16]
+    fails(train, flags, "16x16", "24", "--crop_size")
+
+
+def test_domains_are_no_classes(fails, data):
+    fails(train, ["--dataroot", data, "--model", "classifier"], "has a class", "labels.csv")
+
+
+def test_losses_that_are_not_finite(fails, tmp_path, data):
+    flags = ["--dataroot", data, *TINY, "--lr", "1e30", "--n_epochs", 5]
+    fails(train, flags, "NaN or infinite", "--lr")
+    assert not (tmp_path / "checkpoints" / "experiment_name" / "finished").exists()
 
 
 def test_modes_and_devices(fails, tmp_path, data):

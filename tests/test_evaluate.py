@@ -20,6 +20,7 @@ from util.errors import UserError
 
 PROJECT = Path(__file__).resolve().parents[1]
 ATTENTION = ("gcss", "cc", "cam_cosine")
+REFERENCES = {"fake_B_vs_real_B": "real_B", "real_A_vs_fake_B": "real_A"}
 
 
 def make_results(
@@ -49,12 +50,50 @@ def rows_of(file):
         return list(csv.DictReader(stream))
 
 
+def make_results_of_depths(folder, *, bits, offset):
+    """Two images a kind of that depth: fake_B is the bare scene, every other kind has the offset.
+
+    bits: kind -> depth. Kinds of 16 bits hold scene * 100, so they would not even be alike.
+    """
+    random = np.random.default_rng(0)
+    for name in "xy":
+        scene = random.integers(0, 200, (64, 64))
+        for kind, depth in bits.items():
+            values = scene * (100 if depth == 16 else 1) + (0 if kind == "fake_B" else offset)
+            dtype = np.uint16 if depth == 16 else np.uint8
+            write_image(folder / "images" / kind / f"{name}.png", values.astype(dtype))
+    return folder
+
+
+def save_classifier(file, **facts):
+    torch.manual_seed(0)
+    torch.save(Classifier(classes=("a", "b"), **facts).export(), file)
+    return file
+
+
+def attention_of(results, name, *, kind, classifier_file, low, high):
+    """Attention metrics of one fake_B and its `kind`, file values low and high as -1 and 1."""
+    images = [
+        read_image(results / "images" / k / f"{name}.png").astype(np.float32)
+        for k in ("fake_B", kind)
+    ]
+    pair = [torch.from_numpy((i - low) / (high - low) * 2 - 1)[None, None] for i in images]
+    a, b = (maps[0] for maps in attention_maps(load_classifier(classifier_file), *pair))
+    return {"gcss": gcss(a, b), "cc": correlation(a, b), "cam_cosine": cam_cosine(a, b)}
+
+
+def attention_in(row, comparison):
+    return {metric: float(row[f"{comparison}_{metric}"]) for metric in ATTENTION}
+
+
+def extremes(results, kind):
+    images = [read_image(file) for file in sorted((results / "images" / kind).glob("*.png"))]
+    return [float(min(i.min() for i in images)), float(max(i.max() for i in images))]
+
+
 @pytest.fixture(scope="module")
 def classifier_file(tmp_path_factory):
-    torch.manual_seed(0)
-    file = tmp_path_factory.mktemp("classifier") / "classifier.pth"
-    torch.save(Classifier(classes=("a", "b")).export(), file)
-    return file
+    return save_classifier(tmp_path_factory.mktemp("classifier") / "classifier.pth")
 
 
 def test_known_distances_table_csv_and_json(tmp_path, capsys):
@@ -98,9 +137,78 @@ def test_csv_stands_in_the_first_results_folder_or_where_it_is_told(tmp_path):
 def test_16_bit_counts_are_not_squeezed(tmp_path):
     results = make_results(tmp_path / "run", offsets=(3, 3000), dtype=np.uint16)
     report = evaluate("--results", results, out=tmp_path / "means.json")
-    assert report["bits"] == 16
+    assert report["bits"] == {"real_A": 16, "fake_B": 16, "real_B": 16}
     near = report["real_A_vs_fake_B"]["psnr"]["mean"]
     assert near == pytest.approx(20 * math.log10(65535 / 3))
+
+
+@pytest.mark.parametrize(
+    ("real_A", "fake_B", "real_B"), [(8, 16, 16), (16, 8, 8), (8, 8, 16), (16, 16, 8), (16, 8, 16)]
+)
+def test_kinds_of_two_depths_are_not_compared_and_the_others_are(
+    tmp_path, capsys, real_A, fake_B, real_B
+):
+    bits = {"real_A": real_A, "fake_B": fake_B, "real_B": real_B}
+    results = make_results_of_depths(tmp_path / "run", bits=bits, offset=7)
+    report = evaluate("--results", results, out=tmp_path / "means.json")
+    printed = capsys.readouterr().out
+    rows = rows_of(tmp_path / "means.csv")
+    assert report["bits"] == bits
+    assert f"real_A {real_A} bits, fake_B {fake_B} bits, real_B {real_B} bits" in printed
+    for comparison, kind in REFERENCES.items():
+        sentence = f"{comparison.replace('_vs_', ' vs ')} is not measured: {kind} has"
+        if bits[kind] == fake_B:
+            expected = pytest.approx(20 * math.log10((2**fake_B - 1) / 7))
+            assert report[comparison]["psnr"]["mean"] == expected
+            assert [float(row[f"{comparison}_psnr"]) for row in rows] == [expected] * 2
+            assert sentence not in printed
+        else:
+            assert report[comparison] is None
+            assert [row[f"{comparison}_psnr"] for row in rows] == ["", ""]
+            assert printed.count(sentence) == 1
+
+
+def test_attention_across_depths_is_not_measured(tmp_path, classifier_file):
+    bits = {"real_A": 8, "fake_B": 16, "real_B": 16}
+    results = make_results_of_depths(tmp_path / "run", bits=bits, offset=900)
+    flags = ["--results", results, "--classifier", classifier_file]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    row = rows_of(tmp_path / "means.csv")[0]
+    low, high = extremes(results, "real_B")
+    expected = attention_of(
+        results, "x", kind="real_B", classifier_file=classifier_file, low=low, high=high
+    )
+    assert report["real_A_vs_fake_B"] is None
+    assert report["cam_value_range"] == [low, high]
+    assert attention_in(row, "fake_B_vs_real_B") == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_only_judged_kind_gives_the_range(tmp_path, classifier_file):
+    """The targets have another depth, so their values say nothing about those of the sources."""
+    bits = {"real_A": 16, "fake_B": 16, "real_B": 8}
+    results = make_results_of_depths(tmp_path / "run", bits=bits, offset=50)
+    flags = ["--results", results, "--classifier", classifier_file]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    assert report["cam_value_range"] == extremes(results, "real_A")
+
+
+def test_a_classifier_with_nothing_to_compare_is_no_error(tmp_path, classifier_file):
+    bits = {"real_A": 16, "fake_B": 8}
+    results = make_results_of_depths(tmp_path / "run", bits=bits, offset=5)
+    flags = ["--results", results, "--classifier", classifier_file]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    assert report["fake_B_vs_real_B"] is report["real_A_vs_fake_B"] is None
+    assert report["cam_value_range"] is None
+
+
+def test_bands_of_kinds_that_are_not_compared_may_differ(tmp_path):
+    bits = {"real_A": 8, "fake_B": 16, "real_B": 16}
+    results = make_results_of_depths(tmp_path / "run", bits=bits, offset=7)
+    for file in (results / "images" / "real_A").iterdir():
+        write_image(file, np.stack([read_image(file)] * 3, axis=2))
+    report = evaluate("--results", results, out=tmp_path / "means.json")
+    assert report["real_A_vs_fake_B"] is None
+    assert report["fake_B_vs_real_B"]["psnr"]["mean"] == pytest.approx(20 * math.log10(65535 / 7))
 
 
 def test_without_targets(tmp_path, capsys):
@@ -178,26 +286,44 @@ def test_attention_equals_the_maps_compared_one_by_one(tmp_path, classifier_file
     flags = ["--results", results, "--classifier", classifier_file]
     evaluate(*flags, out=tmp_path / "means.json")
     rows = rows_of(tmp_path / "means.csv")
-
-    def read(kind, name):
-        return read_image(results / "images" / kind / f"{name}.png").astype(np.float32)
-
-    targets = [read("real_B", name) for name in names]
-    low = 0 if dtype == np.uint8 else min(t.min() for t in targets)
-    high = 255 if dtype == np.uint8 else max(t.max() for t in targets)
-    classifier = load_classifier(classifier_file)
+    low, high = (0, 255) if dtype == np.uint8 else extremes(results, "real_B")
     assert [row["image"] for row in rows] == names
     for place in (0, 3, 4, BATCH_SIZE):
         name, row = names[place], rows[place]
-        for comparison, kind in (("fake_B_vs_real_B", "real_B"), ("real_A_vs_fake_B", "real_A")):
-            pair = [
-                torch.from_numpy((read(k, name) - low) / (high - low) * 2 - 1)[None, None]
-                for k in ("fake_B", kind)
-            ]
-            a, b = (maps[0] for maps in attention_maps(classifier, *pair))
-            expected = {"gcss": gcss(a, b), "cc": correlation(a, b), "cam_cosine": cam_cosine(a, b)}
-            measured = {metric: float(row[f"{comparison}_{metric}"]) for metric in ATTENTION}
-            assert measured == pytest.approx(expected, abs=1e-4)
+        for comparison, kind in REFERENCES.items():
+            expected = attention_of(
+                results, name, kind=kind, classifier_file=classifier_file, low=low, high=high
+            )
+            assert attention_in(row, comparison) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("value_range", "bits", "fits"),
+    [
+        ((2000.0, 9000.0), 16, True),
+        ((20.0, 90.0), 8, True),
+        ((0.0, 255.0), 16, False),
+        ((2000.0, 9000.0), 8, False),
+        (None, 16, False),
+    ],
+)
+def test_the_classifier_sees_the_values_that_it_was_trained_with(tmp_path, value_range, bits, fits):
+    """A range of the other depth cannot be meant for these files: their own values decide."""
+    depths = dict.fromkeys(("real_A", "fake_B", "real_B"), bits)
+    offset = 40 if bits == 8 else 4000
+    results = make_results_of_depths(tmp_path / "run", bits=depths, offset=offset)
+    file = save_classifier(tmp_path / "classifier.pth", value_range=value_range, mean=0.3)
+    report = evaluate("--results", results, "--classifier", file, out=tmp_path / "means.json")
+    own = [0.0, 255.0] if bits == 8 else extremes(results, "real_B")
+    low, high = value_range if fits else own
+    assert report["cam_value_range"] == [low, high]
+    row = rows_of(tmp_path / "means.csv")[0]
+    facts = {"kind": "real_B", "classifier_file": file}
+    expected = attention_of(results, "x", **facts, low=low, high=high)
+    assert attention_in(row, "fake_B_vs_real_B") == pytest.approx(expected, abs=1e-4)
+    if fits:
+        other = attention_of(results, "x", **facts, low=own[0], high=own[1])
+        assert other != pytest.approx(expected, abs=1e-3)
 
 
 def test_cam_layer_chooses_the_stage(tmp_path, classifier_file):

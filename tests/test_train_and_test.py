@@ -133,6 +133,32 @@ def test_a_finished_run_is_neither_overwritten_nor_continued(run):
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
 
 
+def test_a_continued_run_keeps_its_options(run, capsys):
+    folder = run(train, *CUT, *SMALL, *SHORT, "--direction", "BtoA", "--seed", 3, "--no_flip")
+    before = json.loads((folder / "run.json").read_text())["options"]
+    run(train, "--continue_train", "--n_epochs", 2, "--gpu_ids", "-1", "--num_threads", 0)
+    after = json.loads((folder / "run.json").read_text())["options"]
+    assert after["model"] == before["model"]
+    assert after["data"] == before["data"]
+    assert after["run"]["seed"] == 3
+    assert (after["training"]["n_epochs"], after["training"]["n_epochs_decay"]) == (2, 1)
+    for flags, words in (
+        (["--direction", "AtoB"], "--direction BtoA, not AtoB"),
+        (["--seed", 4], "--seed 3, not 4"),
+        (["--batch_size", 2], "--batch_size 1, not 2"),
+        (["--model", "pix2pix"], "--model cut, not pix2pix"),
+    ):
+        with pytest.raises(UserError, match=words):
+            run(train, "--continue_train", "--n_epochs", 5, *flags)
+
+
+def test_a_run_killed_before_its_mark_is_marked(run):
+    folder = run(train, *CUT, *SMALL, *SHORT)
+    (folder / "finished").unlink()
+    run(train, "--continue_train")
+    assert (folder / "finished").exists()
+
+
 def test_fine_tuning_starts_from_the_other_runs_networks(run, tmp_path, monkeypatch):
     source = run(train, *PIX2PIX, *SMALL, *SHORT, name="mwir_pix2pix")
     torch.save(Classifier(classes=("BMP2", "T72")).export(), tmp_path / "classifier.pth")
@@ -264,6 +290,8 @@ def test_contradictions_with_the_checkpoint_are_named(run):
         (["--netG", "resnet_9blocks"], "--netG resnet_4blocks, not resnet_9blocks"),
         (["--ngf", "64"], "--ngf 4, not 64"),
         (["--model", "pix2pix"], "--model cut, not pix2pix"),
+        (["--norm", "batch"], "--normG instance, not batch"),
+        (["--direction", "BtoA"], "--direction AtoB, not BtoA"),
     ):
         with pytest.raises(UserError, match=words):
             run(test_program, *flags)

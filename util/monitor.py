@@ -1,5 +1,6 @@
 """What a training run shows and logs on its way: console, CSV, sample page, live view."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from options import TrainConfig
 from util.display import LiveView
+from util.errors import UserError
 from util.loss_log import CLOCK_AND_RATE, LossLog, format_losses
 from util.position import Position
 from util.run_folder import RunFolder
@@ -70,6 +72,7 @@ class Monitor:
 
     def losses(self, position: Position) -> None:
         """Means since the last call; nothing if there was no step."""
+        self.means.check_finite(position.step)
         values = self.means.take()
         if not values:
             return
@@ -123,6 +126,15 @@ class RunningMeans:
         means = cls()
         means.sums, means.count = dict(state["sums"]), state["count"]
         return means
+
+    def check_finite(self, step: int) -> None:
+        """Raises UserError if a mean is NaN or infinite; step: where the run stands."""
+        broken = sorted(n for n, total in self.sums.items() if not math.isfinite(float(total)))
+        if broken:
+            raise UserError(
+                f"{', '.join(broken)} became NaN or infinite up to step {step}; the last "
+                "checkpoint is kept: go on from it (--continue_train) with a lower --lr."
+            )
 
     def take(self) -> dict[str, float]:
         """The means, and start anew; {} if nothing was added."""

@@ -55,6 +55,8 @@ class RunFolder:
                 )
             self.path.mkdir(parents=True, exist_ok=True)
             self.finished_file.unlink(missing_ok=True)
+            for leftover in self.path.glob(".*.part"):  # of a run killed while it saved
+                leftover.unlink()
             write_text(self.path / "run.json", json.dumps(record, indent=1) + "\n")
         except OSError as error:
             raise UserError(f"cannot write into {self.path} ({error.strerror}).") from None
@@ -85,7 +87,10 @@ class RunFolder:
 
     def load_state(self) -> dict[str, Any]:
         """Read latest.pth. Raises UserError where there is none."""
-        return load(self.state_file, hint="train without --continue_train first")
+        state = load(self.state_file, hint="train without --continue_train first")
+        if not isinstance(state, dict) or not {"position", "schedule", "model"} <= state.keys():
+            raise UserError(f"{self.state_file} holds no training state; train anew.")
+        return state
 
     def save_networks(self, label: str, exports: Mapping[str, Any]) -> None:
         """Write each network alone."""
@@ -97,6 +102,8 @@ class RunFolder:
 
         Raises UserError where none was.
         """
+        if label != "latest" and not label.isdecimal():
+            raise UserError(f"--epoch {label} is neither latest nor an epoch's number.")
         files = {name: self.network_file(label, name) for name in names}
         found = {name: file for name, file in files.items() if file.exists()}
         if not found:

@@ -111,12 +111,19 @@ def test_the_class_of_a_file_is_its_first_folder():
 )
 def test_the_recording_of_an_image(row, split_by, group):
     label = Label("T72", "train", row)
-    assert group_of(image_file("x/night_v7_f0123"), label, split_by) == group
+    assert group_of(image_file("x/night_v7_f0123"), "T72", label, split_by) == group
 
 
 def test_without_a_table_frames_of_one_name_are_one_recording():
-    groups = [group_of(image_file(n), None, "group") for n in ("v1_001", "v1_002", "v2_001")]
+    names = ("T72/v1_001", "T72/v1_002", "T72/v2_001")
+    groups = [group_of(image_file(name), "T72", None, "group") for name in names]
     assert groups == ["v1_", "v1_", "v2_"]
+
+
+def test_without_a_table_a_folder_below_the_class_is_a_recording():
+    names = ("T72/run1/f01", "T72/run1/g02", "T72/run3/f01", "T72/day/run3/f01")
+    groups = [group_of(image_file(name), "T72", None, "video") for name in names]
+    assert groups == ["run1", "run1", "run3", "day/run3"]
 
 
 def test_the_column_that_decides_is_told():

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from data.images import write_image
-from metrics.results import find_results, pool_results, read_result
+from metrics.results import find_depths, find_results, pool_results, read_result
 from util.errors import UserError
 
 KINDS = ("real_A", "fake_B", "real_B")
+EIGHT = dict.fromkeys(KINDS, 8)
 
 
 def fill(folder, names=("x", "y"), *, kinds=KINDS, dtype=np.uint8, size=(8, 8)):
@@ -38,7 +39,8 @@ def test_matches_names_whatever_the_extension(tmp_path):
 def test_real_b_may_be_absent(tmp_path):
     image = find_results(fill(tmp_path, kinds=("real_A", "fake_B"))).images[0]
     assert image.real_B is None
-    assert read_result(image, bits=8).keys() == {"real_A", "fake_B"}
+    assert read_result(image, bits=EIGHT).keys() == {"real_A", "fake_B"}
+    assert find_depths([image]) == {"real_A": 8, "fake_B": 8}
 
 
 @pytest.mark.parametrize(
@@ -111,17 +113,28 @@ def test_targets_for_some_folders_only(tmp_path):
 
 def test_images_that_cannot_be_compared_are_named(tmp_path):
     image = find_results(fill(tmp_path)).images[0]
-    with pytest.raises(UserError, match="8 bits"):
-        read_result(image, bits=16)
+    with pytest.raises(UserError, match=r"fake_B/x\.png has 8 bits .* have 16"):
+        read_result(image, bits={**EIGHT, "fake_B": 16})
     write_image(image.real_B, np.zeros((8, 9), np.uint8))
     with pytest.raises(UserError, match=r"real_B/x\.png has 9×8 pixels .* 8×8"):
-        read_result(image, bits=8)
+        read_result(image, bits=EIGHT)
     image.real_B.write_bytes(b"no image")
     with pytest.raises(UserError, match=r"real_B/x\.png"):
-        read_result(image, bits=8)
+        read_result(image, bits=EIGHT)
+
+
+def test_each_kind_has_a_depth_of_its_own(tmp_path):
+    fill(tmp_path, kinds=("real_A",))
+    fill(tmp_path, kinds=("fake_B", "real_B"), dtype=np.uint16)
+    images = find_results(tmp_path).images
+    bits = find_depths(images)
+    assert bits == {"real_A": 8, "fake_B": 16, "real_B": 16}
+    for image in images:
+        arrays = read_result(image, bits=bits)
+        assert {kind: array.dtype.itemsize * 8 for kind, array in arrays.items()} == bits
 
 
 def test_images_below_the_window_of_ssim(tmp_path):
     image = find_results(fill(tmp_path, size=(6, 20))).images[0]
     with pytest.raises(UserError, match="20×6 pixels; SSIM needs 7"):
-        read_result(image, bits=8)
+        read_result(image, bits=EIGHT)

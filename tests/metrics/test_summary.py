@@ -7,7 +7,7 @@ import math
 import pytest
 
 from metrics.measure import ImageValues
-from metrics.summary import caveats, format_csv, format_table, means_of, summarise
+from metrics.summary import caveats, depth_notes, format_csv, format_table, means_of, summarise
 
 INF, NAN = math.inf, math.nan
 
@@ -50,6 +50,22 @@ def test_infinite_and_undefined_values_are_said():
     infinite, undefined = caveats(means)
     assert infinite.startswith("PSNR of real_A vs fake_B: 2 of 2 pairs are equal")
     assert undefined.startswith("CC of real_A vs fake_B: undefined for 1 of 2")
+
+
+@pytest.mark.parametrize(
+    ("bits", "unmeasured"),
+    [
+        ({"real_A": 8, "fake_B": 8, "real_B": 8}, []),
+        ({"real_A": 16, "fake_B": 16}, []),
+        ({"real_A": 8, "fake_B": 16, "real_B": 16}, ["real_A vs fake_B"]),
+        ({"real_A": 8, "fake_B": 8, "real_B": 16}, ["fake_B vs real_B"]),
+        ({"real_A": 16, "fake_B": 8, "real_B": 16}, ["fake_B vs real_B", "real_A vs fake_B"]),
+    ],
+)
+def test_a_sentence_for_each_comparison_across_depths(bits, unmeasured):
+    notes = list(depth_notes(bits))
+    assert [note.split(" is not measured: ")[0] for note in notes] == unmeasured
+    assert all("8 and 16 bits cannot be compared pixel by pixel" in note for note in notes)
 
 
 def test_csv_has_a_row_each_image_and_always_the_same_columns():

@@ -51,6 +51,7 @@ SHARED = {
     "max_dataset_size": ("7", 7),
     "n_epochs": ("3", 3),
     "n_epochs_decay": ("5", 5),
+    "epoch": ("20", "20"),
     "epoch_count": ("2", 2),
     "continue_train": (None, True),
     "pretrained_name": ("other", "other"),
@@ -106,7 +107,6 @@ CUT = {
 GRADCAM = {"lambda_L1": ("50", 50.0), "lambda_gradcam": ("5", 5.0), "classifier": ("f", "f")}
 TEST = {
     "results_dir": ("r", "r"),
-    "epoch": ("20", "20"),
     "num_test": ("7", 7),
     "eval": ("false", False),
 }
@@ -141,7 +141,7 @@ def test_flags_of_train_are_flags_of_test_too():
 
 def test_test_has_its_own_defaults():
     config = parse_test([], MODEL_OPTIONS)
-    assert (config.data.phase, config.test.num_test, config.test.epoch) == ("test", 50, "latest")
+    assert (config.data.phase, config.test.num_test, config.run.epoch) == ("test", 50, "latest")
     assert config.test.eval and config.given == frozenset()
     assert not parse_test(["--no_eval"], MODEL_OPTIONS).test.eval
 
@@ -268,7 +268,7 @@ def test_help_is_grouped_and_names_every_flag_of_the_model(capsys, model):
             assert f"\n{title}\n" in text
         for item in fields(MODEL_OPTIONS[model]):
             assert f"--{item.name} " in text or f"--{item.name}\n" in text
-    assert "\ntest:\n" in text and "--no_eval" in text
+        assert "\ntest (no effect in train.py):\n" in text and "--no_eval" in text
     assert "\nCUT:\n" in text if model == "cut" else "\nCUT:\n" not in text
 
 

@@ -12,6 +12,7 @@ from util.run_folder import RunFolder
 
 RECORD = {"options": {"run": {"model": "cut"}}, "value_maps": {}, "classes": ["a"]}
 WEIGHTS = {"w": torch.ones(2)}
+STATE = {"position": {"step": 5}, "schedule": {}, "model": {}}
 
 
 @pytest.fixture
@@ -51,19 +52,19 @@ def test_a_name_that_leaves_the_folder_names_its_flag(tmp_path):
 def test_a_run_is_not_overwritten_by_accident(folder):
     folder.begin(RECORD, continued=False)
     folder.begin(RECORD | {"classes": []}, continued=False)  # nothing was trained yet
-    folder.save_state({"step": 5})
+    folder.save_state(STATE)
     with pytest.raises(UserError, match="--continue_train"):
         folder.begin({}, continued=False)
-    assert folder.record()["classes"] == [] and folder.load_state() == {"step": 5}
+    assert folder.record()["classes"] == [] and folder.load_state() == STATE
 
 
 def test_a_run_that_goes_on_is_finished_no_more(folder):
     folder.begin(RECORD, continued=False)
-    folder.save_state({"step": 5})
+    folder.save_state(STATE)
     folder.mark_finished(4)
     assert folder.finished_file.exists()
     folder.begin(RECORD, continued=True)
-    assert not folder.finished_file.exists() and folder.load_state() == {"step": 5}
+    assert not folder.finished_file.exists() and folder.load_state() == STATE
 
 
 @pytest.mark.parametrize("name", ["file/x", "x" * 300], ids=["below a file", "long"])
@@ -115,3 +116,22 @@ def test_broken_weights_are_named(folder):
     Path(folder.network_file("latest", "G")).write_text("git-lfs pointer")
     with pytest.raises(UserError, match=r"latest_net_G\.pth is no readable checkpoint"):
         folder.load_networks("latest", ["G"])
+
+
+def test_what_a_killed_run_left_half_written_is_removed(folder):
+    folder.begin(RECORD, continued=False)
+    (folder.path / ".latest.pth.123.part").write_bytes(b"half")
+    folder.begin(RECORD, continued=True)
+    assert [file.name for file in folder.path.iterdir()] == ["run.json"]
+
+
+def test_a_file_that_is_no_training_state_is_named(folder):
+    folder.save_state({"weights": torch.ones(1)})
+    with pytest.raises(UserError, match="holds no training state"):
+        folder.load_state()
+
+
+@pytest.mark.parametrize("label", ["../7", "last", ""])
+def test_an_epoch_is_a_number(folder, label):
+    with pytest.raises(UserError, match="neither latest nor an epoch's number"):
+        folder.load_networks(label, ["G"])

@@ -1,0 +1,91 @@
+"""Options of an earlier run, taken over by whoever continues or uses it."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from options.groups import (
+    DataOptions,
+    DisplayOptions,
+    ModelOptions,
+    RunOptions,
+    TrainingOptions,
+)
+from options.parser import GROUPS, TrainConfig, from_dict
+
+Config = TypeVar("Config", bound=TrainConfig)
+
+
+def _names(*groups: type) -> frozenset[str]:
+    return frozenset(item.name for group in groups for item in fields(group))
+
+
+# Settings of a model that may be changed while it trains, and that a trained one does not need.
+TUNABLE = frozenset(
+    {"lr", "beta1", "beta2", "lambda_GAN", "lambda_NCE", "lambda_L1", "lambda_gradcam", "norm"}
+    | {"classifier", "imagenet_weights"}
+)
+# What a continued run must share with its beginning: the order of images hangs on it.
+FIXED_WHEN_CONTINUED = _names(DataOptions) - {"dataroot", "num_threads"} | {"seed"}
+# What comes from the command line alone, never from the record.
+OWN_WHEN_CONTINUED = frozenset(
+    {"name", "epoch", "checkpoints_dir", "gpu_ids", "num_threads"}
+    | {"continue_train", "epoch_count", "pretrained_name"}
+)
+OWN_WHEN_TESTED = _names(RunOptions, DataOptions, TrainingOptions, DisplayOptions) - {
+    *("model", "direction", "dataset_mode", "dataroot", "preprocess", "load_size", "crop_size")
+}
+
+
+def continue_options(
+    config: Config, stored: Mapping[str, Any], models: Mapping[str, type[ModelOptions]]
+) -> Config:
+    """Options of a run that goes on: what is not on the command line stays as it was.
+
+    stored: as `to_dict` wrote it. Raises ValueError for a flag that would make it another run.
+    """
+    return _merge(config, stored, models, own=OWN_WHEN_CONTINUED, fixed=FIXED_WHEN_CONTINUED)
+
+
+def tested_options(
+    config: Config, stored: Mapping[str, Any], models: Mapping[str, type[ModelOptions]]
+) -> Config:
+    """Options of a test: model and resizing of the run, everything else of the command line.
+
+    stored: as `to_dict` wrote it. Raises ValueError for a flag that contradicts the run.
+    """
+    return _merge(config, stored, models, own=OWN_WHEN_TESTED, fixed=frozenset({"direction"}))
+
+
+def _merge(
+    config: Config,
+    stored: Mapping[str, Any],
+    models: Mapping[str, type[ModelOptions]],
+    *,
+    own: frozenset[str],
+    fixed: frozenset[str],
+) -> Config:
+    try:
+        recorded = from_dict(stored, models)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"its record names an unknown model or option ({error})") from None
+    fixed = fixed | {"model"} | _names(type(recorded.model)) - TUNABLE
+    groups = {}
+    for name in GROUPS:
+        earlier, now = getattr(recorded, name), getattr(config, name)
+        values = {}
+        for item in fields(earlier):
+            was, wanted = getattr(earlier, item.name), getattr(now, item.name, None)
+            given = item.name in config.given and hasattr(now, item.name)
+            if given and item.name in fixed and was != wanted:
+                raise ValueError(
+                    f"it was trained with --{item.name} {_spell(was)}, not {_spell(wanted)}; "
+                    "leave the flag out"
+                )
+            values[item.name] = wanted if given or item.name in own else was
+        groups[name] = type(earlier)(**values)
+    return replace(config, **groups)
+
+
+def _spell(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
