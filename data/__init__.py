@@ -95,11 +95,12 @@ def _labeled_datasets(
     validation = replace(
         selection, preprocessing=replace(selection.preprocessing, flip=False, training=False)
     )
-    _require_every_class(classes, {names[i] for i in spread(train, selection.limit)})
+    train = spread(train, selection.limit)
+    _require_every_class(classes, {names[i] for i in train})
     items = [(file, name) for file, name, _ in found]
     training_set = LabeledDataset(
         selection,
-        [items[i] for i in spread(train, selection.limit)],
+        [items[i] for i in train],
         classes=classes,
         augment=not model.no_augment,
     )

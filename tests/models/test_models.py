@@ -204,6 +204,14 @@ def test_labels_that_the_classifier_cannot_use(facts, words, classifier_file):
         build("pix2pix_gradcam", options, facts)
 
 
+def test_a_classifier_of_other_file_values_is_refused(tmp_path):
+    classifier = Classifier(classes=("BMP2", "T72"), value_range=(0.0, 255.0))
+    torch.save(classifier.export(), tmp_path / "eight_bit.pth")
+    options = Pix2PixGradcamOptions(**SMALL, classifier=str(tmp_path / "eight_bit.pth"))
+    with pytest.raises(UserError, match="from 0 to 255, and those of B run from 5600 to 16800"):
+        build("pix2pix_gradcam", options, DataFacts(value_range=(5600.0, 16800.0)))
+
+
 def test_models_that_cannot_be_built(classifier_file):
     for name, options, words in (
         ("cut", CutOptions(netG="unet_128", ngf=4), "choose resnet"),
