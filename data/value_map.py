@@ -72,7 +72,7 @@ def read_depth(path: Path, *, bits: int) -> np.ndarray:
     depth = image.dtype.itemsize * 8
     if depth != bits:
         raise UserError(
-            f"{path} has {depth} bits where the other images of its domain have {bits}; "
-            "their values cannot be compared: use files of one depth."
+            f"{path} has {depth} bits where the other images of its domain, or those of training, "
+            f"have {bits}; their values cannot be compared: use files of one depth."
         )
     return image
