@@ -1,127 +1,133 @@
-"""Measure results: `python evaluate.py --results DIR [DIR ...]`; see --help, docs/METRICS.md."""
+"""Measure translations against real images: see --help and docs/METRICS.md.
+
+python evaluate.py --results DIR [DIR ...]                 what test.py wrote, pooled
+python evaluate.py --fake DIR --real DIR [--source DIR]    any folders, pairs by name
+python evaluate.py --real DIR --set NAME DIR --set ...     a table with one row a set
+"""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
-from data.value_map import ValueMap, find_value_map
-from metrics.measure import ImageValues, Judge, measurable, measure
-from metrics.pairing import judge_pairing
-from metrics.results import ResultImage, find_depths, find_results, pool_results
-from metrics.summary import caveats, depth_notes, format_csv, format_table, means_of
-from models.networks.classifier import Classifier, load_classifier
+from metrics import COMPARISONS, SET_METRICS
+from metrics.evaluation import Evaluation, Reference, Row, find_sets
+from metrics.instruments import load_instruments
+from metrics.record import file_content, record_of
+from metrics.report import write_report
+from metrics.report.strips import reference_view, row_views
+from metrics.report.tables import images_csv, markdown_tables, table_csv, terminal_tables
 from options import EvaluateOptions, parse_evaluate
 from util.device import select_device
 from util.errors import UserError, run_main
-from util.files import write_text
+from util.files import check_writable, write_text
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Find the images, measure each, print the means, write the files."""
+    """Find the images, measure each set, print the tables, write the files."""
     options = parse_evaluate(argv)
-    if not options.results:
-        raise UserError("no results are given; name their folders with --results DIR [DIR ...].")
-    folders = [find_results(Path(folder)) for folder in options.results]
-    images = pool_results(folders)
-    out, csv = _output_files(options)
-    bits = find_depths(images)
-    judge = _judge(options, images, bits)
-    values = measure(images, bits=bits, luma=options.luma, judge=judge)
-    rows = list(tqdm(values, total=len(images), unit="image", leave=False, disable=None))
-    means = means_of(rows)
-    pairing = judge_pairing([folder.paired for folder in folders], rows)
-
-    compared = "luminance" if options.luma else "all bands"
-    print(f"{len(rows)} images in {', '.join(options.results)}: {_depths(bits)}, {compared}\n")
-    print(f"{format_table(means, n=len(rows))}\n")
-    print("\n".join([pairing.note, *depth_notes(bits), *caveats(means)]))
-    if options.classifier is None:
-        print("GCSS, CC and CAM cosine need a classifier: --classifier FILE.")
-    _write_values(csv, rows, required=options.csv is not None)
-    if out is not None:
-        verdict = {"unpaired_real_B": pairing.unpaired, "pairing": pairing.note}
-        report = {"n": len(rows), **means, **verdict, "bits": bits, **_protocol(options, judge)}
-        write_text(out, json.dumps(report, indent=1, allow_nan=False) + "\n")
-        print(f"means in {out}")
+    sets, real = find_sets(options)
+    files = Files.of(options)
+    instruments = load_instruments(options, _device(options))
+    evaluation = Evaluation(instruments, real, match_range=options.match_range)
+    rows = [evaluation.measure(images) for images in sets]
+    reference = evaluation.reference(rows)
+    record = record_of(rows, reference, instruments, options)
+    _check_required(options, record)
+    print(terminal_tables(record), "\n".join(record["notes"]), sep="\n\n", end="\n\n")
+    files.write(record, rows, reference)
 
 
-def _depths(bits: Mapping[str, int]) -> str:
-    """For the screen: "16 bits", or the depth of each kind where they differ."""
-    if len(set(bits.values())) == 1:
-        return f"{bits['fake_B']} bits"
-    return ", ".join(f"{kind} {depth} bits" for kind, depth in bits.items())
-
-
-def _protocol(options: EvaluateOptions, judge: Judge | None) -> dict[str, Any]:
-    """How it was measured, for whoever finds the JSON file alone."""
-    return {
-        "results": list(options.results),
-        "luma": options.luma,
-        "classifier": options.classifier,
-        "cam_layer": options.cam_layer if options.classifier else None,
-        "cam_value_range": [judge.value_map.low, judge.value_map.high] if judge else None,
-    }
-
-
-def _judge(
-    options: EvaluateOptions, images: Sequence[ResultImage], bits: Mapping[str, int]
-) -> Judge | None:
-    """The classifier of --classifier; None without one, and where it has nothing to compare."""
-    if options.classifier is None:
-        return None
+def _device(options: EvaluateOptions) -> torch.device:
     device = select_device(options.gpu_ids)
-    classifier = load_classifier(Path(options.classifier))
-    classifier = classifier.to(device, memory_format=torch.channels_last)  # faster on the CPU too
-    references = list(measurable(bits).values())
-    if not references:
-        return None
-    files = [image.files[references[0]] for image in images]
-    value_map = _judged_values(classifier, files, bits=bits["fake_B"])
-    return Judge(classifier, value_map, options.cam_layer, device)
+    # Metrics need double precision, which MPS lacks.
+    return torch.device("cpu") if device.type == "mps" else device
 
 
-def _judged_values(classifier: Classifier, files: Sequence[Path], *, bits: int) -> ValueMap:
-    """How file values become what the classifier takes: as in its training, where that fits.
-
-    files: the references, whose values decide where its file tells no range, or one of another
-    depth than `bits`. One map for all kinds, or equal counts would look different to it.
-    """
-    if classifier.value_range is not None:
-        low, high = classifier.value_range
-        if (high > 255) == (bits == 16):
-            return ValueMap(low, high, bits)
-    return find_value_map(files)
-
-
-def _output_files(options: EvaluateOptions) -> tuple[Path | None, Path]:
-    """JSON and CSV file. The CSV file stands beside the JSON file, or in the first results folder.
-
-    Raises UserError, before anything is measured, for a place that takes no file.
-    """
-    out = Path(options.out) if options.out else None
-    default = out.with_suffix(".csv") if out else Path(options.results[0], "evaluation.csv")
-    csv = Path(options.csv) if options.csv else default
-    if csv == out:
-        raise UserError(f"JSON and CSV would both be {out}; give --out a name that ends in .json.")
-    for file in (out, csv):
-        if file is not None and file.is_dir():
-            raise UserError(f"{file} is a folder; name files with --out and --csv.")
-    return out, csv
+def _check_required(options: EvaluateOptions, record: Mapping[str, Any]) -> None:
+    """Raises UserError where a metric that --require names was not measured on some row."""
+    for key in options.require or ():
+        for name, row in record["rows"].items():
+            groups = [row["sets"], row["fake_B"], *(row[c] or {} for c in COMPARISONS)]
+            entries = [group[key] for group in groups if group.get(key)]
+            values = [entry["value" if key in SET_METRICS else "mean"] for entry in entries]
+            if not any(value is not None for value in values):
+                raise UserError(
+                    f"--require {key}: it could not be measured on {name}; run without --require "
+                    "to be told what is missing."
+                )
 
 
-def _write_values(path: Path, rows: Iterable[ImageValues], *, required: bool) -> None:
-    """The CSV file. Where the user named none, a results folder that takes no file is no error."""
-    try:
-        write_text(path, format_csv(rows))
-        print(f"values of each image in {path}")
-    except UserError as error:
-        if required:
-            raise
-        print(f"values of each image are not kept: {error}")
+@dataclass(frozen=True)
+class Files:
+    """Where the results go. `images` (CSV) is tried only where the user did not name it."""
+
+    means: Path | None
+    images: Path | None
+    images_required: bool
+    report: Path | None
+
+    @classmethod
+    def of(cls, options: EvaluateOptions) -> "Files":
+        """Raises UserError, before anything is measured, for a place that takes no file."""
+        means = Path(options.out) if options.out else None
+        images = Path(options.csv) if options.csv else None
+        if images is None and means is not None:
+            images = means.with_suffix(".csv")
+        if images is None and options.results and not options.report:
+            images = Path(options.results[0], "evaluation.csv")
+        if images is not None and images == means:
+            raise UserError(
+                f"JSON and CSV would both be {means}; give --out a name that ends in .json."
+            )
+        for file in (means, images):
+            if file is not None and file.is_dir():
+                raise UserError(f"{file} is a folder; name files with --out and --csv.")
+        for file in (means, Path(options.csv) if options.csv else None):
+            if file is not None:
+                check_writable(file)
+        report = Path(options.report) if options.report else None
+        if report is not None and report.exists() and not report.is_dir():
+            raise UserError(f"{report} is a file; name a folder with --report.")
+        if report is not None:
+            check_writable(report / "report.html")
+        return cls(means, images, options.csv is not None, report)
+
+    def write(
+        self, record: Mapping[str, Any], rows: Sequence[Row], reference: Reference | None
+    ) -> None:
+        """All files, and their names on the screen."""
+        content = json.dumps(file_content(record), indent=1, allow_nan=False) + "\n"
+        values = {row.images.name: row.values for row in rows}
+        if reference and all(reference.values is not row.values for row in rows):
+            values["real"] = reference.values
+        if self.images is not None:
+            try:
+                write_text(self.images, images_csv(values))
+                print(f"values of each image in {self.images}")
+            except UserError as error:
+                if self.images_required:
+                    raise
+                print(f"values of each image are not kept: {error}")
+        if self.means is not None:
+            write_text(self.means, content)
+            print(f"means in {self.means}")
+        if self.report is not None:
+            write_text(self.report / "report.json", content)
+            write_text(self.report / "table.md", markdown_tables(record))
+            write_text(self.report / "table.csv", table_csv(record))
+            write_text(self.report / "images.csv", images_csv(values))
+            write_report(
+                self.report / "report.html",
+                title=f"Evaluation: {', '.join(record['rows'])}",
+                report=record,
+                rows=row_views(rows),
+                reference=reference_view(reference, rows) if reference else None,
+            )
+            print(f"report in {self.report / 'report.html'}")
 
 
 if __name__ == "__main__":

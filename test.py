@@ -40,8 +40,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         value_maps = {role: ValueMap(**m) for role, m in record["value_maps"].items()}
         weights = folder.load_networks(config.run.epoch, ["G"])["G"]
         source = str(folder.network_file(config.run.epoch, "G"))
+        teacher = record.get("teacher")
     else:
-        source, value_maps = config.test.weights, {}
+        source, value_maps, teacher = config.test.weights, {}, None
         weights = load(Path(source), hint="check --weights")
     if not isinstance(config.model, TranslationOptions):
         raise UserError(f"--model {config.run.model} translates nothing; name another run.")
@@ -50,16 +51,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     load_weights(generator, weights, source=source)
     generator = generator.to(device).train(not config.test.eval)
     dataset = build_test_dataset(config, value_maps=value_maps)
-    Translation(config, generator, dataset, device).run()
+    Translation(config, generator, dataset, device, teacher=teacher).run()
 
 
 class Translation:
-    """The loop over images, and the files it writes."""
+    """The loop over images, and the files it writes.
+
+    teacher: digest of the classifier that took part in the generator's training, if any.
+    """
 
     def __init__(
-        self, config: TestConfig, generator: nn.Module, dataset: ImageDataset, device: torch.device
+        self,
+        config: TestConfig,
+        generator: nn.Module,
+        dataset: ImageDataset,
+        device: torch.device,
+        *,
+        teacher: str | None,
     ) -> None:
         self.config, self.generator, self.dataset, self.device = config, generator, dataset, device
+        self.teacher = teacher
         results = run_path(config.test.results_dir, config.run.name, flag="--name")
         phase = f"{config.data.phase}_{config.run.epoch}"
         self.folder = run_path(results, phase, flag="--phase")
@@ -107,7 +118,8 @@ class Translation:
     def write_record(self, count: int, total: int) -> None:
         """result.json: where the images come from, for evaluate.py and make_pseudo_pairs.py.
 
-        paired: whether real_B is the true partner; null where there is no real_B.
+        paired: whether real_B is the true partner; null where there is no real_B. teacher: of the
+        generator; it must not be its judge.
         """
         paired = self.config.data.dataset_mode == "aligned"
         record = {
@@ -119,6 +131,7 @@ class Translation:
             "count": count,
             "total": total,
             "paired": paired if "B" in self.dataset.domains else None,
+            "teacher": self.teacher,
         }
         text = json.dumps(record, indent=1) + "\n"
         write_text(self.folder / "result.json", text)

@@ -1,20 +1,32 @@
 """Train one stage: `python train.py --dataroot DIR --name NAME --model cut`; see --help."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from data import build_training_datasets
+from data import build_training_datasets, build_validation_datasets
 from data.datasets import ImageDataset
 from data.images import write_image
 from data.loader import Loader
 from data.preview import preview
 from data.value_map import ValueMap
+from metrics.validation import (
+    Best,
+    ClassifierValidation,
+    PairedValidation,
+    Translate,
+    UnpairedValidation,
+    Validation,
+    build_validation,
+)
 from models import MODEL_OPTIONS, MODELS
 from models.base import Model
+from models.gradcam import evaluating
+from models.translation import TranslationModel, translate
 from options import TrainConfig, continue_options, parse_train, to_dict
 from util.device import select_device
 from util.errors import UserError, run_main
@@ -48,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if position.epoch > schedule.last_epoch:
         _leave_finished(folder, schedule)
         return
-    dataset, validation = build_training_datasets(config, value_maps=maps)
+    dataset, held_out = build_training_datasets(config, value_maps=maps)
     seed_step(config.run.seed, 0)
     model = model_class(config.model, device=device, facts=dataset.facts())
     if state:
@@ -56,32 +68,82 @@ def main(argv: Sequence[str] | None = None) -> None:
         schedule.load_state_dict(state["schedule"])
     elif config.training.pretrained_name:
         _load_pretrained(model, config)
-    folder.begin(_record(config, dataset), continued=state is not None)
-    print(_summary(config, dataset, validation, model, device), flush=True)
+    validation = _validation(config, model, dataset, held_out)
+    best = Best(**state["best"]) if state and "best" in state else Best()
+    if validation:
+        best = best.go_on(phase=config.training.val_phase, judge=validation.judge)
+    folder.begin(_record(config, dataset, model), continued=state is not None)
+    print(_summary(config, dataset, held_out, model, device), flush=True)
+    if validation:
+        print(_validation_summary(config, validation, model, best), flush=True)
     monitor = Monitor(
         config,
         folder,
         last_epoch=schedule.last_epoch,
-        resume_step=position.step if state else None,
+        resume=position if state else None,
         preview=preview,
         write_image=write_image,
     )
     watched = RunningMeans.from_state(state["watched"]) if state else RunningMeans()
-    loader, held_out = _loaders(config, dataset, validation)
-    Training(config, folder, schedule, model, loader, held_out, position, monitor, watched).run()
+    loader = Loader(
+        dataset,
+        batch_size=config.data.batch_size,
+        shuffle=not config.data.serial_batches,
+        seed=config.run.seed,
+        num_threads=config.data.num_threads,
+    )
+    Training(
+        config, folder, schedule, model, loader, validation, best, position, monitor, watched
+    ).run()
 
 
-def _loaders(
-    config: TrainConfig, dataset: ImageDataset, validation: ImageDataset | None
-) -> tuple[Loader, Loader | None]:
-    data = config.data
-    shared = {
-        "batch_size": data.batch_size,
-        "seed": config.run.seed,
-        "num_threads": data.num_threads,
-    }
-    loader = Loader(dataset, shuffle=not data.serial_batches, **shared)
-    return loader, Loader(validation, shuffle=False, **shared) if validation else None
+def _translator(model: TranslationModel) -> Translate:
+    """Whole images through the generator as it is tested: in eval mode."""
+
+    def call(images: Tensor) -> Tensor:
+        with evaluating(model.generator):
+            return translate(model.generator, images)
+
+    return call
+
+
+# How --val_freq measures a model, by --dataset_mode, and the part of the model that it calls.
+VALIDATIONS: dict[str, tuple[type[Validation], Callable[[Any], Callable[..., Any]]]] = {
+    "aligned": (PairedValidation, _translator),
+    "unaligned": (UnpairedValidation, _translator),
+    "labeled": (ClassifierValidation, lambda model: model.validate),
+}
+
+
+def _validation(
+    config: TrainConfig, model: Model, dataset: ImageDataset, held_out: ImageDataset | None
+) -> Validation | None:
+    """What tells which epoch is best; None without --val_freq."""
+    idle = sorted(config.given & {"val_phase", "val_classifier"})
+    if idle and held_out:
+        raise UserError(
+            f"--{idle[0]} is for translations; --model {config.run.model} is validated on a share "
+            "of its training images, --val_fraction: leave the flag out."
+        )
+    if not config.training.val_freq:
+        if idle and "val_freq" not in config.given:
+            raise UserError(
+                f"--{idle[0]} has no effect without --val_freq N, epochs between two validations; "
+                "add it."
+            )
+        return None
+    kind, part = VALIDATIONS[config.data.dataset_mode]
+    datasets = (held_out,)
+    if not held_out:
+        datasets = build_validation_datasets(config, value_maps=dataset.value_maps)
+    return build_validation(
+        kind,
+        part(model),
+        datasets,
+        config,
+        value_range=model.facts.value_range,
+        device=model.device,
+    )
 
 
 def _continued(config: TrainConfig, folder: RunFolder, record: Mapping[str, Any]) -> TrainConfig:
@@ -111,15 +173,33 @@ def _load_pretrained(model: Model, config: TrainConfig) -> None:
     print(f"start from {source.path}: {', '.join(networks)}" + f"; new: {fresh}" * bool(fresh))
 
 
-def _record(config: TrainConfig, dataset: ImageDataset) -> dict[str, Any]:
-    maps = {role: asdict(value_map) for role, value_map in dataset.value_maps.items()}
-    return {"options": to_dict(config), "value_maps": maps, "classes": list(dataset.classes)}
+def _record(config: TrainConfig, dataset: ImageDataset, model: Model) -> dict[str, Any]:
+    return {
+        "options": to_dict(config),
+        "value_maps": {role: asdict(m) for role, m in dataset.value_maps.items()},
+        "classes": list(dataset.classes),
+        "teacher": model.teacher,
+    }
+
+
+def _validation_summary(
+    config: TrainConfig, validation: Validation, model: Model, best: Best
+) -> str:
+    options = config.training
+    by = f", judged by {options.val_classifier}" if validation.judge else ""
+    lines = [f"--val_freq {options.val_freq}: {validation.note}{by}"]
+    if validation.judge and best.measured_by["classifier"] == model.teacher:
+        lines.append(
+            "the classifier that validates is the one in the loss: it praises what it taught; "
+            "train another for --val_classifier"
+        )
+    return "\n".join(lines)
 
 
 def _summary(
     config: TrainConfig,
     dataset: ImageDataset,
-    validation: ImageDataset | None,
+    held_out: ImageDataset | None,
     model: Model,
     device: torch.device,
 ) -> str:
@@ -128,8 +208,8 @@ def _summary(
     images = ", ".join(f"{len(d.files)} images {role}" for role, d in dataset.domains.items())
     lines = [f"{config.run.name}: {config.run.model} on {device}, {images}; parameters: {parts}"]
     lines += model.notes
-    if validation:
-        lines.append(f"{len(validation)} images are held out for validation {validation.note}")
+    if held_out:
+        lines.append(f"{len(held_out)} images are held out for validation {held_out.note}")
     return "\n".join(lines)
 
 
@@ -142,7 +222,8 @@ class Training:
     schedule: Schedule
     model: Model
     loader: Loader
-    held_out: Loader | None
+    validation: Validation | None
+    best: Best
     position: Position
     monitor: Monitor
     watched: RunningMeans  # the watched loss in this epoch
@@ -154,9 +235,8 @@ class Training:
             epoch = self.position.epoch
             self.run_epoch(self.schedule.factor(epoch))
             self.schedule.observe(self.watched.take()["loss"])
-            if self.held_out:
-                batches = (batch.to(self.model.device) for batch in self.held_out.epoch(0))
-                self.monitor.validation(self.position, self.model.validate(batches))
+            if self.validation and epoch % self.config.training.val_freq == 0:
+                self.validate(self.validation)
             self.position.next_epoch()
             if epoch % self.config.training.save_epoch_freq == 0:
                 self.folder.save_networks(str(epoch), self.model.exports())
@@ -188,6 +268,14 @@ class Training:
             clock = time.perf_counter()
         self.monitor.losses(self.position)
 
+    def validate(self, validation: Validation) -> None:
+        """Measure at the end of an epoch, and keep the networks of the best one."""
+        values = validation.measure()
+        best = self.best.offer(self.position.epoch, values, validation.score(values))
+        if best:
+            self.folder.save_best(self.model.exports(), asdict(self.best))
+        self.monitor.validation(self.position, values, best=best)
+
     def save(self) -> None:
         """Everything that continuing needs, and each network alone.
 
@@ -198,6 +286,7 @@ class Training:
             "position": asdict(self.position),
             "schedule": self.schedule.state_dict(),
             "watched": self.watched.state_dict(),
+            "best": asdict(self.best),
             "model": self.model.state_dict(),
         }
         self.folder.save_state(state)

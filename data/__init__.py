@@ -14,13 +14,14 @@ from data.datasets import (
     UnalignedDataset,
     find_labeled,
 )
+from data.folders import phase_folder
 from data.splits import split_recordings, spread
 from data.transforms import Preprocessing
 from data.value_map import ValueMap
 from options import ClassifierOptions, TrainConfig, TranslationOptions
 from util.errors import UserError
 
-__all__ = ["build_test_dataset", "build_training_datasets"]
+__all__ = ["build_test_dataset", "build_training_datasets", "build_validation_datasets"]
 
 
 def build_training_datasets(
@@ -41,6 +42,40 @@ def build_training_datasets(
     raise UserError(
         "--dataset_mode single has no target domain to learn from; train with unaligned or aligned."
     )
+
+
+def build_validation_datasets(
+    config: TrainConfig, *, value_maps: Mapping[str, ValueMap]
+) -> tuple[ImageDataset, ...]:
+    """What --val_freq measures a translation on, in a fixed order, nothing random in it.
+
+    All pairs for --dataset_mode aligned; for unaligned two sets, all images of A and all of B, each
+    as the `a` of its batches. value_maps: of the training images, A and B. Raises UserError where
+    there are no such folders.
+    """
+    selection = replace(
+        _selection(config, training=False, value_maps=value_maps),
+        phase=config.training.val_phase,
+        limit=None,
+    )
+    paired = config.data.dataset_mode == "aligned"
+    _require_validation_images(selection, paired=paired)
+    if paired:
+        return (AlignedDataset(selection),)
+    return SingleDataset(selection), SingleDataset(selection.reversed())
+
+
+def _require_validation_images(selection: Selection, *, paired: bool) -> None:
+    root, phase = selection.root, selection.phase
+    missing = [x for x in "AB" if phase_folder(root, phase, x) is None]
+    side_by_side = paired and len(missing) == 2 and (root / phase).is_dir()
+    if missing and not side_by_side:
+        folders = " and no ".join(f"{phase}_{letter}" for letter in missing)
+        raise UserError(
+            f"--val_freq needs validation images, and {root} has no {folders}; put images there, "
+            "or name others with --val_phase (--val_phase test lets the test images choose the "
+            "best epoch, which is then no longer tested on unseen ones)."
+        )
 
 
 def build_test_dataset(config: TrainConfig, *, value_maps: Mapping[str, ValueMap]) -> ImageDataset:

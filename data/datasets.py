@@ -89,6 +89,17 @@ class Selection:
         """Letters of the folders that play the roles A and B."""
         return ("A", "B") if self.direction == "AtoB" else ("B", "A")
 
+    def reversed(self) -> "Selection":
+        """The same with the roles of A and B exchanged; `value_maps` holds both or none."""
+        other = {"A": "B", "B": "A"}
+        return replace(
+            self,
+            direction="BtoA" if self.direction == "AtoB" else "AtoB",
+            bands_a=self.bands_b,
+            bands_b=self.bands_a,
+            value_maps={other[role]: value_map for role, value_map in self.value_maps.items()},
+        )
+
     def find(self, letter: str) -> list[ImageFile]:
         """Images of the phase folder with this letter, which must be there."""
         folder = require_phase_folder(self.root, self.phase, letter)

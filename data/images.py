@@ -4,6 +4,8 @@ Pillow's own conversions turn a 16-bit image into a constant, so nothing here go
 `.convert("L")` or `.convert("RGB")` before the depth is known.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +26,26 @@ def read_image(path: Path) -> np.ndarray:
     dropped, a palette is resolved. Counts of 16-bit files are kept as they are.
     Raises UserError for a missing, broken or unsupported file.
     """
+    with _opened(path) as image:
+        image.load()
+        return _to_array(image, path)
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """(height, width) of an image as `read_image` returns it, from the head of the file alone.
+
+    Raises UserError for a file that is missing or no image.
+    """
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The file in Pillow's hands; whatever goes wrong with it becomes a UserError."""
     try:
         with Image.open(path, formats=FORMATS) as image:
-            image.load()
-            return _to_array(image, path)
+            yield image
     except FileNotFoundError:
         raise UserError(f"there is no image {path}; check the folder and the name.") from None
     except UnidentifiedImageError:

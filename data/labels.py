@@ -45,18 +45,28 @@ def read_labels(dataroot: Path) -> dict[Path, Label]:
 
 def _read_table(table: Path) -> dict[Path, Label]:
     folder = table.absolute().parent
+    return {
+        folder / row["file"]: Label(row["class"] or "", row.get("split") or "", row)
+        for _, row in read_rows(table, required=("file", "class"))
+    }
+
+
+def read_rows(table: Path, *, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """The lines of a table that name a file, with their numbers in it, the header being 1.
+
+    required: columns, "file" among them. Raises UserError for a table without one of them, and for
+    what is no table.
+    """
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             columns = reader.fieldnames or []
-            missing = [c for c in ("file", "class") if c not in columns]
+            missing = [c for c in required if c not in columns]
             if missing:
-                raise UserError(f"{table} has no column '{missing[0]}'; it needs file and class.")
-            return {
-                folder / row["file"]: Label(row["class"] or "", row.get("split") or "", row)
-                for row in reader
-                if row["file"]
-            }
+                raise UserError(
+                    f"{table} has no column '{missing[0]}'; it needs {' and '.join(required)}."
+                )
+            return [(reader.line_num, row) for row in reader if row["file"]]
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise UserError(f"{table} is not a readable CSV table ({error}); save it anew.") from None
 

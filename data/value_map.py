@@ -30,8 +30,13 @@ class ValueMap:
         Values beyond the range go beyond [-1, 1]: nothing is clipped on the way in.
         """
         values = torch.from_numpy(image.astype(np.float32))
-        values = values[None] if values.ndim == 2 else values.permute(2, 0, 1).contiguous()
-        return (values - self.low) * (2 / (self.high - self.low)) - 1
+        return self.scale(
+            values[None] if values.ndim == 2 else values.permute(2, 0, 1).contiguous()
+        )
+
+    def scale(self, values: Tensor) -> Tensor:
+        """File values in a tensor of any shape and device -> float32, `low` -> -1, `high` -> 1."""
+        return (values.float() - self.low) * (2 / (self.high - self.low)) - 1
 
     def decode(self, tensor: Tensor) -> np.ndarray:
         """Float (1 or 3, H, W) -> file values (H, W) or (H, W, 3), rounded, clipped to depth."""

@@ -1,24 +1,54 @@
-"""What is measured, as pure functions: every metric of fake_B against a reference, by its key.
+"""What is measured: the keys of the JSON and CSV files, in the order in which tables show them.
 
-The keys are those of the JSON and CSV files; docs/METRICS.md defines each metric. A metric of
-images is called as `metric(a, b, data_range=...)` with arrays (H, W) or (H, W, 3), one of attention
-maps as `metric(map_a, map_b)` with arrays (H, W) in [0, 1].
+docs/METRICS.md defines each metric. Pure functions on batches of images stand in the modules beside
+this one; `metrics.measure` applies them to sets of files.
 """
 
-from metrics.attention import cam_cosine, correlation, gcss
-from metrics.paired import psnr, ssim
+from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["ATTENTION_METRICS", "COMPARISONS", "IMAGE_METRICS", "TITLES"]
+__all__ = ["COMPARISONS", "IMAGE_METRICS", "PAIR_METRICS", "SET_METRICS", "Metric"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """title: as tables show it; better: which direction; "real": near to that of real images."""
+
+    title: str
+    better: Literal["higher", "lower", "real"]
+
 
 # Name of each comparison -> what fake_B is compared with.
 COMPARISONS = {"fake_B_vs_real_B": "real_B", "real_A_vs_fake_B": "real_A"}
 
-IMAGE_METRICS = {"psnr": psnr, "ssim": ssim}
-ATTENTION_METRICS = {"gcss": gcss, "cc": correlation, "cam_cosine": cam_cosine}
-TITLES = {
-    "psnr": "PSNR [dB]",
-    "ssim": "SSIM",
-    "gcss": "GCSS",
-    "cc": "CC",
-    "cam_cosine": "CAM cosine",
+# Of two images of one name.
+PAIR_METRICS = {
+    "psnr": Metric("PSNR [dB]", "higher"),
+    "ssim": Metric("SSIM", "higher"),
+    "mae": Metric("MAE [counts]", "lower"),
+    "lpips_alex": Metric("LPIPS (alex)", "lower"),
+    "lpips_vgg": Metric("LPIPS (vgg)", "lower"),
+    "gcss": Metric("GCSS", "higher"),
+    "cc": Metric("CC", "higher"),
+    "cam_cosine": Metric("CAM cosine", "higher"),
+    "class_agreement": Metric("class agreement", "higher"),
+}
+# Of one image.
+IMAGE_METRICS = {
+    "noise": Metric("noise [counts]", "real"),
+    "contrast": Metric("target contrast [counts]", "real"),
+    "pointing": Metric("pointing game", "real"),
+    "cam_energy": Metric("CAM energy in box", "real"),
+    "box_share": Metric("box share (chance)", "real"),
+}
+# Of two sets of images.
+SET_METRICS = {
+    "fid": Metric("FID", "lower"),
+    "kid": Metric("KID", "lower"),
+    "fid_mwir": Metric("FID (MWIR)", "lower"),
+    "kid_mwir": Metric("KID (MWIR)", "lower"),
+    "mmd": Metric("MMD²", "lower"),
+    "coral": Metric("CORAL", "lower"),
+    "spectrum": Metric("spectrum [dB]", "lower"),
+    "grey_levels": Metric("grey levels [counts]", "lower"),
 }

@@ -3,64 +3,50 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from data.value_map import ValueMap
-from metrics import ATTENTION_METRICS, COMPARISONS, IMAGE_METRICS
-from metrics.attention import attention_maps
-from metrics.paired import luminance
-from metrics.results import Arrays, ResultImage, read_result
-from models.networks.classifier import Classifier
+from data.folders import ImageFile
+from data.label_index import ImageLabel
+from metrics import COMPARISONS
+from metrics.attention import (
+    box_share,
+    cam_cosine,
+    correlation,
+    energy_in_box,
+    gcss,
+    pointing_game,
+)
+from metrics.instruments import Instruments
+from metrics.judge import Judge, Look
+from metrics.paired import luminance, mae, psnr, ssim
+from metrics.profile import Profile
+from metrics.sets import Arrays, ImageSet, read_images
+from metrics.thermal import spatial_noise, target_contrast
 from util.errors import UserError
 
 BATCH_SIZE = 16  # images in memory at a time
 
-Values = dict[str, dict[str, float]]  # comparison -> metric -> value
+Values = dict[str, dict[str, float]]  # comparison or kind -> metric -> value
+Boxes = Tensor  # (B, 4), see metrics.boxes
 
 
 @dataclass(frozen=True)
 class ImageValues:
-    """All that was measured on one image; what was not measured is absent.
+    """All that was measured on the images of one name; what was not measured is absent.
 
-    contents: 16 bytes each that stand for the content of real_A and real_B; None without real_B.
+    values: by comparison, and by kind for metrics of one image; contents: kind -> 16 bytes that
+    stand for the pixels.
     """
 
     name: str
     values: Values
-    contents: tuple[bytes, bytes] | None
-
-
-@dataclass(frozen=True)
-class Judge:
-    """The classifier whose attention is compared, and how it is shown the images."""
-
-    classifier: Classifier
-    value_map: ValueMap
-    stage: str
-    device: torch.device
-
-    def compare(
-        self, batch: Sequence[Arrays], comparisons: Mapping[str, str], pool: ThreadPoolExecutor
-    ) -> list[Values]:
-        """Attention metrics of images of one shape; comparisons: name -> kind of the reference."""
-        values: list[Values] = [{} for _ in batch]
-        fakes = self._encode(batch, "fake_B")
-        for comparison, kind in comparisons.items():
-            references = self._encode(batch, kind)
-            maps = attention_maps(self.classifier, fakes, references, stage=self.stage)
-            for place, metrics in enumerate(pool.map(_attention_metrics, *maps)):
-                values[place][comparison] = metrics
-        return values
-
-    def _encode(self, batch: Sequence[Arrays], kind: str) -> Tensor:
-        """(B, 1 or 3, H, W) in [-1, 1]."""
-        return torch.stack([self.value_map.encode(a[kind]) for a in batch]).to(self.device)
+    contents: dict[str, bytes]
 
 
 def measurable(bits: Mapping[str, int]) -> dict[str, str]:
@@ -71,78 +57,186 @@ def measurable(bits: Mapping[str, int]) -> dict[str, str]:
     return {name: kind for name, kind in COMPARISONS.items() if bits.get(kind) == bits["fake_B"]}
 
 
+@torch.no_grad()
 def measure(
-    images: Sequence[ResultImage],
+    images: ImageSet,
+    instruments: Instruments,
     *,
     bits: Mapping[str, int],
-    luma: bool = False,
-    judge: Judge | None = None,
+    comparisons: Mapping[str, str],
+    profiles: Mapping[str, Profile],
 ) -> Iterator[ImageValues]:
     """Values of each image, in the given order.
 
-    bits: depth of each kind, of which only the `measurable` comparisons are made; luma: compare
-    luminance, where an image has three bands; judge: for the attention metrics. Raises UserError
-    for files that cannot be read or compared.
+    bits: depth of each kind; comparisons: of `measurable`; profiles: kind -> the whole that its
+    images are added to, each distinct image once; metrics of one image are made for these kinds.
+    Raises UserError for files that cannot be read or compared.
     """
-    comparisons, data_range = measurable(bits), 2 ** bits["fake_B"] - 1
-    compare = partial(_image_metrics, comparisons=comparisons, data_range=data_range, luma=luma)
-    # scikit-image and the decoders release the interpreter's lock: threads use all cores.
+    measuring = _Measuring(instruments, dict(bits), dict(comparisons), dict(profiles))
+    # The decoders release the interpreter's lock: threads use all cores.
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(images), BATCH_SIZE):
-            batch = images[start : start + BATCH_SIZE]
-            arrays = list(pool.map(partial(read_result, bits=bits), batch))
-            values = list(pool.map(compare, batch, arrays))
-            if judge:
-                _add_attention(values, arrays, comparisons, judge, pool)
-            for image, loaded, by_comparison in zip(batch, arrays, values, strict=True):
-                contents = None
-                if "real_B" in loaded:
-                    contents = _digest(loaded["real_A"]), _digest(loaded["real_B"])
-                yield ImageValues(image.name, by_comparison, contents)
+            stop = min(start + BATCH_SIZE, len(images))
+            files = [{k: f[i] for k, f in images.files.items()} for i in range(start, stop)]
+            arrays = list(pool.map(lambda f: read_images(f, bits=bits), files))
+            named = zip(images.names[start:stop], files, arrays, strict=True)
+            for _, group in groupby(named, key=lambda item: [a.shape for a in item[2].values()]):
+                yield from measuring.group(*zip(*group, strict=True))
 
 
-def _image_metrics(
-    image: ResultImage,
-    arrays: Arrays,
-    *,
-    comparisons: Mapping[str, str],
-    data_range: float,
-    luma: bool,
-) -> Values:
-    if luma:
-        arrays = {kind: luminance(array) for kind, array in arrays.items()}
-    fake, values = arrays["fake_B"], {}
-    for comparison, kind in comparisons.items():
-        if arrays[kind].shape != fake.shape:
-            raise UserError(
-                f"{image.fake_B} and its {kind} differ in bands (one is grey, one is RGB); "
-                "compare their luminance with --luma."
-            )
-        values[comparison] = {
-            name: metric(fake, arrays[kind], data_range=data_range)
-            for name, metric in IMAGE_METRICS.items()
+@dataclass(frozen=True)
+class _Measuring:
+    """The measurement of one batch after the other."""
+
+    instruments: Instruments
+    bits: dict[str, int]
+    comparisons: dict[str, str]
+    profiles: dict[str, Profile]
+    seen: set[tuple[str, bytes]] = field(default_factory=set)
+
+    def group(
+        self,
+        names: Sequence[str],
+        files: Sequence[Mapping[str, Path]],
+        arrays: Sequence[Arrays],
+    ) -> list[ImageValues]:
+        """Images of equal shapes."""
+        contents = [{kind: _digest(array) for kind, array in a.items()} for a in arrays]
+        rows = [ImageValues(name, {}, c) for name, c in zip(names, contents, strict=True)]
+        counts = {kind: self._counts([a[kind] for a in arrays], kind) for kind in arrays[0]}
+        needed = {"fake_B", *self.comparisons.values(), *self.profiles} & counts.keys()
+        looks = {kind: self._look(counts[kind]) for kind in needed} if self._judge else {}
+        for comparison, kind in self.comparisons.items():
+            if not self.instruments.luma:
+                _check_bands(counts["fake_B"], counts[kind], files[0], kind)
+            values = self._compare(counts["fake_B"], counts[kind])
+            if looks:
+                values |= self._compare_attention(looks["fake_B"], looks[kind])
+            _distribute(values, rows, comparison)
+        for kind, profile in self.profiles.items():
+            found = [self._label(name, f[kind]) for name, f in zip(names, files, strict=True)]
+            fresh = [place for place, row in enumerate(rows) if self._is_fresh(kind, row)]
+            for place in fresh:
+                profile.add_name(names[place], contents[place][kind])
+            if fresh:
+                look = looks[kind].rows(fresh) if looks else None
+                shown = counts[kind][fresh]
+                values = self._describe(shown, [found[i] for i in fresh], look, profile)
+                _distribute(values, [rows[i] for i in fresh], kind)
+        return rows
+
+    @property
+    def _judge(self) -> Judge | None:
+        return self.instruments.judge
+
+    def _counts(self, arrays: Sequence[np.ndarray], kind: str) -> Tensor:
+        """(B, 1 or 3, H, W) in file counts: float32 holds 8 bits exactly, sums of them too."""
+        dtype = torch.float32 if self.bits[kind] == 8 else torch.float64
+        images = torch.from_numpy(np.stack(arrays).astype(np.float32))
+        images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
+        return images.to(self.instruments.device, dtype)
+
+    def _look(self, counts: Tensor) -> Look:
+        return self._judge.look(self.instruments.judge_map.scale(counts))
+
+    def _label(self, name: str, file: Path) -> ImageLabel | None:
+        labels = self.instruments.labels
+        return labels.find(ImageFile(file, name)) if labels else None
+
+    def _is_fresh(self, kind: str, row: ImageValues) -> bool:
+        """A random real_B stands under many names, but is one image of the set."""
+        key = (kind, row.contents[kind])
+        if kind == "real_B" and key in self.seen:
+            return False
+        self.seen.add(key)
+        return True
+
+    def _compare(self, fakes: Tensor, references: Tensor) -> dict[str, Tensor]:
+        """Pixel by pixel and by LPIPS: metric -> (B,)."""
+        data_range = 2 ** self.bits["fake_B"] - 1
+        a, b = fakes, references
+        if self.instruments.luma:
+            a, b = luminance(a), luminance(b)
+        values = {
+            "psnr": psnr(a, b, data_range=data_range),
+            "ssim": ssim(a, b, data_range=data_range),
+            "mae": mae(a, b),
         }
-    return values
+        unit = self.instruments.unit_map
+        for metric, network in self.instruments.lpips.items():
+            if min(fakes.shape[-2:]) >= network.smallest_side:
+                values[metric] = network(unit.scale(fakes), unit.scale(references))
+            else:
+                values[metric] = torch.full((len(fakes),), torch.nan)
+        return values
+
+    def _compare_attention(self, fakes: Look, references: Look) -> dict[str, Tensor]:
+        """Both maps are of the class predicted on the reference."""
+        label = references.predicted
+        a, b = (self._judge.attention(look, label).double() for look in (fakes, references))
+        return {
+            "gcss": gcss(a, b),
+            "cc": correlation(a, b),
+            "cam_cosine": cam_cosine(a, b),
+            "class_agreement": (fakes.predicted == label).double(),
+        }
+
+    def _describe(
+        self,
+        counts: Tensor,
+        labels: Sequence[ImageLabel | None],
+        look: Look | None,
+        profile: Profile,
+    ) -> dict[str, Tensor]:
+        """Metrics of one image, and the images' share in the whole."""
+        grey, size = luminance(counts), tuple(counts.shape[-2:])
+        values = {"noise": spatial_noise(grey)}
+        boxes = _boxes(labels, size).to(counts.device)
+        boxed = not bool(boxes.isnan().all())
+        if self.instruments.labels:
+            values["contrast"] = target_contrast(grey, boxes)
+            values["box_share"] = box_share(boxes, size)
+        features = {}
+        if look is not None:
+            features |= look.embeddings
+            if self.instruments.labels:
+                maps = self._attention_of_targets(look, labels) if boxed else None
+                values["pointing"] = pointing_game(maps, boxes) if boxed else boxes[:, 0]
+                values["cam_energy"] = energy_in_box(maps, boxes) if boxed else boxes[:, 0]
+        if self.instruments.inception:
+            unit = self.instruments.unit_map
+            features["inception"] = self.instruments.inception((unit.scale(counts) + 1) / 2)
+        profile.add(grey, features)
+        return values
+
+    def _attention_of_targets(self, look: Look, labels: Sequence[ImageLabel | None]) -> Tensor:
+        """Maps of each image's own class, where the table tells it and the judge knows it."""
+        classes = look.predicted.tolist()
+        for place, label in enumerate(labels):
+            known = self._judge.index_of(label.class_name) if label else None
+            classes[place] = classes[place] if known is None else known
+        return self._judge.attention(look, torch.tensor(classes, device=look.scores.device))
 
 
-def _attention_metrics(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
-    return {name: metric(a, b) for name, metric in ATTENTION_METRICS.items()}
+def _boxes(labels: Sequence[ImageLabel | None], size: tuple[int, int]) -> Boxes:
+    unknown = (float("nan"),) * 4
+    corners = [(label.corners(*size) if label else None) or unknown for label in labels]
+    return torch.tensor(corners, dtype=torch.float64)
 
 
-def _add_attention(
-    values: list[Values],
-    arrays: Sequence[Arrays],
-    comparisons: Mapping[str, str],
-    judge: Judge,
-    pool: ThreadPoolExecutor,
-) -> None:
-    """Images of a batch may differ in shape: each run of equal shapes goes to the judge at once."""
-    place = 0
-    for _, group in groupby(arrays, key=lambda a: [a[kind].shape for kind in a]):
-        for attention in judge.compare(list(group), comparisons, pool):
-            for comparison, metrics in attention.items():
-                values[place][comparison] |= metrics
-            place += 1
+def _distribute(values: Mapping[str, Tensor], rows: Sequence[ImageValues], name: str) -> None:
+    """One row an image: the values (B,) of a metric go to the rows under `name`."""
+    for metric, column in values.items():
+        for row, value in zip(rows, column.tolist(), strict=True):
+            row.values.setdefault(name, {})[metric] = value
+
+
+def _check_bands(fakes: Tensor, others: Tensor, files: Mapping[str, Path], kind: str) -> None:
+    if fakes.shape != others.shape:
+        raise UserError(
+            f"{files['fake_B']} and its {kind} differ in bands (one is grey, one is RGB); "
+            "compare their luminance with --luma."
+        )
 
 
 def _digest(array: np.ndarray) -> bytes:

@@ -1,47 +1,116 @@
-"""How near an image is to its partner, pixel by pixel: pure functions of two arrays."""
+"""How near an image is to its partner, pixel by pixel: pure functions of two batches.
 
-import numpy as np
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+Images are float tensors (B, C, H, W) of the files' own counts: float32 holds those of 8 bits
+exactly, 16 bits and luminance take float64. Both batches have one shape, dtype and device, which
+must know float64. Returned are (B,) float64 tensors, one value a pair.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
 
 LUMA_WEIGHTS = (0.2989, 0.587, 0.114)  # red, green, blue: ITU-R BT.601 to four digits
 SSIM_WINDOW = 7  # side in pixels: scikit-image's default; no image may be smaller
 
 
-def psnr(a: np.ndarray, b: np.ndarray, *, data_range: float) -> float:
+def psnr(a: Tensor, b: Tensor, *, data_range: float) -> Tensor:
     """Peak signal-to-noise ratio 10 log10(data_range² / MSE), in dB; more is better.
 
-    a, b: (H, W) or (H, W, 3) of one shape, any real type; MSE is over all pixels and bands.
-    data_range: 255 for 8 bits, 65535 for 16 bits. Infinite for equal images.
+    a, b: (B, C, H, W); MSE is over all pixels and bands. data_range: 255 for 8 bits, 65535 for 16
+    bits. Infinite for equal images.
     """
-    # In float64: scikit-image alone would subtract in float32.
-    with np.errstate(divide="ignore"):
-        ratio = peak_signal_noise_ratio(
-            a.astype(np.float64), b.astype(np.float64), data_range=data_range
-        )
-    return float(ratio)
+    return 10 * torch.log10(data_range**2 / _mean_difference(a, b, Tensor.square_))
 
 
-def ssim(a: np.ndarray, b: np.ndarray, *, data_range: float) -> float:
+def mae(a: Tensor, b: Tensor) -> Tensor:
+    """Mean absolute difference over all pixels and bands, in counts; less is better.
+
+    a, b: (B, C, H, W).
+    """
+    return _mean_difference(a, b, Tensor.abs_)
+
+
+def _mean_difference(a: Tensor, b: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Mean over each image of change(a - b): (B,)."""
+    means = [change(x - y).mean(dim=(1, 2, 3), dtype=torch.float64) for x, y in _parts(a, b)]
+    return torch.cat(means)
+
+
+def ssim(a: Tensor, b: Tensor, *, data_range: float) -> Tensor:
     """Mean structural similarity (Wang et al. 2004, eq. 13), in [-1, 1]; 1 for equal images.
 
-    a, b: (H, W) or (H, W, 3) of one shape, sides of 7 pixels or more, any real type. With
-    scikit-image's defaults: uniform 7×7 window, sample covariance, K1 = 0.01, K2 = 0.03, windows
-    inside the image only, mean over the bands. data_range: as for `psnr`.
+    a, b: (B, C, H, W), sides of 7 pixels or more. Equal to scikit-image's defaults: uniform 7×7
+    window, sample covariance, K1 = 0.01, K2 = 0.03, windows inside the image only, mean over the
+    bands. data_range: as for `psnr`. Sums over windows are taken in the images' dtype, the rest in
+    float64: float32 is exact for 8 bits, as 49 · (2 · 255)² < 2²⁴, and for nothing larger.
     """
-    return float(
-        structural_similarity(
-            a.astype(np.float64),
-            b.astype(np.float64),
-            data_range=data_range,
-            channel_axis=2 if a.ndim == 3 else None,
-        )
-    )
+    parts = list(_parts(a.flatten(0, 1), b.flatten(0, 1)))  # of one band: (B·C, H, W)
+    count, height, width = parts[0][0].shape
+    # Made once: fresh memory for every image would cost as much time as the arithmetic.
+    maps, spare = a.new_empty(2, 4, count, height, width)
+    inside = 4, count, height - SSIM_WINDOW + 1, width - SSIM_WINDOW + 1
+    sums = a.new_empty(inside, dtype=torch.float64)
+    values = []
+    for x, y in parts:
+        # The sum p and difference q of the images, and their squares, say all.
+        torch.add(x, y, out=maps[0])
+        torch.sub(x, y, out=maps[1])
+        torch.mul(maps[:2], maps[:2], out=maps[2:])
+        sums.copy_(_window_sums(maps, spare))
+        values.append(_ssim_of_sums(sums, data_range))
+    return torch.cat(values).view(-1, a.shape[1]).mean(dim=1)
 
 
-def luminance(image: np.ndarray) -> np.ndarray:
-    """0.2989 R + 0.587 G + 0.114 B in floating point, not rounded: (H, W, 3) -> (H, W) float64.
+def _window_sums(maps: Tensor, spare: Tensor) -> Tensor:
+    """Sums over all windows inside the maps: (..., H, W) -> (..., H - 6, W - 6), a part of `maps`.
 
-    An image of one band (H, W) is its own luminance. The weights sum to 0.9999, so 8-bit white
-    becomes 254.97; the data range of the comparison stays that of the files.
+    Over columns, then rows, each a sum of 7 = 1 + 2 + 2 + 2. Overwrites maps and spare, which is of
+    the same shape.
     """
-    return image @ np.array(LUMA_WEIGHTS) if image.ndim == 3 else image
+    for dim in (-2, -1):
+        length = maps.shape[dim] - SSIM_WINDOW + 1
+        first, second = maps.narrow(dim, 0, length + 5), maps.narrow(dim, 1, length + 5)
+        twos = spare[..., : first.shape[-2], : first.shape[-1]]
+        torch.add(first, second, out=twos)
+        maps = maps.narrow(dim, 0, length)
+        for start in (1, 3, 5):
+            maps += twos.narrow(dim, start, length)
+    return maps
+
+
+def _ssim_of_sums(sums: Tensor, data_range: float) -> Tensor:
+    """Mean SSIM from window sums of p = a + b, q = a - b, p² and q²: (4, N, h, w) -> (N,).
+
+    4 mean(a) mean(b) = mean(p)² - mean(q)², 2 (mean(a)² + mean(b)²) = mean(p)² + mean(q)², and the
+    same with covariance and variances. Overwrites sums.
+    """
+    n = SSIM_WINDOW**2
+    # n² mean² and (n - 1) variance of p and q; the factors go to the constants and cancel.
+    squared_mean = sums[:2].square_()
+    variance = sums[2:].sub_(squared_mean, alpha=1 / n)
+    p, q = squared_mean
+    p += 2 * n**2 * (0.01 * data_range) ** 2
+    ratio = (p - q).div_(p.add_(q))
+    p, q = variance
+    p += 2 * (n - 1) * (0.03 * data_range) ** 2
+    return ratio.mul_(p - q).div_(p.add_(q)).mean(dim=(1, 2))
+
+
+def _parts(a: Tensor, b: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Both batches in step: one by one on a processor, where little memory is near; else whole."""
+    size = 1 if a.device.type == "cpu" else len(a)
+    return zip(a.split(size), b.split(size), strict=True)
+
+
+def luminance(images: Tensor) -> Tensor:
+    """0.2989 R + 0.587 G + 0.114 B, not rounded: (B, 1 or 3, H, W) -> (B, 1, H, W) float64.
+
+    An image of one band is its own luminance. The weights sum to 0.9999, so 8-bit white becomes
+    254.97; the data range of the comparison stays that of the files.
+    """
+    images = images.double()
+    if images.shape[1] == 1:
+        return images
+    bands = images.split(1, dim=1)
+    return sum(weight * band for weight, band in zip(LUMA_WEIGHTS, bands, strict=True))

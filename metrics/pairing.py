@@ -16,17 +16,17 @@ class Pairing:
     note: str
 
 
-def judge_pairing(recorded: Sequence[bool | None], rows: Sequence[ImageValues]) -> Pairing:
-    """What test.py recorded for each results folder, else what the images themselves show.
+def judge_pairing(recorded: bool | None, rows: Sequence[ImageValues]) -> Pairing:
+    """What test.py recorded, else what the images themselves show.
 
     A record is trusted: one real image may well be the target of several simulated ones. Without a
     record, one target under the names of several sources gives unpaired data away.
     """
-    if rows[0].contents is None:
+    if "real_B" not in rows[0].contents:
         return Pairing(None, "there is no real_B: fake_B vs real_B is not measured.")
-    if False in recorded:
+    if recorded is False:
         return Pairing(True, f"real_B is UNPAIRED, as test.py recorded; {CARE}")
-    if all(recorded):
+    if recorded:
         return Pairing(False, "real_B is the partner of real_A, as test.py recorded.")
     repeated = find_repeated_target(rows)
     if repeated:
@@ -36,13 +36,14 @@ def judge_pairing(recorded: Sequence[bool | None], rows: Sequence[ImageValues]) 
 
 
 def find_repeated_target(rows: Sequence[ImageValues]) -> tuple[str, str] | None:
-    """Names of two images that share a target though their sources differ; None without such."""
+    """Names of two images that share a target though their sources differ; None without such.
+
+    Where there are no sources, translations stand for them.
+    """
     first: dict[bytes, tuple[str, bytes]] = {}
     for row in rows:
-        if row.contents is None:
-            continue
-        source, target = row.contents
-        name, its_source = first.setdefault(target, (row.name, source))
+        source = row.contents.get("real_A", row.contents["fake_B"])
+        name, its_source = first.setdefault(row.contents["real_B"], (row.name, source))
         if source != its_source:
             return name, row.name
     return None

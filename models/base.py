@@ -28,6 +28,7 @@ class Model(ABC):
         self.networks: dict[str, nn.Module] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         self.notes: list[str] = []  # what the user should know of how the model was built
+        self.teacher: str | None = None  # digest of a frozen network that takes part in the loss
 
     @abstractmethod
     def training_step(self, batch: Batch) -> dict[str, Tensor]:

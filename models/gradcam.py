@@ -67,13 +67,27 @@ def gradcam(
         features = classifier.features(images, stage)
         if label is None:
             label = classifier.head(features.detach(), stage).argmax(dim=1)
-        if stage == "layer4":
-            pixels = features.shape[2] * features.shape[3]
-            weights = pooled_linear_weights(classifier.net.fc.weight, label, pixels=pixels)
-        else:
-            weights = channel_weights(lambda x: classifier.head(x, stage), features, label)
-    activation = class_activation(features, weights)
-    return attention_map(activation, images.shape[-2:]), label
+        return maps_of_features(classifier, features, label, images.shape[-2:], stage=stage), label
+
+
+def maps_of_features(
+    classifier: Classifier,
+    features: Tensor,
+    label: Tensor,
+    size: tuple[int, int],
+    *,
+    stage: str = "layer4",
+) -> Tensor:
+    """The maps (B, 1, *size) of `gradcam` where the features (B, C, h, w) are there already.
+
+    label: (B,) class indices. The classifier must be in eval mode.
+    """
+    if stage == "layer4":
+        pixels = features.shape[2] * features.shape[3]
+        weights = pooled_linear_weights(classifier.net.fc.weight, label, pixels=pixels)
+    else:
+        weights = channel_weights(lambda x: classifier.head(x, stage), features, label)
+    return attention_map(class_activation(features, weights), size)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from models.networks.classifier import load_classifier
 from models.pix2pix import Pix2PixModel
 from options import Pix2PixGradcamOptions
 from util.batch import Batch, DataFacts
+from util.checkpoint import digest
 from util.errors import UserError
 
 
@@ -29,6 +30,7 @@ class Pix2PixGradcamModel(Pix2PixModel):
             )
         # Not among the networks: it is frozen, and its own file keeps it.
         self.classifier = load_classifier(Path(options.classifier)).to(device)
+        self.teacher = digest(self.classifier.net.state_dict())
         self._match_value_range(facts)
         self.class_of_label = self._class_indices(facts)
 

@@ -39,7 +39,9 @@ class RunOptions:
     name: str = option("experiment_name", "name of the run: its folder in checkpoints and results")
     checkpoints_dir: str = option("checkpoints", "folder of all checkpoints")
     epoch: str = option(
-        "latest", "checkpoint to test, or to start from with --pretrained_name: an epoch's number"
+        "latest",
+        "checkpoint to test, or to start from with --pretrained_name: latest, best or an epoch's "
+        "number",
     )
     gpu_ids: str = option("auto", "GPU number; -1 for the CPU; auto takes CUDA, MPS or the CPU")
     seed: int = option(0, "start of all randomness: same seed, same run", minimum=0)
@@ -177,6 +179,15 @@ class TrainingOptions:
     print_freq: int = option(100, "images between two lines of losses", minimum=1)
     save_latest_freq: int = option(5000, "images between two latest checkpoints", minimum=1)
     save_epoch_freq: int = option(5, "epochs between two kept checkpoints", minimum=1)
+    val_freq: int = option(
+        0, "epochs between two validations, the best of which is kept; 0 for none", minimum=0
+    )
+    val_phase: str = option(
+        "val", "which sub-folders hold the images of --val_freq: val, test, ..."
+    )
+    val_classifier: str | None = option(
+        None, "file of a trained classifier for --val_freq: GCSS of pairs, KID of unpaired images"
+    )
 
 
 @dataclass(frozen=True)
@@ -205,23 +216,65 @@ class TestOptions:
 
 
 @dataclass(frozen=True)
-class EvaluateOptions:
-    """evaluation"""
+class MeasuredOptions:
+    """what is measured"""
 
     results: tuple[str, ...] = option((), "folders with real_A, fake_B and real_B; pooled")
+    fake: str | None = option(None, "folder of translations, in place of --results")
+    real: str | None = option(
+        None, "folder of real images: what sets are compared with, and targets of --fake by name"
+    )
+    source: str | None = option(None, "folder of what --fake was translated from, names equal")
+    set: tuple[tuple[str, ...], ...] = option(
+        (), "a row of the table: NAME FAKE [TARGET [SOURCE]], name and folders; once a row"
+    )
+    labels: tuple[str, ...] = option(
+        (), "labels.csv of the images: boxes, classes and ranges", flags=("--boxes",)
+    )
+    match_range: float | None = option(
+        None,
+        "compare only as many images of each range (bins of so many metres) as make the two sets "
+        "alike; with --real and --labels",
+        minimum=1,
+    )
+    luma: bool = option(False, "compare luminance of RGB images (PSNR, SSIM, MAE)")
+    gpu_ids: str = option("auto", "GPU number; -1 for the CPU; auto takes CUDA or the CPU")
+
+
+@dataclass(frozen=True)
+class JudgingOptions(MeasuredOptions):
+    """networks that judge"""
+
     classifier: str | None = option(
         None,
-        "file of a trained classifier, for GCSS, CC and CAM cosine",
+        "file of a trained classifier, the judge: for attention and MWIR features; not the one "
+        "that the translations were trained with",
         flags=("--resnet18_path",),
     )
     cam_layer: Literal["layer1", "layer2", "layer3", "layer4"] = option(
         "layer4", "stage of the ResNet whose last block gives the maps"
     )
-    luma: bool = option(False, "compare floating-point luminance of RGB images (PSNR, SSIM)")
+    feature_layer: Literal["layer1", "layer2", "layer3", "layer4"] = option(
+        "layer4", "stage of the ResNet whose mean features sets are compared by"
+    )
+    weights_dir: str | None = option(
+        None, "folder with the weights of Inception, AlexNet and VGG16; torch's own cache without"
+    )
+    require: tuple[str, ...] | None = option(
+        None, "fail where one of these metrics cannot be measured; bare: FID, KID and LPIPS"
+    )
+
+
+@dataclass(frozen=True)
+class EvaluateOptions(JudgingOptions):
+    """files of evaluate.py"""
+
     out: str | None = option(None, "file for the means, JSON")
     csv: str | None = option(
         None,
         "file for the values of each image; without it FILE.csv beside --out FILE.json, or "
         "evaluation.csv in the first results folder",
     )
-    gpu_ids: str = option("auto", "GPU number; -1 for the CPU; auto takes CUDA, MPS or the CPU")
+    report: str | None = option(
+        None, "folder for the whole report: page, tables as Markdown and CSV, JSON, image values"
+    )

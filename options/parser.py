@@ -85,12 +85,13 @@ def to_dict(config: TrainConfig) -> dict[str, dict[str, Any]]:
 def from_dict(
     stored: Mapping[str, Mapping[str, Any]], models: Mapping[str, type[ModelOptions]]
 ) -> TrainConfig:
-    """Inverse of `to_dict`. Options that a newer version added take their defaults."""
-    groups = _groups(models[stored["run"]["model"]])
+    """Inverse of `to_dict`. Options that a newer version added take the defaults of the model."""
+    model = stored["run"]["model"]
+    groups = _groups(models[model])
     built = {}
     for name, group in groups.items():
         known = {f.name for f in fields(group)}
-        kept = {k: v for k, v in stored[name].items() if k in known}
+        kept = {k: v for k, v in {**PRESETS[model], **stored[name]}.items() if k in known}
         built[name] = group(**{k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()})
     return TrainConfig(**built, given=frozenset())
 
@@ -137,7 +138,7 @@ def _parse(
     namespace, unknown = parser.parse_known_args(argv)
     if unknown:
         parser.error(_explain_unknown(unknown[0], parser, models))
-    given = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(namespace).items()}
+    given = {k: _as_tuples(v) for k, v in vars(namespace).items()}
     if given.get("norm"):
         given = {"normG": given["norm"], "normD": given["norm"], **given}
     merged = {**own_defaults, **given}
@@ -195,13 +196,21 @@ def _reader(hint: Any, metadata: Mapping[str, Any]) -> tuple[Any, dict[str, Any]
     if hint == tuple[int, ...]:
         return _read_ints, {"metavar": "N,N,..."}
     if hint == tuple[str, ...]:
-        return str, {"nargs": "+", "metavar": "DIR"}
+        # Where None is a value of its own, the bare flag means the empty list.
+        return str, {"nargs": "*" if optional else "+", "metavar": "TEXT"}
+    if hint == tuple[tuple[str, ...], ...]:
+        return str, {"nargs": "+", "metavar": "TEXT", "action": "append"}
     if get_origin(hint) is Literal:
         return _read_choice(get_args(hint)), {"metavar": "|".join(get_args(hint))}
     if hint in (int, float):
         limits = {name: metadata[name] for name in ("minimum", "below")}
         return _read_number(hint, optional=optional, **limits), {"metavar": hint.__name__.upper()}
     return str, {"metavar": "TEXT"}
+
+
+def _as_tuples(value: Any) -> Any:
+    """Lists of any depth as tuples: frozen options hold nothing that can change."""
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
 def _read_bool(text: str) -> bool:

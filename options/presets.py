@@ -33,5 +33,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "beta1": 0.9,
         "n_epochs": 15,
         "n_epochs_decay": 15,
+        "val_freq": 1,
     },
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to a table in minutes on two CPU cores: set up, make a small demo set, train every
 # stage on it, and compare both translations with the truth, which only a made scene can give.
+# `demo.sh ablation` adds the six-row table of run_ablation.sh, and its report.
 set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 [ -n "${PYTHON:-}" ] || "$ROOT/scripts/setup.sh"
@@ -24,3 +25,6 @@ for name in mwir_pix2pix mwir_pix2pix_gradcam; do
     translate "$name" --dataroot "$images" --phase truth --num_test all
 done
 "$PYTHON" "$ROOT/scripts/summarise_demo.py" --results "$RESULTS" --out "$RESULTS/summary.json"
+if [ "${1:-}" = ablation ]; then
+    "$ROOT/scripts/run_ablation.sh" "$images"
+fi

@@ -24,6 +24,8 @@ pairs="$DATASETS/mwir_pix2pix"
         --out "$DATASETS"
     echo "== mwir_classifier"
     "$scripts/run_classifier.sh" "$data_root" ${CLASSIFIER_FLAGS:-} ${flags[@]+"${flags[@]}"}
+    echo "== mwir_judge"
+    "$scripts/run_judge.sh" "$data_root" ${CLASSIFIER_FLAGS:-} ${flags[@]+"${flags[@]}"}
     echo "== mwir_real2cut"
     "$scripts/run_real2cut.sh" ${CUT_FLAGS:-} ${flags[@]+"${flags[@]}"}
     echo "== pseudo-pairs"

@@ -4,6 +4,8 @@ import json
 import sys
 from pathlib import Path
 
+import torch
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.folders import find_images, pair_by_name
@@ -23,14 +25,15 @@ ROWS = {
 
 def compare(images: Path, truth: Path) -> dict[str, float]:
     """Mean PSNR (dB) and SSIM of all 8-bit images of one folder against those of another."""
-    pairs = [
-        (read_image(a.path), read_image(b.path))
-        for a, b in pair_by_name(find_images(images), find_images(truth))
+    values = [
+        (psnr(a, b, data_range=255), ssim(a, b, data_range=255))
+        for a, b in (
+            [torch.from_numpy(read_image(file.path)).float()[None, None] for file in pair]
+            for pair in pair_by_name(find_images(images), find_images(truth))
+        )
     ]
-    return {
-        name: sum(metric(a, b, data_range=255) for a, b in pairs) / len(pairs)
-        for name, metric in (("psnr", psnr), ("ssim", ssim))
-    }
+    means = torch.tensor(values, dtype=torch.float64).mean(dim=0)
+    return dict(zip(("psnr", "ssim"), means.tolist(), strict=True))
 
 
 def main() -> None:

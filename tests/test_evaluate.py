@@ -1,6 +1,7 @@
 """evaluate.py from its flags to its files, on small images with known distances."""
 
 import csv
+import importlib.metadata
 import json
 import math
 import subprocess
@@ -9,13 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage
 import torch
+import torchvision
 
 from data.images import read_image, write_image
 from evaluate import main
-from metrics.attention import attention_maps, cam_cosine, correlation, gcss
+from metrics.attention import cam_cosine, correlation, gcss
+from metrics.distribution import frechet_distance
 from metrics.measure import BATCH_SIZE
+from models.gradcam import gradcam
 from models.networks.classifier import Classifier, load_classifier
+from util.checkpoint import digest
 from util.errors import UserError
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -71,6 +77,13 @@ def save_classifier(file, **facts):
     return file
 
 
+def maps_of(classifier, image, reference, *, stage="layer4"):
+    """Attention maps (1, 1, H, W) of two images for the class predicted on the second."""
+    map_b, label = gradcam(classifier, reference, stage=stage)
+    map_a, _ = gradcam(classifier, image, label, stage=stage)
+    return map_a, map_b
+
+
 def attention_of(results, name, *, kind, classifier_file, low, high):
     """Attention metrics of one fake_B and its `kind`, file values low and high as -1 and 1."""
     images = [
@@ -78,8 +91,9 @@ def attention_of(results, name, *, kind, classifier_file, low, high):
         for k in ("fake_B", kind)
     ]
     pair = [torch.from_numpy((i - low) / (high - low) * 2 - 1)[None, None] for i in images]
-    a, b = (maps[0] for maps in attention_maps(load_classifier(classifier_file), *pair))
-    return {"gcss": gcss(a, b), "cc": correlation(a, b), "cam_cosine": cam_cosine(a, b)}
+    a, b = maps_of(load_classifier(classifier_file), *pair)
+    metrics = {"gcss": gcss, "cc": correlation, "cam_cosine": cam_cosine}
+    return {name: metric(a, b).item() for name, metric in metrics.items()}
 
 
 def attention_in(row, comparison):
@@ -110,7 +124,7 @@ def test_known_distances_table_csv_and_json(tmp_path, capsys):
     assert [row["image"] for row in rows] == ["x", "y", "z"]
     assert all(float(r["real_A_vs_fake_B_psnr"]) == pytest.approx(near) for r in rows)
     printed = capsys.readouterr().out
-    assert f"{far:.4f}" in printed and f"{near:.4f}" in printed
+    assert f"{far:.2f}" in printed and f"{near:.2f}" in printed
     assert "pairing unknown" in printed and "--classifier FILE" in printed
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["means.csv", "means.json"]
 
@@ -154,7 +168,6 @@ def test_kinds_of_two_depths_are_not_compared_and_the_others_are(
     printed = capsys.readouterr().out
     rows = rows_of(tmp_path / "means.csv")
     assert report["bits"] == bits
-    assert f"real_A {real_A} bits, fake_B {fake_B} bits, real_B {real_B} bits" in printed
     for comparison, kind in REFERENCES.items():
         sentence = f"{comparison.replace('_vs_', ' vs ')} is not measured: {kind} has"
         if bits[kind] == fake_B:
@@ -198,7 +211,6 @@ def test_a_classifier_with_nothing_to_compare_is_no_error(tmp_path, classifier_f
     flags = ["--results", results, "--classifier", classifier_file]
     report = evaluate(*flags, out=tmp_path / "means.json")
     assert report["fake_B_vs_real_B"] is report["real_A_vs_fake_B"] is None
-    assert report["cam_value_range"] is None
 
 
 def test_bands_of_kinds_that_are_not_compared_may_differ(tmp_path):
@@ -224,7 +236,10 @@ def test_equal_images_give_valid_json_and_are_counted(tmp_path, capsys):
     results = make_results(tmp_path / "run", offsets=(0, 5))
     report = evaluate("--results", results, out=tmp_path / "means.json")
     summary = report["real_A_vs_fake_B"]["psnr"]
-    assert summary == {"mean": None, "n": 0, "infinite": 3, "undefined": 0}
+    assert summary == {
+        **{"mean": None, "ci95": None, "n": 0},
+        **{"infinite": 3, "undefined": 0},
+    }
     assert report["real_A_vs_fake_B"]["ssim"]["mean"] == pytest.approx(1)
     assert rows_of(tmp_path / "means.csv")[0]["real_A_vs_fake_B_psnr"] == "inf"
     assert "3 of 3 pairs are equal images" in capsys.readouterr().out
@@ -253,7 +268,7 @@ def test_luma_compares_floating_point_luminance_of_colour_images(tmp_path):
     results = make_results(tmp_path / "run", shape=(40, 48, 3), offsets=(5, 20))
     report = evaluate("--results", results, "--luma", out=tmp_path / "means.json")
     expected = 20 * math.log10(255 / (0.9999 * 5))
-    assert report["luma"] is True
+    assert report["protocol"]["luma"] is True
     assert report["real_A_vs_fake_B"]["psnr"]["mean"] == pytest.approx(expected)
 
 
@@ -338,11 +353,11 @@ def test_cam_layer_chooses_the_stage(tmp_path, classifier_file):
     for stage in ("layer3", "layer4"):
         flags = ["--results", results, "--classifier", classifier_file, "--cam_layer", stage]
         report = evaluate(*flags, out=tmp_path / "means.json")
-        assert report["cam_layer"] == stage
-        a, b = (maps[0] for maps in attention_maps(classifier, *pair, stage=stage))
+        assert report["protocol"]["cam_layer"] == stage
+        a, b = maps_of(classifier, *pair, stage=stage)
         # Gradients through later ReLUs jump, so rounding shows in the third digit for layer3.
         measured = report["fake_B_vs_real_B"]["cam_cosine"]["mean"]
-        assert measured == pytest.approx(cam_cosine(a, b), abs=5e-3)
+        assert measured == pytest.approx(cam_cosine(a, b).item(), abs=5e-3)
 
 
 def test_constant_maps_are_excluded_and_counted(tmp_path, capsys):
@@ -394,7 +409,7 @@ def test_bad_images_are_named_and_nothing_is_written(tmp_path, damage, words):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ([], "no results are given"),
+        ([], "no images are given"),
         (["--results", "nowhere"], "no folder nowhere"),
         (["--results", "run", "--classifier", "nowhere.pth"], r"no checkpoint nowhere\.pth"),
         (["--results", "run", "run/images"], "given twice"),
@@ -455,3 +470,338 @@ def test_published_results(shared_data, tmp_path, luma):
         column, ours = "PSNR", "fake_B_vs_real_B_psnr"
     for name, row in rows.items():
         assert float(row[ours]) == pytest.approx(float(published[name][column]), abs=1e-6)
+
+
+def write_set(folder, images):
+    """images: name -> array; returns the folder."""
+    for name, image in images.items():
+        write_image(folder / f"{name}.png", image)
+    return folder
+
+
+def scenes(names, *, offset=0, seed=0, shape=(40, 48)):
+    random = np.random.default_rng(seed)
+    return {name: random.integers(20, 120, shape, dtype=np.uint8) + offset for name in names}
+
+
+def write_labels(file, rows):
+    """rows: dictionaries with the same keys."""
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return file
+
+
+def save_alexnet(folder):
+    """Random weights under the published file's name; the classifier of AlexNet is not needed."""
+    torch.manual_seed(0)
+    features = torchvision.models.alexnet(weights=None).features
+    weights = {f"features.{key}": value for key, value in features.state_dict().items()}
+    folder.mkdir()
+    torch.save(weights, folder / "alexnet-owt-7be5be79.pth")
+    return folder
+
+
+def test_folders_of_equal_names_are_pairs(tmp_path):
+    fake = write_set(tmp_path / "f", scenes(["a/x", "y"]))
+    real = write_set(tmp_path / "r", scenes(["a/x", "y"], offset=10))
+    source = write_set(tmp_path / "s", scenes(["a/x", "y"], offset=4))
+    flags = ["--fake", fake, "--real", real, "--source", source]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    expected = {"fake_B_vs_real_B": 10, "real_A_vs_fake_B": 4}
+    for comparison, offset in expected.items():
+        values = report[comparison]
+        assert values["psnr"]["mean"] == pytest.approx(20 * math.log10(255 / offset))
+        assert values["mae"]["mean"] == pytest.approx(offset)
+    assert report["sets"]["grey_levels"]["value"] == pytest.approx(10)
+    assert report["sets"]["grey_levels"]["n"] == [2, 2]
+
+
+def test_sets_of_other_sizes_are_compared_as_sets_only(tmp_path, capsys):
+    fake = write_set(tmp_path / "f", scenes("abc"))
+    real = write_set(tmp_path / "r", scenes("vwxyz", seed=1, shape=(64, 56)))
+    report = evaluate("--fake", fake, "--real", real, out=tmp_path / "means.json")
+    assert report["fake_B_vs_real_B"] is report["real_A_vs_fake_B"] is None
+    assert report["sets"]["spectrum"]["n"] == [3, 5]
+    assert report["sets"]["spectrum"]["value"] < 3
+    assert report["reference"]["n"] == 5
+    assert "the 3 images of" in (printed := capsys.readouterr().out)
+    assert "no pairs by name" in printed
+    with pytest.raises(UserError, match=r"--require psnr: it could not be measured on fake_B"):
+        main(["--fake", str(fake), "--real", str(real), "--require", "psnr"])
+
+
+def test_a_random_target_counts_once_among_the_real_images(tmp_path):
+    results = make_results(tmp_path / "run", names="wxyz")
+    folder = results / "images" / "real_B"
+    write_image(folder / "z.png", read_image(folder / "x.png"))
+    report = evaluate("--results", results, out=tmp_path / "means.json")
+    assert report["reference"]["n"] == 3
+    assert report["reference"]["images"]["noise"]["n"] == 3
+    assert report["sets"]["spectrum"]["n"] == [4, 3]
+
+
+def test_a_table_has_one_row_a_set(tmp_path, capsys, classifier_file):
+    real = write_set(tmp_path / "real", scenes("vwxyz", seed=1))
+    plain = write_set(tmp_path / "plain", scenes("abc"))
+    run = make_results(tmp_path / "run", targets=False)
+    flags = ["--real", real, "--set", "simulator <b>", plain, "--set", "a → b", run]
+    flags += ["--set", "pairs", plain, write_set(tmp_path / "target", scenes("abc", offset=10))]
+    flags += ["--classifier", classifier_file]
+    report = evaluate(*flags, "--report", tmp_path / "report", out=tmp_path / "means.json")
+    rows = report["rows"]
+    assert list(rows) == ["simulator <b>", "a → b", "pairs"]
+    assert rows["simulator <b>"]["fake_B_vs_real_B"] is None
+    assert rows["simulator <b>"]["real_A_vs_fake_B"] is None
+    assert rows["a → b"]["real_A_vs_fake_B"]["mae"]["mean"] == pytest.approx(5)
+    assert rows["pairs"]["fake_B_vs_real_B"]["mae"]["mean"] == pytest.approx(10)
+    for row in rows.values():
+        assert row["sets"]["fid_mwir"]["n"] == [3, 5]
+        assert row["sets"]["fid_mwir"]["biased"]
+    # The first and the last row are the same images: measured alike, and hashed alike.
+    assert rows["pairs"]["sets"] == rows["simulator <b>"]["sets"]
+    assert rows["pairs"]["files_sha256"] == rows["simulator <b>"]["files_sha256"]
+    assert rows["a → b"]["files_sha256"] != rows["pairs"]["files_sha256"]
+    printed = capsys.readouterr().out
+    assert "FID (MWIR) is BIASED: n is 3, below 1,024" in printed
+    names = {path.name for path in (tmp_path / "report").iterdir()}
+    assert names == {"report.html", "table.md", "table.csv", "report.json", "images.csv"}
+    assert json.loads((tmp_path / "report" / "report.json").read_text()) == report
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "simulator &lt;b&gt;" in page and "simulator <b>" not in page
+    sets = [row["set"] for row in rows_of(tmp_path / "report" / "images.csv")]
+    assert sets == ["simulator <b>"] * 3 + ["a → b"] * 3 + ["pairs"] * 3 + ["real"] * 5
+
+
+def test_contrast_and_attention_are_measured_inside_boxes(tmp_path, classifier_file):
+    """Targets of 30 counts on a flat ground in the translations, of 45 in the real images."""
+    label = {"box_x": 20, "box_y": 10, "box_w": 8, "box_h": 6}
+    sets, rows = {"fake": (30, "ab"), "real": (45, "uvw")}, []
+    for name, (contrast, images) in sets.items():
+        for image in images:
+            scene = np.full((40, 48), 50, np.uint8)
+            scene[7:13, 16:24] += np.uint8(contrast)
+            write_image(tmp_path / name / f"{image}.png", scene)
+            rows.append({"file": f"{name}/{image}.png", "class": "a", **label})
+    table = write_labels(tmp_path / "labels.csv", rows)
+    flags = ["--fake", tmp_path / "fake", "--real", tmp_path / "real", "--boxes", table]
+    flags += ["--classifier", classifier_file]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    assert report["fake_B"]["contrast"]["mean"] == pytest.approx(30)
+    assert report["reference"]["images"]["contrast"]["mean"] == pytest.approx(45)
+    assert report["fake_B"]["box_share"]["mean"] == pytest.approx(48 / (40 * 48))
+    classifier = load_classifier(classifier_file)
+    image = torch.from_numpy(read_image(tmp_path / "fake" / "a.png") / 127.5 - 1).float()
+    attention, _ = gradcam(classifier, image[None, None], torch.tensor([0]))
+    share = attention[0, 0, 7:13, 16:24].sum() / attention.sum()
+    assert report["fake_B"]["cam_energy"]["mean"] == pytest.approx(share.item(), rel=1e-4)
+    assert report["protocol"]["labels_sha256"].keys() == {str(table)}
+
+
+def test_images_without_a_box_are_left_out_and_counted(tmp_path, capsys):
+    fake = write_set(tmp_path / "fake", scenes("abc"))
+    row = {"file": "fake/a.png", "class": "", "box_x": 9, "box_y": 9, "box_w": 6, "box_h": 6}
+    table = write_labels(tmp_path / "labels.csv", [row])
+    report = evaluate("--fake", fake, "--real", fake, "--boxes", table, out=tmp_path / "m.json")
+    assert report["fake_B"]["contrast"]["n"] == 1
+    assert report["fake_B"]["contrast"]["undefined"] == 2
+    assert "1 of 3 images have a box" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("taught_by", "flagged"), [("judge", True), ("other", False)])
+def test_a_teacher_as_judge_is_flagged(tmp_path, capsys, classifier_file, taught_by, flagged):
+    results = make_results(tmp_path / "run")
+    weights = load_classifier(classifier_file).net.state_dict()
+    teacher = digest(weights) if taught_by == "judge" else "0" * 64
+    (results / "result.json").write_text(json.dumps({"paired": True, "teacher": teacher}))
+    flags = ["--results", results, "--classifier", classifier_file]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    assert report["judge_is_teacher"] is flagged
+    printed = capsys.readouterr().out
+    assert ("is the TEACHER" in printed) is flagged
+    assert str(classifier_file) in printed
+
+
+def test_without_a_record_nobody_knows_the_teacher(tmp_path, classifier_file):
+    results = make_results(tmp_path / "run")
+    flags = ["--results", results, "--classifier", classifier_file]
+    assert evaluate(*flags, out=tmp_path / "means.json")["judge_is_teacher"] is None
+
+
+def test_what_weights_are_missing_is_said_and_can_be_required(tmp_path, capsys):
+    results, empty = make_results(tmp_path / "run"), tmp_path / "empty"
+    empty.mkdir()
+    flags = ["--results", str(results), "--weights_dir", str(empty)]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    assert report["sets"]["fid"] is report["fake_B_vs_real_B"]["lpips_alex"] is None
+    printed = capsys.readouterr().out
+    for file in ("pt_inception-2015-12-05-6726825d", "alexnet-owt-7be5be79", "vgg16-397923af"):
+        assert sum(file in line and str(empty) in line for line in printed.splitlines()) == 1
+    for required in ([], ["lpips_vgg", "ssim"]):
+        with pytest.raises(UserError, match=r"--require: .*\.pth .* into .*empty"):
+            main([*flags, "--require", *required])
+    main([*flags, "--require", "ssim"])
+
+
+def test_an_unknown_metric_cannot_be_required(tmp_path):
+    results = make_results(tmp_path / "run")
+    with pytest.raises(UserError, match=r"--require knows no metric 'lpip'.*lpips_alex"):
+        main(["--results", str(results), "--require", "lpip"])
+
+
+def test_lpips_is_measured_with_weights_from_a_folder(tmp_path):
+    results = make_results(tmp_path / "run", offsets=(0, 20), shape=(48, 48))
+    weights = save_alexnet(tmp_path / "weights")
+    flags = ["--results", results, "--weights_dir", weights, "--require", "lpips_alex"]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    assert report["real_A_vs_fake_B"]["lpips_alex"]["mean"] == pytest.approx(0, abs=1e-7)
+    assert report["fake_B_vs_real_B"]["lpips_alex"]["mean"] > 1e-5
+    assert report["protocol"]["weights_sha256"].keys() == {"alex"}
+
+
+def test_images_too_small_for_lpips_are_undefined(tmp_path, capsys):
+    results = make_results(tmp_path / "run", shape=(20, 48))
+    flags = ["--results", results, "--weights_dir", save_alexnet(tmp_path / "weights")]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    assert report["fake_B_vs_real_B"]["lpips_alex"]["undefined"] == 3
+    assert "3 of 3 pairs (too small for the network)" in capsys.readouterr().out
+
+
+class MeanAndDeviation(torch.nn.Module):
+    """Stands in for Inception: features that can be computed by hand."""
+
+    def __init__(self, path):
+        super().__init__()
+
+    def forward(self, images):
+        assert images.min() >= 0 and images.max() <= 1
+        flat = images.flatten(1)
+        return torch.stack([flat.mean(dim=1), flat.std(dim=1)], dim=1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_inception_sees_the_value_range_as_0_to_1(tmp_path, monkeypatch, dtype):
+    """16 bits: the extremes of the real images; nothing is squeezed into 8 bits on the way."""
+    monkeypatch.setattr("metrics.instruments.Inception", MeanAndDeviation)
+    (tmp_path / "pt_inception-2015-12-05-6726825d.pth").touch()
+    names, step = [f"{i}" for i in range(5)], 1 if dtype == np.uint8 else 3
+    images = {n: image.astype(dtype) * step for n, image in scenes(names).items()}
+    real = write_set(tmp_path / "real", images)
+    low, high = min(i.min() for i in images.values()), max(i.max() for i in images.values())
+    fakes = {n: (i // 2 + low // 2 + 1).astype(dtype) for n, i in images.items()}
+    fake = write_set(tmp_path / "fake", fakes)
+    flags = ["--fake", fake, "--real", real, "--weights_dir", tmp_path, "--require", "fid", "kid"]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    span = (0, 255) if dtype == np.uint8 else (int(low), int(high))
+    assert report["value_range"] == list(span)
+    features = [
+        np.array(
+            [[s.mean(), s.std(ddof=1)] for s in ((i - span[0]) / (span[1] - span[0]) for i in x)]
+        )
+        for x in (fakes.values(), images.values())
+    ]
+    assert report["sets"]["fid"]["value"] == pytest.approx(frechet_distance(*features), rel=1e-3)
+
+
+def make_ranges(folder, fake, real):
+    """Sets of images with a label each; fake, real: ranges. Returns the flags that match them."""
+    rows = []
+    for name, ranges in (("fake", fake), ("real", real)):
+        write_set(folder / name, scenes([f"{name[0]}{i:02}" for i in range(len(ranges))]))
+        listed = ((f"{name}/{name[0]}{i:02}.png", metres) for i, metres in enumerate(ranges))
+        rows += [{"file": file, "range_m": metres} for file, metres in listed]
+    table = write_labels(folder / "labels.csv", rows)
+    places = ["--fake", folder / "fake", "--real", folder / "real", "--labels", table]
+    return [*places, "--match_range", 500]
+
+
+def test_sets_are_matched_in_range(tmp_path, capsys):
+    near_and_middle = [1000] * 4 + [2000] * 4
+    flags = make_ranges(tmp_path, [*near_and_middle, 9000, 9000], near_and_middle * 2)
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    assert report["sets"]["spectrum"]["n"] == [8, 16]
+    assert report["n"] == 8
+    measured = [row["image"] for row in rows_of(tmp_path / "means.csv") if row["set"] == "fake_B"]
+    assert measured == [f"f{i:02}" for i in range(8)]
+    assert "matched in range: 8 of 10 images and 16 of 16 real ones" in capsys.readouterr().out
+
+
+def test_sets_with_hardly_a_common_range_stay_as_they_are(tmp_path, capsys):
+    flags = make_ranges(tmp_path, [1000] * 3 + [3000] * 9, [1000] * 9 + [5000] * 3)
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    assert report["sets"]["spectrum"]["n"] == [12, 12]
+    assert "not matched in range: only 3 images and 9 real ones" in capsys.readouterr().out
+
+
+def test_sets_without_common_ranges_stay_as_they_are(tmp_path, capsys):
+    fake, real = (write_set(tmp_path / n, scenes([n[0]])) for n in ("fake", "real"))
+    table = write_labels(tmp_path / "labels.csv", [{"file": "real/r.png", "range_m": 1000}])
+    flags = ["--fake", fake, "--real", real, "--labels", table, "--match_range", 500]
+    assert evaluate(*flags, out=tmp_path / "means.json")["sets"]["spectrum"]["n"] == [1, 1]
+    assert "not matched in range: no range is common" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--fake", "run/images/fake_B"], "nothing to be compared with; add --real"),
+        (["--fake", "nowhere", "--real", "run"], "no folder nowhere; check --fake"),
+        (["--fake", "run", "--real", "nowhere"], "no folder nowhere; check --real"),
+        (["--fake", "run", "--real", "run", "--source", "nowhere"], "check --source"),
+        (["--results", "run", "--fake", "run"], "several kinds of input"),
+        (["--results", "run", "--source", "run"], "--source belongs to --fake"),
+        (["--set", "a", "run/images/fake_B"], "--set a has nothing to be compared with"),
+        (["--real", "run", "--set", "a", "run", "--set", "a", "run"], "--set a is given twice"),
+        (["--results", "run", "--match_range", "500"], "--match_range needs --real"),
+        (["--results", "run", "--boxes", "nowhere.csv"], r"no table nowhere\.csv"),
+        (
+            ["--results", "run", "--weights_dir", "nowhere"],
+            "no folder nowhere; check --weights_dir",
+        ),
+        (["--results", "run", "--report", "file"], "file is a file; name a folder"),
+    ],
+)
+def test_input_that_does_not_fit_is_one_sentence(tmp_path, monkeypatch, flags, words):
+    monkeypatch.chdir(tmp_path)
+    make_results(Path("run"))
+    Path("file").touch()
+    with pytest.raises(UserError, match=words):
+        main(flags)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "run"]
+
+
+def test_the_report_says_how_it_was_made(tmp_path, classifier_file):
+    results = make_results(tmp_path / "run")
+    flags = ["--results", results, "--classifier", classifier_file]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    protocol = report["protocol"]
+    assert protocol["versions"]["torch"] == importlib.metadata.version("torch")
+    assert protocol["versions"]["scikit-image"] == skimage.__version__
+    own = digest(load_classifier(classifier_file).net.state_dict())
+    assert protocol["weights_sha256"] == {"classifier": own}
+    assert len(report["files_sha256"]) == 64
+    first = report["files_sha256"]
+    write_image(
+        results / "images" / "fake_B" / "x.png",
+        255 - read_image(results / "images" / "fake_B" / "x.png"),
+    )
+    assert evaluate(*flags, out=tmp_path / "means.json")["files_sha256"] != first
+
+
+def test_noise_of_counts_on_radiometric_images_moves_psnr_by_12_db(shared_data, tmp_path):
+    """4, 16 and 64 counts of 65,536: an 8-bit path could not see the first two."""
+    random, means = np.random.default_rng(0), []
+    images = {p.stem: read_image(p) for p in shared_data("radiometric16").glob("*.png")}
+    real = write_set(tmp_path / "real", images)
+    for sigma in (4, 16, 64):
+        noisy = {
+            name: np.rint(image + random.normal(0, sigma, image.shape)).clip(0, 65535)
+            for name, image in images.items()
+        }
+        fake = write_set(tmp_path / f"{sigma}", {n: i.astype(np.uint16) for n, i in noisy.items()})
+        report = evaluate("--fake", fake, "--real", real, out=tmp_path / "means.json")
+        means.append(report["fake_B_vs_real_B"]["psnr"]["mean"])
+        expected = 20 * math.log10(65535 / math.hypot(sigma, math.sqrt(1 / 12)))
+        assert means[-1] == pytest.approx(expected, abs=0.05)
+    assert np.diff(means) == pytest.approx(-20 * math.log10(4), abs=0.05)

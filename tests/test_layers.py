@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN = ("benchmarks", "data", "datasets", "metrics", "models", "options", "util")
-ENTRY_POINTS = ("train", "test", "evaluate")
+ENTRY_POINTS = ("train", "test", "evaluate", "downstream")
 
 # What the modules of each part may import of the project, by the start of the module's name.
 LAYERS = {
@@ -26,9 +26,10 @@ LAYERS = {
     "datasets": OWN,
     "benchmarks": OWN,
     **dict.fromkeys(ENTRY_POINTS, OWN),
+    "downstream": (*OWN, "train"),
 }
 # Packages that only one feature needs are imported where that feature is used.
-ON_DEMAND = {"visdom", "lpips", "pytorch_fid", "dominate", "matplotlib"}
+ON_DEMAND = {"visdom", "lpips", "pytorch_fid", "dominate", "matplotlib", "sklearn"}
 
 
 def modules() -> dict[str, Path]:

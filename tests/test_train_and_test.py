@@ -13,6 +13,7 @@ import train
 from data.images import read_image, write_image
 from models.networks import ResnetGenerator, UnetGenerator
 from models.networks.classifier import Classifier, load_classifier
+from util.checkpoint import digest
 from util.errors import UserError
 
 SMALL = "--ngf 4 --ndf 4 --load_size 36 --crop_size 32 --num_threads 0 --gpu_ids -1".split()
@@ -88,6 +89,7 @@ def test_same_seed_same_weights_other_seed_others(run):
         [*CUT, "--pool_size", "3"],
         [*PIX2PIX, "--batch_size", "2"],
         [*CUT, "--lr_policy", "plateau", "--lr", "0.01"],
+        [*PIX2PIX, "--val_freq", "1", "--val_phase", "test"],
     ],
 )
 def test_continued_equals_uninterrupted(run, flags, monkeypatch):
@@ -118,6 +120,10 @@ def test_continued_equals_uninterrupted(run, flags, monkeypatch):
         rows = list(csv.DictReader((folder / "loss_log.csv").open()))
         steps = [int(row[names[1]]) for row in rows]
         assert steps == sorted(set(steps))
+    if "--val_freq" in flags:
+        assert_same(weights(whole, "best"), weights(parts, "best"))
+        for file in ("best.json", "validation_log.csv"):
+            assert (whole / file).read_text() == (parts / file).read_text()
 
 
 def test_a_finished_run_is_neither_overwritten_nor_continued(run):
@@ -209,6 +215,100 @@ def test_classifier_keeps_classes_and_accuracy(run, data):
     assert load_classifier(folder / "latest_net_classifier.pth").classes == ("BMP2", "T72")
     rows = list(csv.DictReader((folder / "validation_log.csv").open()))
     assert float(rows[0]["balanced_accuracy"]) == pytest.approx(content["balanced_accuracy"])
+    best = json.loads((folder / "best.json").read_text())
+    assert (best["epoch"], best["score"]) == (1, content["balanced_accuracy"])
+    assert load_classifier(folder / "best_net_classifier.pth").classes == ("BMP2", "T72")
+    with pytest.raises(UserError, match="--val_phase is for translations"):
+        run(train, *flags.split(), "--val_phase", "val", name="other")
+
+
+@pytest.fixture
+def judge_file(tmp_path):
+    torch.manual_seed(0)
+    torch.save(Classifier(classes=("BMP2", "T72")).export(), tmp_path / "judge.pth")
+    return tmp_path / "judge.pth"
+
+
+@pytest.mark.parametrize(
+    ("model", "figures"),
+    [
+        ([*PIX2PIX, "--normG", "batch", "--batch_size", "2"], ["ssim", "gcss"]),
+        ([*CUT, "--preprocess", "crop"], ["kid_mwir"]),
+    ],
+)
+def test_validation_is_logged_and_leaves_the_weights_alone(run, judge_file, model, figures):
+    plain = run(train, *model, *SMALL, *SHORT, name="plain")
+    flags = ["--val_freq", 1, "--val_phase", "test", "--val_classifier", judge_file]
+    folder = run(train, *model, *SMALL, *SHORT, *flags, name="validated")
+    for network in ("G", "D"):
+        # With the running statistics of batch normalisation, and despite dropout.
+        assert_same(weights(plain, network=network), weights(folder, network=network))
+    assert not (plain / "best.json").exists() and not (plain / "validation_log.csv").exists()
+    rows = list(csv.DictReader((folder / "validation_log.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    best = json.loads((folder / "best.json").read_text())
+    assert list(best["values"]) == figures
+    row = rows[best["epoch"] - 1]
+    assert [float(row[name]) for name in figures] == pytest.approx(list(best["values"].values()))
+    if best["epoch"] == 2:
+        assert_same(weights(folder, "best"), weights(folder))
+
+
+def test_best_is_kept_when_later_epochs_are_worse(run, monkeypatch, capsys):
+    scores = iter([0.3, 0.7, 0.5, 0.6, 0.8])
+    monkeypatch.setattr(train.PairedValidation, "measure", lambda self: {"ssim": next(scores)})
+    flags = [*PIX2PIX, *SMALL, "--lr", 0.01, "--save_epoch_freq", 1]
+    flags += ["--val_freq", 1, "--val_phase", "test", "--n_epochs_decay", 0]
+    folder = run(train, *flags, "--n_epochs", 3)
+    assert_same(weights(folder, "best"), weights(folder, "2"))
+    assert_same(weights(folder, "best", "D"), weights(folder, "2", "D"))
+    best = json.loads((folder / "best.json").read_text())
+    assert (best["epoch"], best["score"], best["values"]) == (2, 0.7, {"ssim": 0.7})
+    assert capsys.readouterr().out.count("(best so far)") == 2
+    # Epoch 4 is better than the third alone: the run remembers the second.
+    run(train, *flags, "--continue_train", "--n_epochs", 4)
+    assert json.loads((folder / "best.json").read_text()) == best
+    assert_same(weights(folder, "best"), weights(folder, "2"))
+    # An epoch without validation, and one that is not compared with other images' scores.
+    run(train, *flags, "--continue_train", "--n_epochs", 5, "--val_freq", 0)
+    with pytest.raises(UserError, match="another --val_phase"):
+        run(train, *flags, "--continue_train", "--n_epochs", 6, "--val_phase", "train")
+    run(train, *flags, "--continue_train", "--n_epochs", 6)
+    assert json.loads((folder / "best.json").read_text())["epoch"] == 6
+
+    images = run(test_program, "--epoch", "best") / "test_best" / "images" / "fake_B"
+    last = run(test_program, "--epoch", 6) / "test_6" / "images" / "fake_B"
+    assert np.array_equal(read_image(images / "3.png"), read_image(last / "3.png"))
+    tuned = ["--pretrained_name", "run", "--epoch", "best", *SHORT]
+    run(train, *PIX2PIX, *SMALL, *tuned, name="tuned")
+    assert "start from" in capsys.readouterr().out
+
+
+def test_a_teacher_that_validates_is_named(run, judge_file, capsys):
+    flags = ["--model", "pix2pix_gradcam", "--netG", "resnet_4blocks", *SMALL, *SHORT]
+    flags += ["--val_freq", 2, "--val_phase", "test", "--classifier", judge_file]
+    copy = judge_file.with_name("copy.pth")
+    copy.write_bytes(judge_file.read_bytes())
+    folder = run(train, *flags, "--val_classifier", copy)
+    assert "the classifier that validates is the one in the loss" in capsys.readouterr().out
+    rows = list(csv.DictReader((folder / "validation_log.csv").open()))
+    assert [row["epoch"] for row in rows] == ["2"]
+    # The record goes on with the results, for whoever judges them.
+    results = run(test_program, "--phase", "test") / "test_latest" / "result.json"
+    taught_by = digest(load_classifier(judge_file).net.state_dict())
+    assert json.loads(results.read_text())["teacher"] == taught_by
+
+
+def test_validations_that_cannot_be_are_refused_before_training(run, tmp_path, judge_file):
+    for flags, words in (
+        (["--val_freq", 1, "--val_classifier", judge_file], "no val_A and no val_B"),
+        (["--val_freq", 1, "--val_phase", "test"], "name its file with --val_classifier"),
+        (["--val_freq", 1, "--val_phase", "test", "--val_classifier", "none.pth"], r"none\.pth"),
+        (["--val_phase", "test"], "--val_phase has no effect without --val_freq"),
+    ):
+        with pytest.raises(UserError, match=words):
+            run(train, *CUT, *SMALL, *SHORT, *flags)
+    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_results_keep_relative_paths_and_the_trained_size(run, data):

@@ -1,10 +1,13 @@
 """Files of a run: written whole or not at all, read without executing anything."""
 
+import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from util.errors import UserError
 from util.files import replacing
@@ -48,3 +51,12 @@ def load(path: Path, *, hint: str) -> Any:
             f"{path} is no readable checkpoint: it is damaged, or holds more than tensors and "
             "plain values, and code in a file is never run; use another file."
         ) from None
+
+
+def digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of a state dict: names, types, shapes and values, whatever file they came in."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return found.hexdigest()

@@ -37,3 +37,15 @@ def write_text(path: Path, text: str) -> None:
         temporary.open("w", encoding="utf-8", errors="replace", newline="\n") as file,
     ):
         file.write(text)
+
+
+def check_writable(path: Path) -> None:
+    """Raises UserError where it is plain beforehand that `write_text(path, ...)` will fail.
+
+    For long computations, whose result would be lost.
+    """
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise UserError(f"cannot write {path} ({folder} is no folder); choose another place.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"cannot write {path} (no permission in {folder}); choose another place.")

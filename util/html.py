@@ -1,6 +1,7 @@
 """Pages that show images in rows: the results of a test, the samples of a training run.
 
 A page links to image files beside it and needs nothing else: no server, no network, no scripts.
+`new_page` gives other pages the same look.
 """
 
 import os
@@ -14,6 +15,7 @@ from util.errors import UserError
 from util.files import write_text
 
 if TYPE_CHECKING:
+    from dominate import document
     from dominate.tags import html_tag
 
 # Rows out of sight are neither laid out nor painted (content-visibility), and their images are not
@@ -100,10 +102,11 @@ def write_gallery(
     write_text(path, page)
 
 
-def _page(
-    title: str, facts: Mapping[str, str], rows: Sequence[GalleryRow], refresh_seconds: int | None
-) -> str:
-    """The whole page as text."""
+def new_page(title: str, facts: Mapping[str, str], *, style: str = "") -> "document":
+    """A page in the look of all pages, with its title and its facts (name -> value) on top.
+
+    style: CSS, added to that of all pages. Raises UserError where the package dominate is missing.
+    """
     try:
         from dominate import document, tags
         from dominate.util import raw
@@ -117,13 +120,24 @@ def _page(
     page.head.add(
         tags.meta(charset="utf-8"),
         tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
-        tags.style(raw(STYLE)),
+        tags.style(raw(STYLE + style)),
     )
-    if refresh_seconds is not None:
-        page.head.add(tags.meta(http_equiv="refresh", content=str(refresh_seconds)))
     page.add(tags.h1(title))
     if facts:
         page.add(tags.dl(tags.div(tags.dt(name), tags.dd(facts[name])) for name in facts))
+    return page
+
+
+def _page(
+    title: str, facts: Mapping[str, str], rows: Sequence[GalleryRow], refresh_seconds: int | None
+) -> str:
+    """The whole page as text."""
+    page = new_page(title, facts)
+    from dominate import tags
+    from dominate.util import raw
+
+    if refresh_seconds is not None:
+        page.head.add(tags.meta(http_equiv="refresh", content=str(refresh_seconds)))
     # Each row is turned into text at once: ten thousand rows of live elements take far more memory.
     page.add(raw("\n"), *(raw(_row(row).render(pretty=False) + "\n") for row in rows))
     return page.render(pretty=False) + "\n"

@@ -20,7 +20,7 @@ class Monitor:
     """Takes the losses of every step, and says and writes as often as the options ask for.
 
     preview: image (C, H, W) in [-1, 1] -> uint8 array; write_image: (path, array) -> None.
-    resume_step: the step that a continued run goes on from; None for a new run.
+    resume: where a continued run goes on; None for a new run.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Monitor:
         folder: RunFolder,
         *,
         last_epoch: int,
-        resume_step: int | None,
+        resume: Position | None,
         preview: Callable[[Tensor], np.ndarray],
         write_image: Callable[[Any, np.ndarray], None],
     ) -> None:
@@ -37,8 +37,12 @@ class Monitor:
         self.display, self.preview, self.last_epoch = display, preview, last_epoch
         self.print_freq = config.training.print_freq
         self.means = RunningMeans()
-        self.log = LossLog(folder.path / "loss_log.csv", resume_step=resume_step)
-        self.validation_log = LossLog(folder.path / "validation_log.csv", resume_step=resume_step)
+        step = validated = None
+        if resume:
+            # An epoch that is under way is not validated yet, not even after its last step.
+            step, validated = resume.step, resume.step - bool(resume.batches)
+        self.log = LossLog(folder.path / "loss_log.csv", resume_step=step)
+        self.validation_log = LossLog(folder.path / "validation_log.csv", resume_step=validated)
         self.page: TrainingPage | None = None
         if not display.no_html:
             facts = {"model": run.model, "images": config.data.dataroot or ""}
@@ -89,10 +93,11 @@ class Monitor:
         if images and self.live:
             self.live.images(images)
 
-    def validation(self, position: Position, values: Mapping[str, float]) -> None:
-        """Figures of merit on held-out images."""
-        shown = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
-        print(f"epoch {position.epoch}: validation {shown}", flush=True)
+    def validation(self, position: Position, values: Mapping[str, float], *, best: bool) -> None:
+        """Figures of merit on validation images; best: whether no earlier epoch had better ones."""
+        shown = ", ".join(f"{name} {value:#.3g}" for name, value in values.items())
+        remark = " (best so far)" if best else ""
+        print(f"epoch {position.epoch}: validation {shown}{remark}", flush=True)
         self.validation_log.append(position.epoch, position.step, values)
 
     def close(self) -> None:

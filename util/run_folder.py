@@ -1,9 +1,11 @@
 """The folder of a run, `checkpoints/<name>`: what is in it and how it is found again.
 
-run.json              options, value maps and classes: all that test.py needs beside the weights
+run.json              options, value maps, classes, teacher: all that test.py needs but the weights
 latest.pth            everything that --continue_train needs
 latest_net_G.pth ...  each network alone, for test.py, for fine-tuning and for other tools
 20_net_G.pth ...      the same at the end of epoch 20
+best_net_G.pth ...    the same at the end of the epoch that --val_freq found best
+best.json             which epoch that was, and what was measured
 loss_log.csv          losses; validation_log.csv: validation
 finished              there once the last epoch is done
 web/index.html        sample images
@@ -12,6 +14,7 @@ web/index.html        sample images
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +45,7 @@ class RunFolder:
         return self.path / "finished"
 
     def network_file(self, label: str, network: str) -> Path:
-        """label: "latest" or an epoch's number; network: "G", "D", "F" or "classifier"."""
+        """label: "latest", "best" or an epoch's number; network: "G", "D", "F" or "classifier"."""
         return self.path / f"{label}_net_{network}.pth"
 
     def begin(self, record: Mapping[str, Any], *, continued: bool) -> None:
@@ -55,7 +58,9 @@ class RunFolder:
                 )
             self.path.mkdir(parents=True, exist_ok=True)
             self.finished_file.unlink(missing_ok=True)
-            for leftover in self.path.glob(".*.part"):  # of a run killed while it saved
+            # Of a run killed while it saved, or before its first state.
+            kinds = [".*.part"] if continued else [".*.part", "best_net_*.pth", "best.json"]
+            for leftover in chain.from_iterable(map(self.path.glob, kinds)):
                 leftover.unlink()
             write_text(self.path / "run.json", json.dumps(record, indent=1) + "\n")
         except OSError as error:
@@ -97,18 +102,24 @@ class RunFolder:
         for network, content in exports.items():
             save(self.network_file(label, network), content)
 
+    def save_best(self, exports: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+        """Write each network alone under the label "best", then best.json."""
+        self.save_networks("best", exports)
+        write_text(self.path / "best.json", json.dumps(record, indent=1, allow_nan=False) + "\n")
+
     def load_networks(self, label: str, names: list[str]) -> dict[str, Any]:
         """State dicts of those of the networks `names` that were saved under this label.
 
         Raises UserError where none was.
         """
-        if label != "latest" and not label.isdecimal():
-            raise UserError(f"--epoch {label} is neither latest nor an epoch's number.")
+        if label not in ("latest", "best") and not label.isdecimal():
+            raise UserError(f"--epoch {label} is neither latest, best nor an epoch's number.")
         files = {name: self.network_file(label, name) for name in names}
         found = {name: file for name, file in files.items() if file.exists()}
         if not found:
             wanted = ", ".join(file.name for file in files.values())
-            raise UserError(f"{self.path} has none of {wanted}; check the run's name and epoch.")
+            hint = "train with --val_freq" if label == "best" else "check the run's name and epoch"
+            raise UserError(f"{self.path} has none of {wanted}; {hint}.")
         contents = {name: load(file, hint="name another run") for name, file in found.items()}
         for name, content in contents.items():
             if not isinstance(content, Mapping):

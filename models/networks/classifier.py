@@ -1,6 +1,6 @@
 """ResNet-18 for thermal images, cut into features and head so that Grad-CAM needs no hooks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,21 @@ class Classifier(nn.Module):
 
     def features(self, images: Tensor, stage: str = "layer4") -> Tensor:
         """Feature maps (B, C, h, w) of the last block of `stage`."""
+        for name, features in self.stages(images):
+            if name == stage:
+                return features
+        raise ValueError(f"there is no stage {stage}")
+
+    def stages(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Each stage's name and feature maps (B, C, h, w) of its last block, from first to last."""
         if images.shape[1] != self.bands:
             images = images.mean(dim=1, keepdim=True).expand(-1, self.bands, -1, -1)
         net = self.net
         x = (images - self.mean) / self.std
         x = net.maxpool(net.relu(net.bn1(net.conv1(x))))
-        for name in STAGES[: STAGES.index(stage) + 1]:
+        for name in STAGES:
             x = net.get_submodule(name)(x)
-        return x
+            yield name, x
 
     def head(self, features: Tensor, stage: str = "layer4") -> Tensor:
         """Scores (B, K) from the feature maps of `stage`."""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data.images import read_image, write_image
+from data.images import read_image, read_size, write_image
 from util.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -68,6 +68,21 @@ def test_bmp_comes_back_exactly(tmp_path, image):
 def test_lossless_webp_is_read_exactly(tmp_path, write):
     write(tmp_path / "x.webp", RGB, lossless=True)
     np.testing.assert_array_equal(read_image(tmp_path / "x.webp"), RGB)
+
+
+@pytest.mark.parametrize("image", [GREY, RGB, COUNTS], ids=["grey", "rgb", "16 bits"])
+def test_the_size_is_told_without_the_pixels(tmp_path, image):
+    path = tmp_path / "x.png"
+    write_image(path, image)
+    assert read_size(path) == read_image(path).shape[:2] == (13, 17)
+    path.write_bytes(path.read_bytes()[:64])
+    assert read_size(path) == (13, 17)
+    for content in (b"", b"file,class"):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="is not a readable image"):
+            read_size(path)
+    with pytest.raises(UserError, match="there is no image"):
+        read_size(tmp_path / "absent.png")
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".webp"])

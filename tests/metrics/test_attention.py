@@ -1,4 +1,4 @@
-"""Comparison of attention maps: closed forms, numpy, scipy; and whose class the maps are of."""
+"""Comparison of attention maps, and of maps with boxes: closed forms, numpy, scipy."""
 
 import math
 
@@ -9,84 +9,102 @@ from scipy.spatial.distance import cosine
 from scipy.stats import pearsonr
 from skimage.metrics import structural_similarity
 
-from metrics.attention import attention_maps, cam_cosine, correlation, gcss
-from models.gradcam import gradcam
-from models.networks.classifier import Classifier
+from metrics.attention import (
+    box_share,
+    cam_cosine,
+    correlation,
+    energy_in_box,
+    gcss,
+    pointing_game,
+)
+
+NO_BOX = [math.nan] * 4
 
 
 @pytest.fixture
 def maps():
-    return np.random.default_rng(0).random((2, 32, 32))
+    return torch.from_numpy(np.random.default_rng(0).random((2, 3, 1, 32, 32)))
+
+
+def one(*, at=(), shape=(8, 8)):
+    """A map (1, 1, H, W) that is 1 at some places (row, column)."""
+    made = torch.zeros(1, 1, *shape)
+    for row, column in at:
+        made[0, 0, row, column] = 1
+    return made
 
 
 def test_equal_maps(maps):
     for metric in (gcss, correlation, cam_cosine):
-        assert metric(maps[0], maps[0].copy()) == pytest.approx(1)
+        assert metric(maps[0], maps[0].clone()).tolist() == pytest.approx([1, 1, 1])
 
 
 def test_a_map_and_its_negative(maps):
-    assert correlation(maps[0], 1 - maps[0]) == pytest.approx(-1)
+    assert correlation(maps[0], 1 - maps[0]).tolist() == pytest.approx([-1, -1, -1])
 
 
 def test_correlation_ignores_scale_and_offset_and_cosine_scale_only(maps):
-    assert correlation(maps[0], 0.3 * maps[0] + 0.2) == pytest.approx(1)
-    assert cam_cosine(maps[0], 0.3 * maps[0]) == pytest.approx(1)
-    assert cam_cosine(maps[0], 0.3 * maps[0] + 0.2) < 0.99
+    first = maps[0]
+    assert correlation(first, 0.3 * first + 0.2).tolist() == pytest.approx([1, 1, 1])
+    assert cam_cosine(first, 0.3 * first).tolist() == pytest.approx([1, 1, 1])
+    assert (cam_cosine(first, 0.3 * first + 0.2) < 0.99).all()
 
 
 def test_maps_of_separate_places():
-    left, right = np.zeros((16, 16)), np.zeros((16, 16))
-    left[:, :8], right[:, 8:] = 1, 1
-    assert cam_cosine(left, right) == 0
-    assert correlation(left, right) == pytest.approx(-1)
-    assert gcss(left, right) < 0.1
+    left, right = torch.zeros(2, 1, 1, 16, 16)
+    left[..., :8], right[..., 8:] = 1, 1
+    assert cam_cosine(left, right).item() == 0
+    assert correlation(left, right).item() == pytest.approx(-1)
+    assert gcss(left, right).item() < 0.1
 
 
 def test_angle_of_45_degrees():
-    a, b = np.zeros((8, 8)), np.zeros((8, 8))
-    a[0, 0] = b[0, 0] = b[4, 4] = 1
-    assert cam_cosine(a, b) == pytest.approx(math.sqrt(0.5))
+    a, b = one(at=[(0, 0)]), one(at=[(0, 0), (4, 4)])
+    assert cam_cosine(a, b).item() == pytest.approx(math.sqrt(0.5))
 
 
 def test_equal_to_libraries(maps):
-    a, b = maps
-    assert correlation(a, b) == pytest.approx(pearsonr(a.ravel(), b.ravel()).statistic)
-    assert cam_cosine(a, b) == pytest.approx(1 - cosine(a.ravel(), b.ravel()))
-    assert gcss(a, b) == pytest.approx(structural_similarity(a, b, data_range=1.0))
+    ours = zip(*(metric(*maps).tolist() for metric in (correlation, cam_cosine, gcss)), strict=True)
+    for values, a, b in zip(ours, *maps[:, :, 0].numpy(), strict=True):
+        theirs = pearsonr(a.ravel(), b.ravel()).statistic, 1 - cosine(a.ravel(), b.ravel())
+        assert values == pytest.approx((*theirs, structural_similarity(a, b, data_range=1.0)))
 
 
-@pytest.mark.filterwarnings("error")
 def test_a_constant_map_has_no_correlation_and_an_empty_one_no_direction(maps):
-    empty, constant = np.zeros((32, 32)), np.ones((32, 32))
-    assert math.isnan(correlation(empty, maps[0]))
-    assert math.isnan(correlation(maps[0], constant))
-    assert math.isnan(cam_cosine(maps[0], empty))
-    assert cam_cosine(constant, constant) == pytest.approx(1)
-    assert gcss(empty, empty) == pytest.approx(1)
+    first, empty, constant = maps[0, :1], torch.zeros(1, 1, 32, 32), torch.full((1, 1, 32, 32), 0.1)
+    assert correlation(empty, first).isnan() and correlation(first, constant).isnan()
+    assert cam_cosine(first, empty).isnan()
+    assert cam_cosine(constant, constant).item() == pytest.approx(1)
+    assert gcss(empty, empty).item() == pytest.approx(1)
 
 
-@pytest.fixture
-def classifier():
-    torch.manual_seed(0)
-    return Classifier(classes=("a", "b")).requires_grad_(False).eval()
+@pytest.mark.parametrize(
+    ("at", "hit"), [((3, 2), 1), ((3, 4), 1), ((3, 5), 0), ((2, 2), 0), ((5, 1), 0)]
+)
+def test_pointing_game(at, hit):
+    """The box covers columns 2 to 4 and rows 3 to 5."""
+    boxes = torch.tensor([[2.0, 3.0, 5.0, 6.0]])
+    assert pointing_game(one(at=[at]), boxes).item() == hit
 
 
-def test_both_maps_are_of_the_class_predicted_on_the_reference(classifier):
-    images, references = torch.rand(2, 3, 1, 64, 64) * 2 - 1
-    # A class score that falls with the other one: maps of the two classes cannot be the same.
-    classifier.net.fc.weight[1] = -classifier.net.fc.weight[0]
-    classifier.net.fc.bias[:] = 0
-    labels = classifier(references).argmax(dim=1)
-    of_images, of_references = attention_maps(classifier, images, references)
-    assert of_references == pytest.approx(gradcam(classifier, references, labels)[0][:, 0].numpy())
-    assert of_images == pytest.approx(gradcam(classifier, images, labels)[0][:, 0].numpy())
-    other, _ = gradcam(classifier, images, 1 - labels)
-    assert not np.allclose(of_images, other[:, 0].numpy())
+def test_energy_in_the_box_and_its_chance():
+    boxes = torch.tensor([[2.0, 3.0, 5.0, 6.0]])
+    inside_and_outside = one(at=[(3, 2), (4, 4), (0, 0), (7, 7)])
+    assert energy_in_box(inside_and_outside, boxes).item() == pytest.approx(0.5)
+    flat = torch.full((1, 1, 8, 8), 0.3)
+    assert box_share(boxes, (8, 8)).item() == pytest.approx(9 / 64)
+    assert energy_in_box(flat, boxes).item() == pytest.approx(9 / 64)
 
 
-@pytest.mark.parametrize("stage", ["layer2", "layer4"])
-def test_equal_images_have_equal_maps(classifier, stage):
-    images = torch.rand(2, 1, 64, 64) * 2 - 1
-    a, b = attention_maps(classifier, images, images.clone(), stage=stage)
-    assert a.shape == (2, 64, 64) and a.dtype == np.float64
-    assert a == pytest.approx(b)
+def test_each_map_has_its_own_box():
+    maps = torch.cat([one(at=[(1, 1)])] * 3)
+    boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [4.0, 4.0, 8.0, 8.0], NO_BOX])
+    for metric in (pointing_game, energy_in_box):
+        assert metric(maps, boxes).tolist() == pytest.approx([1, 0, math.nan], nan_ok=True)
+    shares = box_share(boxes, (8, 8)).tolist()
+    assert shares == pytest.approx([4 / 64, 16 / 64, math.nan], nan_ok=True)
+
+
+def test_an_empty_map_points_nowhere():
+    boxes = torch.tensor([[0.0, 0.0, 8.0, 8.0]])
+    assert pointing_game(one(), boxes).isnan() and energy_in_box(one(), boxes).isnan()

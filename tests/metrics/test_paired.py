@@ -1,75 +1,102 @@
-"""PSNR, SSIM and luminance against closed forms and scikit-image."""
+"""PSNR, SSIM, MAE and luminance against closed forms and scikit-image."""
 
 import math
 
 import numpy as np
 import pytest
+import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from metrics.paired import luminance, psnr, ssim
+from metrics.paired import luminance, mae, psnr, ssim
 
 
-def noise(shape, dtype=np.uint8, *, seed=0):
-    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype=dtype)
+def noise(*shape, bits=8, seed=0):
+    """(B, C, H, W) counts: float32 for 8 bits, float64 for 16."""
+    counts = np.random.default_rng(seed).integers(0, 2**bits, shape)
+    return torch.from_numpy(counts).to(torch.float32 if bits == 8 else torch.float64)
+
+
+def planes(batch):
+    """Each image as scikit-image takes it: (H, W) or (H, W, 3)."""
+    return [image.permute(1, 2, 0).squeeze(2).numpy().astype(np.float64) for image in batch]
 
 
 @pytest.mark.parametrize("offset", [1, 7, 100])
-@pytest.mark.parametrize("shape", [(16, 24), (16, 24, 3)])
-def test_psnr_of_a_constant_offset(offset, shape):
-    image = noise(shape) // 2
+@pytest.mark.parametrize("bands", [1, 3])
+def test_a_constant_offset(offset, bands):
+    image = (noise(2, bands, 16, 24) / 2).floor()
     expected = 20 * math.log10(255 / offset)
-    assert psnr(image, image + np.uint8(offset), data_range=255) == pytest.approx(expected)
+    assert psnr(image, image + offset, data_range=255).tolist() == pytest.approx([expected] * 2)
+    assert mae(image, image - offset).tolist() == pytest.approx([offset] * 2)
 
 
 def test_psnr_of_16_bits_falls_by_12_db_when_noise_grows_fourfold():
-    image = noise((64, 64), np.uint16) // 2
-    ratios = [psnr(image, image + np.uint16(d), data_range=65535) for d in (4, 16, 64)]
+    image = noise(1, 1, 64, 64, bits=16) / 2
+    ratios = [psnr(image, image + d, data_range=65535).item() for d in (4, 16, 64)]
     assert np.diff(ratios) == pytest.approx(-20 * math.log10(4), abs=1e-9)
     assert ratios[0] == pytest.approx(20 * math.log10(65535 / 4))
 
 
-def test_psnr_is_over_all_bands_at_once():
-    a = np.zeros((8, 8, 3), np.uint8)
-    b = a.copy()
-    b[..., 1] = 30
-    assert psnr(a, b, data_range=255) == pytest.approx(10 * math.log10(255**2 / (30**2 / 3)))
+def test_psnr_and_mae_are_over_all_bands_at_once():
+    a = torch.zeros(1, 3, 8, 8)
+    b = a.clone()
+    b[:, 1] = 30
+    assert psnr(a, b, data_range=255).item() == pytest.approx(10 * math.log10(255**2 / (30**2 / 3)))
+    assert mae(a, b).item() == pytest.approx(10)
 
 
-@pytest.mark.filterwarnings("error")
 def test_equal_images():
-    image = noise((16, 16, 3))
-    assert psnr(image, image, data_range=255) == math.inf
-    assert ssim(image, image, data_range=255) == pytest.approx(1)
+    image = noise(2, 3, 16, 16)
+    assert psnr(image, image, data_range=255).tolist() == [math.inf] * 2
+    assert ssim(image, image, data_range=255).tolist() == pytest.approx([1, 1])
+    assert mae(image, image).tolist() == [0, 0]
 
 
 def test_ssim_of_two_constant_images():
-    a, b = np.full((9, 9), 100, np.uint8), np.full((9, 9), 150, np.uint8)
+    a, b = torch.full((1, 1, 9, 9), 100.0), torch.full((1, 1, 9, 9), 150.0)
     c1 = (0.01 * 255) ** 2
     expected = (2 * 100 * 150 + c1) / (100**2 + 150**2 + c1)
-    assert ssim(a, b, data_range=255) == pytest.approx(expected)
+    assert ssim(a, b, data_range=255).item() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(
-    ("shape", "dtype"), [((32, 20), np.uint8), ((32, 20, 3), np.uint8), ((32, 20), np.uint16)]
-)
-def test_equal_to_scikit_image_on_the_files_integers(shape, dtype):
-    a = noise(shape, dtype)
-    b = (a // 2 + noise(shape, dtype, seed=1) // 2).astype(dtype)
-    data_range = np.iinfo(dtype).max
-    axis = 2 if len(shape) == 3 else None
-    theirs = structural_similarity(a, b, data_range=data_range, channel_axis=axis)
-    assert ssim(a, b, data_range=data_range) == pytest.approx(theirs, abs=1e-9)
-    theirs = peak_signal_noise_ratio(a, b, data_range=data_range)
-    assert psnr(a, b, data_range=data_range) == pytest.approx(theirs, abs=1e-4)
+def test_ssim_of_an_image_and_its_negative_is_negative():
+    image = noise(1, 1, 32, 32)
+    assert ssim(image, 255 - image, data_range=255).item() < -0.5
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 7), (32, 20), (33, 50)])
+@pytest.mark.parametrize(("bands", "bits"), [(1, 8), (3, 8), (1, 16)])
+def test_equal_to_scikit_image(height, width, bands, bits):
+    a = noise(3, bands, height, width, bits=bits)
+    b = ((a + noise(3, bands, height, width, bits=bits, seed=1)) / 2).floor()
+    data_range, axis = 2**bits - 1, 2 if bands == 3 else None
+    pairs = list(zip(planes(a), planes(b), strict=True))
+    theirs = [
+        structural_similarity(x, y, data_range=data_range, channel_axis=axis) for x, y in pairs
+    ]
+    assert ssim(a, b, data_range=data_range).tolist() == pytest.approx(theirs, abs=1e-9)
+    theirs = [peak_signal_noise_ratio(x, y, data_range=data_range) for x, y in pairs]
+    assert psnr(a, b, data_range=data_range).tolist() == pytest.approx(theirs, abs=1e-9)
+
+
+def test_bright_flat_images_keep_their_precision():
+    """Variances of a few counts beside squares of 250² and 65,000²: nothing may cancel."""
+    for bits, level in ((8, 250), (16, 65_000)):
+        dither = noise(2, 1, 24, 24).remainder(3)
+        a = dither[:1].to(noise(1, bits=bits).dtype) + level
+        b = dither[1:].to(a.dtype) + level
+        theirs = structural_similarity(*planes(torch.cat([a, b])), data_range=2**bits - 1)
+        assert ssim(a, b, data_range=2**bits - 1).item() == pytest.approx(theirs, abs=1e-9)
 
 
 def test_luminance_is_the_weighted_sum_without_rounding():
-    image = noise((5, 6, 3))
-    red, green, blue = np.moveaxis(image.astype(np.float64), 2, 0)
-    assert luminance(image) == pytest.approx(0.2989 * red + 0.587 * green + 0.114 * blue)
-    assert luminance(np.full((1, 1, 3), 255, np.uint8)).item() == pytest.approx(0.9999 * 255)
+    image = noise(2, 3, 5, 6)
+    red, green, blue = image.double().unbind(1)
+    expected = 0.2989 * red + 0.587 * green + 0.114 * blue
+    assert torch.allclose(luminance(image)[:, 0], expected, atol=1e-12)
+    assert luminance(torch.full((1, 3, 1, 1), 255.0)).item() == pytest.approx(0.9999 * 255)
 
 
 def test_luminance_of_one_band_is_the_band():
-    image = noise((5, 6), np.uint16)
-    assert np.array_equal(luminance(image), image)
+    image = noise(2, 1, 5, 6, bits=16)
+    assert torch.equal(luminance(image), image)

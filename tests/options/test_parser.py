@@ -302,6 +302,14 @@ def test_options_of_other_versions_are_read():
     assert (config.data.load_size, config.data.crop_size) == (300, 256)
 
 
+def test_options_that_an_older_version_lacked_take_the_defaults_of_the_model():
+    stored = to_dict(train("--model", "classifier", "--load_size", "300"))
+    del stored["training"]["val_freq"], stored["data"]["preprocess"]
+    config = from_dict(stored, MODEL_OPTIONS)
+    assert (config.training.val_freq, config.data.preprocess) == (1, "resize")
+    assert config.data.load_size == 300
+
+
 def test_a_test_config_is_stored_as_that_of_its_training_run():
     config = parse_test(["--model", "pix2pix"], MODEL_OPTIONS)
     assert from_dict(to_dict(config), MODEL_OPTIONS).model == config.model

@@ -100,6 +100,13 @@ def test_the_classifier_augments_and_splits_by_recording():
     assert found["dataset_mode"] == "labeled" and found["imagenet_weights"] is None
 
 
+@pytest.mark.parametrize("model", MODEL_OPTIONS)
+def test_the_classifier_alone_validates_unasked(model):
+    found = values("--model", model)
+    assert found["val_freq"] == (1 if model == "classifier" else 0)
+    assert (found["val_phase"], found["val_classifier"]) == ("val", None)
+
+
 @pytest.mark.parametrize(
     ("argv", "name", "value"),
     [

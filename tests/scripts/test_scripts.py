@@ -13,7 +13,14 @@ from datasets.make_demo import main as make_demo
 
 ROOT = Path(__file__).resolve().parents[2]
 NETS = "--netG resnet_4blocks --ngf 4 --ndf 4 --load_size 72 --crop_size 64"
-STAGES = ("mwir_real2cut", "mwir_pix2pix", "mwir_classifier", "mwir_pix2pix_gradcam")
+STAGES = (
+    *("mwir_real2cut", "mwir_pix2pix", "mwir_pix2pix_gradcam"),
+    *("mwir_classifier", "mwir_judge"),
+)
+ABLATION = [
+    *("simulator", "simulator → Pix2Pix", "simulator → Pix2Pix+Grad-CAM"),
+    *("CUT pseudo-pairs", "pseudo-pairs → Pix2Pix", "pseudo-pairs → Pix2Pix+Grad-CAM"),
+]
 
 
 @pytest.fixture
@@ -35,7 +42,8 @@ def call(script, *flags, env, cwd):
     )
 
 
-def test_the_pipeline_runs_and_skips_what_is_finished(places, tmp_path):
+def test_the_pipeline_and_what_stands_on_it(places, tmp_path):
+    """One after the other: the pipeline, the same again, the ablation, the downstream table."""
     work, env = places
     data = work / "demo images"
     make_demo(["--out", str(data), "--num_train", "16", "--num_test", "4", "--size", "64"])
@@ -63,9 +71,33 @@ def test_the_pipeline_runs_and_skips_what_is_finished(places, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in (work / "checkpoints").rglob("*.pth")}
     again = call("run_pipeline.sh", data, "--gpu_ids", "-1", env=env, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    # Four runs, three results and the pseudo-pairs.
-    assert again.stdout.count("skipped") == len(STAGES) + 3 + 1
+    # The runs, three results and the pseudo-pairs.
+    assert again.stdout.count(": skipped") == len(STAGES) + 3 + 1
     assert before == {path: path.stat().st_mtime_ns for path in before}
+
+    flags = (data, "--gpu_ids", "-1", "--num_threads", 0)
+    done = call("run_ablation.sh", *flags, env=env, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    check_ablation(work / "results" / "ablation")
+    env["DOWNSTREAM_FLAGS"] = "--seeds 1"
+    done = call("run_downstream.sh", *flags, env=env, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = json.loads((work / "results" / "downstream" / "downstream.json").read_text())
+    assert [row["name"] for row in table["sets"]] == ["real", "translated", "simulator-like"]
+
+
+def check_ablation(folder):
+    """Six rows, judged by a classifier that taught none of them, pairs only where there are any."""
+    report = json.loads((folder / "report.json").read_text())
+    assert list(report["rows"]) == ABLATION
+    assert report["protocol"]["classifier"].endswith("mwir_judge/latest_net_classifier.pth")
+    for name, row in report["rows"].items():
+        assert (row["fake_B_vs_real_B"] is not None) == ("pairs" in name)
+        assert (row["real_A_vs_fake_B"] is not None) == ("→" in name)
+        assert row["judge_is_teacher"] is (False if "→" in name else None)
+        assert row["sets"]["kid_mwir"] is not None
+    assert "matched in range" in " ".join(report["notes"])
+    assert (folder / "report.html").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
@@ -74,6 +106,9 @@ def test_the_pipeline_runs_and_skips_what_is_finished(places, tmp_path):
         ("run_pipeline.sh", []),
         ("run_pipeline.sh", ["nowhere"]),
         ("run_classifier.sh", []),
+        ("run_judge.sh", []),
+        ("run_ablation.sh", ["nowhere"]),
+        ("run_downstream.sh", ["nowhere"]),
         ("run_classifier.sh", ["nowhere"]),
         ("run_real2cut.sh", ["--lamda_NCE", "1"]),
     ],

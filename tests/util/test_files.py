@@ -3,7 +3,7 @@
 import pytest
 
 from util.errors import UserError
-from util.files import replacing, write_text
+from util.files import check_writable, replacing, write_text
 
 
 def test_text_replaces_what_was_there_and_folders_are_made(tmp_path):
@@ -29,3 +29,15 @@ def test_a_place_that_takes_no_file_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"file/note\.txt"):
         write_text(tmp_path / "file" / "note.txt", "text")
+
+
+def test_a_place_that_will_take_no_file_is_known_beforehand(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    check_writable(tmp_path / "new" / "folder" / "note.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    with pytest.raises(UserError, match=r"cannot write .*file/a/note\.txt .*is no folder"):
+        check_writable(tmp_path / "file" / "a" / "note.txt")
+    # Asked for, not tried: the superuser may write anywhere.
+    monkeypatch.setattr("os.access", lambda folder, mode: folder != tmp_path)
+    with pytest.raises(UserError, match="no permission in"):
+        check_writable(tmp_path / "new" / "note.txt")

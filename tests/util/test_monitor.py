@@ -1,9 +1,50 @@
-"""Means over steps."""
+"""Means over steps, and what is said of a validation."""
+
+import csv
 
 import pytest
 import torch
 
-from util.monitor import RunningMeans
+from models import MODEL_OPTIONS
+from options import parse_train
+from util.monitor import Monitor, RunningMeans
+from util.position import Position
+from util.run_folder import RunFolder
+
+
+@pytest.fixture
+def monitor(tmp_path):
+    """monitor(resume): of a run in `tmp_path`, without a page."""
+    config = parse_train(["--no_html"], MODEL_OPTIONS)
+
+    def make(resume: Position | None) -> Monitor:
+        shown = {"preview": None, "write_image": None}
+        return Monitor(config, RunFolder(tmp_path), last_epoch=9, resume=resume, **shown)
+
+    return make
+
+
+def test_a_validation_is_said_and_logged(monitor, tmp_path, capsys):
+    place = Position(4, batches=5, step=20)
+    monitor(None).validation(place, {"ssim": 0.8123, "gcss": 0.64}, best=True)
+    monitor(place).validation(place, {"ssim": 0.8, "gcss": 0.000123}, best=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "epoch 4: validation ssim 0.812, gcss 0.640 (best so far)",
+        "epoch 4: validation ssim 0.800, gcss 0.000123",
+    ]
+    (row,) = csv.DictReader((tmp_path / "validation_log.csv").open())
+    assert row == {"epoch": "4", "step": "20", "ssim": "0.8", "gcss": "0.000123"}
+
+
+@pytest.mark.parametrize(("epoch", "batches", "kept"), [(2, 5, 1), (3, 0, 2), (3, 2, 2)])
+def test_an_epoch_is_in_the_validation_log_once(monitor, tmp_path, epoch, batches, kept):
+    """A run killed after it validated epoch 2 (steps 6 to 10) goes on from its last state."""
+    first = monitor(None)
+    for done in (1, 2):
+        first.validation(Position(done, batches=5, step=5 * done), {"ssim": 0.5}, best=False)
+    monitor(Position(epoch, batches=batches, step=5 * (epoch - 1) + batches))
+    rows = list(csv.DictReader((tmp_path / "validation_log.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"][:kept]
 
 
 def test_means_start_anew_once_taken():

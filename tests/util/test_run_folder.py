@@ -92,6 +92,27 @@ def test_networks_by_label(folder):
     assert torch.load(folder.network_file("latest", "G"))["w"].tolist() == [1, 1]
 
 
+def test_the_best_networks_stand_beside_the_latest(folder):
+    folder.save_networks("latest", {"G": WEIGHTS})
+    with pytest.raises(UserError, match=r"best_net_G\.pth; train with --val_freq"):
+        folder.load_networks("best", ["G"])
+    record = {"epoch": 4, "score": -0.25, "values": {"kid_mwir": 0.25}}
+    folder.save_best({"G": {"w": torch.full((2,), 4.0)}}, record)
+    assert folder.load_networks("best", ["G"])["G"]["w"].tolist() == [4, 4]
+    assert folder.load_networks("latest", ["G"])["G"]["w"].tolist() == [1, 1]
+    assert json.loads((folder.path / "best.json").read_text()) == record
+
+
+def test_a_new_run_has_no_best_epoch_yet(folder):
+    folder.begin(RECORD, continued=False)
+    folder.save_best({"G": WEIGHTS}, {"epoch": 1})  # and killed before the first state
+    folder.begin(RECORD, continued=False)
+    assert [file.name for file in folder.path.iterdir()] == ["run.json"]
+    folder.save_best({"G": WEIGHTS}, {"epoch": 1})
+    folder.begin(RECORD, continued=True)
+    assert (folder.path / "best.json").exists() and folder.load_networks("best", ["G"])
+
+
 def test_missing_networks_are_named(folder):
     folder.save_networks("latest", {"G": WEIGHTS})
     with pytest.raises(UserError, match=r"30_net_G\.pth, 30_net_D\.pth") as caught:
@@ -133,5 +154,5 @@ def test_a_file_that_is_no_training_state_is_named(folder):
 
 @pytest.mark.parametrize("label", ["../7", "last", ""])
 def test_an_epoch_is_a_number(folder, label):
-    with pytest.raises(UserError, match="neither latest nor an epoch's number"):
+    with pytest.raises(UserError, match="neither latest, best nor an epoch's number"):
         folder.load_networks(label, ["G"])

@@ -1,0 +1,1 @@
+"""Speed, measured. (Being a package keeps other packages called `benchmarks` away.)"""

@@ -1,0 +1,155 @@
+"""How fast PSNR and SSIM of 8-bit pairs are, beside scikit-image.
+
+    python benchmarks/metrics.py --pairs 1000 --size 256 --repeats 5 --out speed.json
+
+Times three ways from the same uint8 arrays to the same values: scikit-image called pair by pair,
+the same calls from a thread on each core, and metrics.paired on batches, which includes making the
+tensors. The ways take turns, so that a busy machine slows all of them; the medians over the repeats
+are shown. Stops where the values disagree. OMP_NUM_THREADS sets the threads of the third way.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import skimage
+import torch
+from scipy.ndimage import gaussian_filter
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from metrics.paired import SSIM_WINDOW, psnr, ssim
+from util.cli import Parser
+from util.errors import UserError, run_main
+from util.files import write_text
+
+BATCH_SIZE = 16
+DATA_RANGE = 255
+TOLERANCE = 1e-6  # in dB and in SSIM
+
+Values = np.ndarray  # (pairs, 2): PSNR and SSIM
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Arguments, checked. Raises UserError."""
+    parser = Parser(__doc__)
+    add = parser.add_argument
+    add("--pairs", type=int, default=1000, help="how many pairs of images")
+    add("--size", type=int, default=256, help="image side in pixels")
+    add("--repeats", type=int, default=5, help="turns of each way")
+    add("--out", type=Path, help="JSON file to write")
+    args = parser.parse_args(argv)
+    for name, least in (("pairs", 1), ("size", SSIM_WINDOW), ("repeats", 1)):
+        if getattr(args, name) < least:
+            raise UserError(f"--{name} is {getattr(args, name)}; it must be {least} or more.")
+    return args
+
+
+def make_pairs(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Smooth scenes, and the same with other gain, offset, noise: (count, size, size) uint8."""
+    rng = np.random.default_rng(0)
+    first, second = np.empty((2, count, size, size), np.uint8)
+    for index in range(count):
+        scene = 500 * gaussian_filter(rng.standard_normal((size, size)), sigma=5)
+        noise = 6 * rng.standard_normal((2, size, size))
+        first[index] = np.clip(120 + scene + noise[0], 0, 255)
+        second[index] = np.clip(135 + 0.9 * scene + noise[1], 0, 255)
+    return first, second
+
+
+def scikit_image(a: np.ndarray, b: np.ndarray) -> Values:
+    return np.array([_one_pair(x, y) for x, y in zip(a, b, strict=True)])
+
+
+def scikit_image_in_threads(a: np.ndarray, b: np.ndarray) -> Values:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return np.array(list(pool.map(_one_pair, a, b)))
+
+
+def _one_pair(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    return (
+        peak_signal_noise_ratio(a, b, data_range=DATA_RANGE),
+        structural_similarity(a, b, data_range=DATA_RANGE),
+    )
+
+
+def batches(a: np.ndarray, b: np.ndarray) -> Values:
+    values = []
+    for start in range(0, len(a), BATCH_SIZE):
+        x, y = (torch.from_numpy(i[start : start + BATCH_SIZE])[:, None].float() for i in (a, b))
+        pair = psnr(x, y, data_range=DATA_RANGE), ssim(x, y, data_range=DATA_RANGE)
+        values.append(torch.stack(pair, dim=1))
+    return torch.cat(values).numpy()
+
+
+# Name of each way -> from (pairs, H, W) uint8 twice to its values. The first is the reference.
+WAYS: dict[str, Callable[[np.ndarray, np.ndarray], Values]] = {
+    "scikit-image": scikit_image,
+    "scikit-image, threads": scikit_image_in_threads,
+    "metrics.paired": batches,
+}
+
+
+def measure(a: np.ndarray, b: np.ndarray, repeats: int) -> tuple[dict[str, float], list[float]]:
+    """Median seconds of each way, and the largest differences of PSNR and SSIM between them."""
+    seconds: dict[str, list[float]] = {name: [] for name in WAYS}
+    differences = np.zeros(2)
+    for _ in range(repeats):
+        values = []
+        for name, way in WAYS.items():
+            start = time.perf_counter()
+            values.append(way(a, b))
+            seconds[name].append(time.perf_counter() - start)
+        differences = np.maximum(differences, np.abs(np.ptp(values, axis=0)).max(axis=0))
+    return {name: median(times) for name, times in seconds.items()}, differences.tolist()
+
+
+def describe_machine() -> dict[str, str | int]:
+    return {
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "scikit_image": skimage.__version__,
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point. Raises UserError."""
+    args = parse(argv)
+    a, b = make_pairs(args.pairs, args.size)
+    for way in WAYS.values():
+        way(a[:1], b[:1])  # what only the first call costs
+    seconds, (psnr_difference, ssim_difference) = measure(a, b, args.repeats)
+    reference = next(iter(seconds.values()))
+    result = {
+        "pairs": args.pairs,
+        "size": args.size,
+        "repeats": args.repeats,
+        "seconds": seconds,
+        "ratio": {name: reference / time for name, time in seconds.items()},
+        "largest_difference": {"psnr": psnr_difference, "ssim": ssim_difference},
+        "machine": describe_machine(),
+    }
+    print(f"{'PSNR and SSIM':<22}  {'seconds':>8}  {'pairs/s':>8}  {'ratio':>6}")
+    for name, time_ in seconds.items():
+        print(f"{name:<22}  {time_:8.3f}  {args.pairs / time_:8.0f}  {reference / time_:6.2f}")
+    print(f"largest differences: {psnr_difference:.1e} dB, {ssim_difference:.1e} SSIM")
+    if args.out:
+        write_text(args.out, json.dumps(result, indent=2) + "\n")
+    if not max(psnr_difference, ssim_difference) <= TOLERANCE:
+        raise UserError(f"the values differ by more than {TOLERANCE}; do not use these timings.")
+
+
+if __name__ == "__main__":
+    run_main(main)

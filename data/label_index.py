@@ -1,0 +1,197 @@
+"""What labels.csv tables say of an image, whether it is the labelled file or made from it."""
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from data.folders import ImageFile
+from data.images import EXTENSIONS, read_size
+from data.labels import COLUMNS, read_rows
+from util.errors import UserError
+
+BOX_COLUMNS = ("box_x", "box_y", "box_w", "box_h")
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class ImageLabel:
+    """What is known of one image.
+
+    file: the labelled image, which need not exist; place: table and line, for people; class_name:
+    "" where unknown; range_m: distance of the target in metres; box: centre x, centre y, width and
+    height of the target in pixels of `file`, (0, 0) its upper left corner. None where unknown.
+    """
+
+    file: Path
+    place: str
+    class_name: str = ""
+    range_m: float | None = None
+    box: Box | None = None
+
+    @property
+    def content(self) -> tuple[str, float | None, Box | None]:
+        """Class, range and box, without where they come from."""
+        return self.class_name, self.range_m, self.box
+
+    def corners(self, height: int, width: int) -> Box | None:
+        """The box as x0, y0, x1, y1 in pixel edges of an image of this size; None without a box.
+
+        The image shows the whole labelled frame, perhaps resized: the size of `file` gives the
+        scale; where that is not there, the box is taken as it is. Raises UserError for a box that
+        lies outside the frame, and for a `file` that is no image.
+        """
+        if self.box is None:
+            return None
+        frame_height, frame_width = self._frame_size or (height, width)
+        x, y, w, h = self.box
+        x0, y0, x1, y1 = x - w / 2, y - h / 2, x + w / 2, y + h / 2
+        if x1 <= 0 or y1 <= 0 or x0 >= frame_width or y0 >= frame_height:
+            raise UserError(
+                f"{self.place}: the box about ({x:g}, {y:g}) lies outside the {frame_width}×"
+                f"{frame_height} pixels of the image; boxes are in pixels of the labelled file."
+            )
+        right, down = width / frame_width, height / frame_height
+        return x0 * right, y0 * down, x1 * right, y1 * down
+
+    @cached_property
+    def _frame_size(self) -> tuple[int, int] | None:
+        return read_size(self.file) if self.file.is_file() else None
+
+
+class LabelIndex:
+    """Labels of images by path or by name, in constant time.
+
+    tables: with a column `file`, relative to the table, and any of class, range_m or range, and
+    box_x, box_y, box_w, box_h; an empty cell is unknown. Tables that list the same file complete
+    each other. Raises UserError for a table that cannot be read, for what is no number, for a box
+    without an area, and for lines that contradict each other on one file.
+    """
+
+    def __init__(self, tables: Sequence[Path]) -> None:
+        entries = [entry for table in tables for entry in _read_table(table)]
+        self._by_path: dict[str, ImageLabel] = {}
+        for _, label in entries:
+            path = _absolute(label.file)
+            known = self._by_path.get(path)
+            self._by_path[path] = _complete(known, label) if known else label
+        # Up to two labels that differ: more say nothing more.
+        self._by_name: dict[str, list[ImageLabel]] = {}
+        for name, listed in entries:
+            label = self._by_path[_absolute(listed.file)]
+            for suffix in _suffixes(name):
+                found = self._by_name.setdefault(suffix, [])
+                if len(found) < 2 and all(label.content != other.content for other in found):
+                    found.append(label)
+
+    def find(self, file: ImageFile) -> ImageLabel | None:
+        """The label of an image: of its own path, else of a listed image of the same name.
+
+        A result keeps the name of its source, and has other folders before it. So a listed path
+        that ends with the image's name is looked for; where there is none, the name loses its
+        leading folders one by one, down to the bare file name, until one fits. The longest name
+        that fits decides. None where none does. Raises UserError where it fits several listed
+        images whose labels differ.
+        """
+        own = self._by_path.get(_absolute(file.path))
+        if own is not None:
+            return own
+        found = next((self._by_name[n] for n in _suffixes(file.name) if n in self._by_name), [])
+        if len(found) > 1:
+            raise UserError(
+                f"the name of {file.path} fits {found[0].place} ({found[0].file.name}), and "
+                f"{found[1].place} ({found[1].file.name}), whose labels differ; list the image "
+                "itself in a table, or keep its class folders in its name."
+            )
+        return found[0] if found else None
+
+
+def _absolute(path: Path) -> str:
+    # Not resolved: a folder of links keeps the names of the links.
+    return os.path.abspath(path)  # noqa: PTH100
+
+
+def _suffixes(name: str) -> Iterator[str]:
+    """ "a/b/c" -> "a/b/c", "b/c", "c"."""
+    parts = name.split("/")
+    return ("/".join(parts[start:]) for start in range(len(parts)))
+
+
+def _read_table(table: Path) -> list[tuple[str, ImageLabel]]:
+    """Name, as ImageFile has it, and label of each line."""
+    if not table.is_file():
+        raise UserError(f"there is no table {table}; check --labels.")
+    entries = []
+    for line, row in read_rows(table, required=("file",)):
+        listed, place = PurePosixPath(row["file"]), f"{table}, line {line}"
+        known_kind = listed.suffix.lower() in EXTENSIONS
+        name = listed.with_suffix("") if known_kind else listed
+        label = ImageLabel(
+            table.absolute().parent / row["file"],
+            place,
+            class_name=row.get("class") or "",
+            range_m=_range(row, place),
+            box=_box(row, place),
+        )
+        entries.append((name.as_posix(), label))
+    return entries
+
+
+def _range(row: Mapping[str, str], place: str) -> float | None:
+    column = next((c for c in COLUMNS["range"] if row.get(c)), None)
+    if column is None:
+        return None
+    metres = _number(row, column, place)
+    if metres <= 0:
+        raise UserError(f"{place}: {column} is {metres:g}; a range is more than 0 metres.")
+    return metres
+
+
+def _box(row: Mapping[str, str], place: str) -> Box | None:
+    empty = [column for column in BOX_COLUMNS if not row.get(column)]
+    if len(empty) == len(BOX_COLUMNS):
+        return None
+    if empty:
+        raise UserError(f"{place}: {empty[0]} is empty; give the whole box or none of it.")
+    x, y, w, h = (_number(row, column, place) for column in BOX_COLUMNS)
+    if w <= 0 or h <= 0:
+        raise UserError(
+            f"{place}: the box is {w:g} pixels wide and {h:g} high; both must be more than 0: "
+            "correct it, or leave the cells of the box empty."
+        )
+    return x, y, w, h
+
+
+def _number(row: Mapping[str, str], column: str, place: str) -> float:
+    try:
+        value = float(row[column])
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(
+            f"{place}: {column} is '{row[column]}', which is no number; correct it or leave it "
+            "empty."
+        )
+    return value
+
+
+def _complete(first: ImageLabel, second: ImageLabel) -> ImageLabel:
+    """Both labels of one file in one."""
+    for what, one, other in zip(
+        ("class", "range", "box"), first.content, second.content, strict=True
+    ):
+        if one and other and one != other:
+            raise UserError(
+                f"{first.place}, and {second.place}, contradict each other on the {what} of "
+                f"{first.file}; correct one or leave one out."
+            )
+    return replace(
+        first,
+        place=first.place if first.box or not second.box else second.place,
+        class_name=first.class_name or second.class_name,
+        range_m=first.range_m or second.range_m,
+        box=first.box or second.box,
+    )

@@ -1,0 +1,225 @@
+"""The evaluation of sets of translations against real images: rows, references, and the report."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from data.folders import find_images
+from data.value_map import ValueMap, find_value_map
+from metrics import COMPARISONS, SET_METRICS
+from metrics.instruments import Instruments, judged_values
+from metrics.judge import LAST_STAGE
+from metrics.matching import match_ranges
+from metrics.measure import ImageValues, measurable, measure
+from metrics.pairing import Pairing, judge_pairing
+from metrics.profile import Profile, SetValue, compare_profiles
+from metrics.sets import ImageSet, find_depths, find_folders, find_results, find_set, pool
+from metrics.summary import Summaries, summarise
+from options import EvaluateOptions
+from util.errors import UserError
+
+FEWEST_MATCHED = 8  # images; sets thinned to fewer say less than sets of other ranges
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Real images that sets are compared with. values: of each image; profile: of the whole."""
+
+    images: ImageSet
+    values: list[ImageValues]
+    profile: Profile
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured set.
+
+    instruments: with the value maps that its images were measured through; sets: metric -> distance
+    to the reference; matching: how ranges were matched, for people.
+    """
+
+    images: ImageSet
+    bits: dict[str, int]
+    instruments: Instruments
+    values: list[ImageValues]
+    profile: Profile
+    reference: Reference | None
+    pairing: Pairing
+    comparisons: dict[str, Summaries | None]
+    sets: dict[str, SetValue | None]
+    matching: str | None
+
+
+def find_sets(options: EvaluateOptions) -> tuple[list[ImageSet], ImageSet | None]:
+    """The rows that the options name, and the real images that all are compared with, if any.
+
+    Raises UserError for options that contradict each other and for folders that do not fit.
+    """
+    ways = [bool(options.results), options.fake is not None, bool(options.set)]
+    if sum(ways) != 1:
+        found = "no images are given" if not any(ways) else "several kinds of input are given"
+        raise UserError(
+            f"{found}; name results folders with --results DIR, or folders with --fake DIR --real "
+            "DIR, or rows with --set NAME DIR: one of the three."
+        )
+    if options.source is not None and options.fake is None:
+        raise UserError("--source belongs to --fake; name the translations with --fake DIR.")
+    real = None
+    if options.real is not None:
+        files = find_images(_folder(options.real, "--real"))
+        names = [image.name for image in files]
+        real = ImageSet("real", names, {"real_B": [i.path for i in files]}, [Path(options.real)])
+    if options.results:
+        sets = [pool([find_results(Path(folder)) for folder in options.results])]
+    elif options.fake is not None:
+        if options.real is None:
+            raise UserError("--fake has nothing to be compared with; add --real DIR.")
+        source = _folder(options.source, "--source") if options.source else None
+        fake = _folder(options.fake, "--fake")
+        sets = [find_folders("fake_B", fake, Path(options.real), source)]
+    else:
+        sets = [find_set(words) for words in options.set]
+    _check_sets(options, sets, real)
+    return sets, real
+
+
+def _folder(name: str, flag: str) -> Path:
+    if not Path(name).is_dir():
+        raise UserError(f"there is no folder {name}; check {flag}.")
+    return Path(name)
+
+
+def _check_sets(options: EvaluateOptions, sets: Sequence[ImageSet], real: ImageSet | None) -> None:
+    names = [found.name for found in sets]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"--set {twice} is given twice; every row needs its own name.")
+    alone = next((s for s in sets if real is None and s.files.keys() == {"fake_B"}), None)
+    if alone is not None:
+        raise UserError(f"--set {alone.name} has nothing to be compared with; add --real DIR.")
+    if options.match_range is not None and (real is None or not options.labels):
+        raise UserError("--match_range needs --real DIR, and ranges from --labels FILE.")
+
+
+class Evaluation:
+    """Measures one set after the other; a reference that several share is measured once."""
+
+    def __init__(
+        self, instruments: Instruments, real: ImageSet | None, *, match_range: float | None
+    ) -> None:
+        self.instruments, self.real, self.match_range = instruments, real, match_range
+        self.references: dict[tuple[Path, ...], Reference] = {}
+        self.value_maps: dict[tuple[Path, ...], ValueMap] = {}
+
+    def measure(self, images: ImageSet) -> Row:
+        """Everything that can be measured of a set. Raises UserError for files that do not fit."""
+        images, real, matching = self._matched(images)
+        bits = find_depths(images.files)
+        comparisons = measurable(bits)
+        instruments = self._tuned(_references(images, bits, real))
+        profiles = {"fake_B": Profile(bits["fake_B"])}
+        if real is None and "real_B" in comparisons.values():
+            profiles["real_B"] = Profile(bits["real_B"])
+        measured = measure(
+            images, instruments, bits=bits, comparisons=comparisons, profiles=profiles
+        )
+        values = list(_with_progress(measured, images))
+        if real is not None:
+            reference = self._reference(real)
+        elif "real_B" in profiles:
+            reference = Reference(images, values, profiles["real_B"])
+        else:
+            reference = None
+        return Row(
+            images=images,
+            bits=bits,
+            instruments=instruments,
+            values=values,
+            profile=profiles["fake_B"],
+            reference=reference,
+            pairing=judge_pairing(images.paired, values),
+            comparisons={
+                c: summarise(values, c) if c in comparisons else None for c in COMPARISONS
+            },
+            sets=_distances(profiles["fake_B"], reference, instruments),
+            matching=matching,
+        )
+
+    def reference(self, rows: Sequence[Row]) -> Reference | None:
+        """The real images that stand beside all rows: --real, or the targets of a sole row."""
+        if self.real is not None:
+            return self._reference(self.real)
+        return rows[0].reference if len(rows) == 1 else None
+
+    def _matched(self, images: ImageSet) -> tuple[ImageSet, ImageSet | None, str | None]:
+        """Both sets as they are, or thinned to one distribution of ranges; and what was done."""
+        if self.match_range is None or self.real is None:
+            return images, self.real, None
+        labels, real = self.instruments.labels, self.real
+        ranges = [
+            [(label := labels.find(image)) and label.range_m for image in found]
+            for found in (images.images("fake_B"), real.images("real_B"))
+        ]
+        try:
+            kept = match_ranges(*ranges, width=self.match_range)
+        except UserError as error:
+            return images, real, f"not matched in range: {error}"
+        if min(map(len, kept)) < FEWEST_MATCHED:
+            few = f"only {len(kept[0])} images and {len(kept[1])} real ones have common ranges."
+            return images, real, f"not matched in range: {few}"
+        note = (
+            f"matched in range: {len(kept[0])} of {len(images)} images and {len(kept[1])} of "
+            f"{len(real)} real ones, alike in bins of {self.match_range:g} m."
+        )
+        return images.subset(kept[0]), real.subset(kept[1]), note
+
+    def _tuned(self, files: Sequence[Path]) -> Instruments:
+        """The instruments with value maps that follow from the references `files`."""
+        key = tuple(files)
+        if key not in self.value_maps:
+            self.value_maps[key] = find_value_map(files)
+        own, judge = self.value_maps[key], self.instruments.judge
+        judge_map = judged_values(judge.classifier, own) if judge else None
+        return replace(self.instruments, judge_map=judge_map, unit_map=own)
+
+    def _reference(self, real: ImageSet) -> Reference:
+        files = real.files["real_B"]
+        key = tuple(files)
+        if key not in self.references:
+            bits = find_depths(real.files)
+            profile = Profile(bits["real_B"])
+            values = measure(
+                real,
+                self._tuned(files),
+                bits=bits,
+                comparisons={},
+                profiles={"real_B": profile},
+            )
+            self.references[key] = Reference(real, list(_with_progress(values, real)), profile)
+        return self.references[key]
+
+
+def _distances(
+    profile: Profile, reference: Reference | None, instruments: Instruments
+) -> dict[str, SetValue | None]:
+    """Every metric of sets; None for what cannot be measured, as between two depths."""
+    distances: dict[str, SetValue | None] = dict.fromkeys(SET_METRICS)
+    if reference and reference.profile.bits == profile.bits:
+        stage = instruments.judge.feature_stage if instruments.judge else LAST_STAGE
+        distances |= compare_profiles(profile, reference.profile, feature_stage=stage)
+    return distances
+
+
+def _references(images: ImageSet, bits: Mapping[str, int], real: ImageSet | None) -> Sequence[Path]:
+    """The files whose values stand for the domain: real ones of the depth of the translations."""
+    if real is not None and find_depths(real.files)["real_B"] == bits["fake_B"]:
+        return real.files["real_B"]
+    kinds = ("real_B", "real_A", "fake_B")
+    return images.files[next(k for k in kinds if bits.get(k) == bits["fake_B"])]
+
+
+def _with_progress(values: Iterator[ImageValues], images: ImageSet) -> Iterator[ImageValues]:
+    bar = tqdm(values, desc=images.name, total=len(images), unit="image", leave=False, disable=None)
+    return iter(bar)

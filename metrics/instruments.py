@@ -1,0 +1,108 @@
+"""The networks that an evaluation measures with, and what is known of their files."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from data.label_index import LabelIndex
+from data.value_map import ValueMap
+from metrics import IMAGE_METRICS, PAIR_METRICS, SET_METRICS
+from metrics.judge import Judge
+from metrics.pretrained import WEIGHTS, Inception, Lpips, find_weights, missing_note
+from models.networks.classifier import Classifier, load_classifier
+from options import EvaluateOptions
+from util.checkpoint import digest
+from util.errors import UserError
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """What images are measured with.
+
+    judge_map: file values that the judge sees as -1 and 1; unit_map: likewise for LPIPS and
+    Inception; lpips: metric -> distance (B,) of two batches in [-1, 1]; inception: features of
+    images in [0, 1]; labels: for boxes and classes; luma: PSNR, SSIM and MAE compare luminance
+    where an image has three bands. weights: network -> digest; missing: sentences on networks
+    whose weights are not here.
+    """
+
+    device: torch.device
+    judge: Judge | None = None
+    judge_map: ValueMap | None = None
+    unit_map: ValueMap | None = None
+    lpips: Mapping[str, Lpips] = field(default_factory=dict)
+    inception: Callable[[Tensor], Tensor] | None = None
+    labels: LabelIndex | None = None
+    luma: bool = False
+    weights: Mapping[str, str] = field(default_factory=dict)
+    missing: Sequence[str] = ()
+
+
+def load_instruments(options: EvaluateOptions, device: torch.device) -> Instruments:
+    """All that the options ask for and whose files are here.
+
+    Raises UserError for files that hold something else, and for missing ones that --require needs.
+    """
+    known = {**PAIR_METRICS, **IMAGE_METRICS, **SET_METRICS}
+    unknown = next((key for key in options.require or () if key not in known), None)
+    if unknown is not None:
+        raise UserError(f"--require knows no metric '{unknown}'; these are: {', '.join(known)}.")
+    folder = Path(options.weights_dir) if options.weights_dir else None
+    if folder is not None and not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; check --weights_dir.")
+    networks: dict[str, nn.Module] = {}
+    missing = []
+    for key, file in WEIGHTS.items():
+        path = find_weights(key, folder)
+        if path is not None:
+            network = Inception(path) if key == "inception" else Lpips(key, path)
+            networks[key] = network.to(device)
+        elif _is_required(options, file.metrics):
+            raise UserError(f"--require: {missing_note(key, folder)}")
+        else:
+            missing.append(missing_note(key, folder))
+    judge = _load_judge(options, device)
+    weights = {key: digest(network.state_dict()) for key, network in networks.items()}
+    if judge is not None:
+        weights["classifier"] = digest(judge.classifier.net.state_dict())
+    return Instruments(
+        device,
+        judge=judge,
+        lpips={f"lpips_{key}": n for key, n in networks.items() if isinstance(n, Lpips)},
+        inception=networks.get("inception"),
+        labels=LabelIndex([Path(table) for table in options.labels]) if options.labels else None,
+        luma=options.luma,
+        weights=weights,
+        missing=missing,
+    )
+
+
+def _is_required(options: EvaluateOptions, metrics: Sequence[str]) -> bool:
+    """A bare --require means all metrics that need published weights."""
+    required = options.require
+    return required is not None and (not required or not set(required).isdisjoint(metrics))
+
+
+def _load_judge(options: EvaluateOptions, device: torch.device) -> Judge | None:
+    if options.classifier is None:
+        return None
+    classifier = load_classifier(Path(options.classifier))
+    # Channels last is faster on the CPU too.
+    classifier = classifier.to(device, memory_format=torch.channels_last)
+    return Judge(classifier, options.cam_layer, options.feature_layer)
+
+
+def judged_values(classifier: Classifier, own: ValueMap) -> ValueMap:
+    """How file values become what the classifier takes: as in its training, where that fits.
+
+    own: the map of the references' own values, which is taken where its file tells no range, or one
+    of another depth. One map for all kinds, or equal counts would look different to it.
+    """
+    if classifier.value_range is not None:
+        low, high = classifier.value_range
+        if (high > 255) == (own.bits == 16):
+            return ValueMap(low, high, own.bits)
+    return own

@@ -1,0 +1,70 @@
+"""The classifier that judges translations: what it sees in an image, and where it looks."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.gradcam import maps_of_features
+from models.networks.classifier import STAGES, Classifier
+
+LAST_STAGE = STAGES[-1]  # its 512 means are the features of FID and KID
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one pass of the classifier over B images gives.
+
+    features: (B, C, h, w) of the stage that attention maps are made of; scores: (B, K) by class;
+    embeddings: stage -> (B, D), its features averaged over positions; size: (H, W) of the images.
+    """
+
+    features: Tensor
+    scores: Tensor
+    embeddings: dict[str, Tensor]
+    size: tuple[int, int]
+
+    @property
+    def predicted(self) -> Tensor:
+        """(B,) class indices."""
+        return self.scores.argmax(dim=1)
+
+    def rows(self, places: list[int]) -> "Look":
+        """The look at some of the images."""
+        embeddings = {stage: rows[places] for stage, rows in self.embeddings.items()}
+        return Look(self.features[places], self.scores[places], embeddings, self.size)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A frozen classifier in eval mode, and the depths at which it is read.
+
+    cam_stage: for attention maps; feature_stage: for the modality gap between sets.
+    """
+
+    classifier: Classifier
+    cam_stage: str = LAST_STAGE
+    feature_stage: str = LAST_STAGE
+
+    @torch.no_grad()
+    def look(self, images: Tensor) -> Look:
+        """images: (B, 1 or 3, H, W) in [-1, 1], on the classifier's device."""
+        stages = dict(self.classifier.stages(images))
+        return Look(
+            features=stages[self.cam_stage],
+            scores=self.classifier.head(stages[LAST_STAGE]),
+            embeddings={s: stages[s].mean(dim=(2, 3)) for s in {LAST_STAGE, self.feature_stage}},
+            size=tuple(images.shape[-2:]),
+        )
+
+    def attention(self, look: Look, label: Tensor) -> Tensor:
+        """Grad-CAM maps (B, 1, H, W) in [0, 1] of the classes `label` (B,)."""
+        with torch.no_grad():
+            return maps_of_features(
+                self.classifier, look.features, label, look.size, stage=self.cam_stage
+            )
+
+    def index_of(self, class_name: str) -> int | None:
+        """Index of a class by its name; None for one that it does not know."""
+        names = self.classifier.classes
+        return names.index(class_name) if class_name in names else None

@@ -1,0 +1,149 @@
+"""Networks with published weights, read from local files: nothing here ever uses the network."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+
+from metrics import PAIR_METRICS, SET_METRICS
+from models.networks import check_state_dict
+from util.checkpoint import load
+from util.errors import UserError
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """address: where the file is published; metrics: the keys that need it."""
+
+    address: str
+    metrics: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Of the file, on any machine."""
+        return self.address.rpartition("/")[2]
+
+
+WEIGHTS = {
+    "inception": WeightFile(
+        "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+        "pt_inception-2015-12-05-6726825d.pth",
+        ("fid", "kid"),
+    ),
+    "alex": WeightFile(
+        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", ("lpips_alex",)
+    ),
+    "vgg": WeightFile("https://download.pytorch.org/models/vgg16-397923af.pth", ("lpips_vgg",)),
+}
+
+
+def find_weights(key: str, weights_dir: Path | None) -> Path | None:
+    """The file of WEIGHTS[key] in a folder, None if it is not there.
+
+    weights_dir: None for the folder in which torch.hub keeps what it has downloaded.
+    """
+    path = _folder(weights_dir) / WEIGHTS[key].name
+    return path if path.is_file() else None
+
+
+def missing_note(key: str, weights_dir: Path | None) -> str:
+    """One line for a file that `find_weights` did not find: what is skipped, and how to mend it."""
+    file, titles = WEIGHTS[key], {**PAIR_METRICS, **SET_METRICS}
+    skipped = " and ".join(titles[metric].title for metric in file.metrics)
+    return (
+        f"{skipped} skipped: put {file.name} ({file.address}) into {_folder(weights_dir)}, or name "
+        "its folder with --weights_dir."
+    )
+
+
+def _folder(weights_dir: Path | None) -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" if weights_dir is None else weights_dir
+
+
+class Inception(nn.Module):
+    """The Inception of FID and KID, with pytorch-fid's resizing and normalisation.
+
+    path: the file of WEIGHTS["inception"]. Raises UserError for a file that holds something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        from pytorch_fid import inception
+
+        weights = _read(path, "inception")
+        # The package knows no way to hand it weights: it calls this function for them.
+        local = patch.object(inception, "load_state_dict_from_url", return_value=weights)
+        with _fitting(path, "inception"), local:
+            self.net = inception.InceptionV3()
+        self.eval()
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (B, 2048), float32, of images (B, 1 or 3, H, W) in [0, 1]; grey is repeated."""
+        return self.net(_rgb(images))[0].flatten(1)
+
+
+class Lpips(nn.Module):
+    """LPIPS v0.1 (Zhang et al. 2018, eq. 1) with the linear heads that the lpips package holds.
+
+    net, path: a key of WEIGHTS and its file (its classifier may be absent). smallest_side: of
+    images, in pixels. Raises UserError for a file that holds something else.
+    """
+
+    def __init__(self, net: Literal["alex", "vgg"], path: Path) -> None:
+        super().__init__()
+        import lpips
+
+        self.smallest_side = {"alex": 31, "vgg": 16}[net]  # one pixel is left at the deepest layer
+        # Without storage: torchvision would fill 138 million weights of VGG with random numbers.
+        with warnings.catch_warnings(), torch.device("meta"):
+            warnings.simplefilter("ignore")  # lpips calls torchvision in a deprecated way
+            self.net = lpips.LPIPS(pretrained=False, pnet_rand=True, net=net, verbose=False)
+        weights, trunk = _read(path, net), self.net.net
+        with _fitting(path, net):
+            # The slices keep torchvision's numbers: slice2.3.weight is features.3.weight.
+            own = {key: weights[f"features.{key.partition('.')[2]}"] for key in trunk.state_dict()}
+            trunk.load_state_dict(own, assign=True)
+        heads = load(
+            Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth",
+            hint="install the package lpips again",
+        )
+        for name, weight in heads.items():  # lin0.model.1.weight
+            self.net.get_submodule(name.rpartition(".")[0]).weight = nn.Parameter(weight)
+        self.requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Distances (B,), float64 in [0, ∞), of images (B, 1 or 3, H, W) in [-1, 1].
+
+        Grey is repeated; no side may be shorter than `smallest_side`.
+        """
+        return self.net(_rgb(a), _rgb(b)).flatten().double()
+
+
+def _rgb(images: Tensor) -> Tensor:
+    return images.float().expand(-1, 3, -1, -1)
+
+
+def _read(path: Path, key: str) -> Mapping[str, Tensor]:
+    weights = load(path, hint=f"get it from {WEIGHTS[key].address}")
+    check_state_dict(weights, source=str(path))
+    return weights
+
+
+@contextmanager
+def _fitting(path: Path, key: str) -> Iterator[None]:
+    """A state dict that does not fit ends the block in a UserError."""
+    try:
+        yield
+    except (KeyError, RuntimeError):
+        raise UserError(
+            f"{path} does not hold the weights of {WEIGHTS[key].name}; get that file from "
+            f"{WEIGHTS[key].address}."
+        ) from None

@@ -1,0 +1,28 @@
+"""What a number was made with, so that somebody else can make it again."""
+
+import hashlib
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = (
+    *("torch", "torchvision", "numpy", "scipy", "pillow"),
+    *("scikit-image", "scikit-learn", "lpips", "pytorch-fid"),
+)
+
+
+def versions() -> dict[str, str | None]:
+    """Python and the packages that compute metrics; None for one that is not installed."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,47 @@
+"""Numbers as people read them, in every table and on every page."""
+
+import math
+
+# Digits behind the point, of metrics whose scale is known.
+DECIMALS = {
+    **dict.fromkeys(("psnr", "spectrum"), 2),
+    **dict.fromkeys(("class_agreement", "pointing", "cam_energy", "box_share"), 3),
+    **dict.fromkeys(("ssim", "lpips_alex", "lpips_vgg", "gcss", "cc", "cam_cosine"), 4),
+}
+# Significant digits, of all others: counts are of 8 or 16 bits, distances of any size.
+SIGNIFICANT = {
+    **dict.fromkeys(("mae", "noise", "contrast", "grey_levels"), 3),
+    **dict.fromkeys(("fid", "kid", "fid_mwir", "kid_mwir", "mmd", "coral"), 4),
+}
+SMALLEST = 1e-4  # below this, zeros would hide the digits
+
+
+def format_value(metric_key: str, value: float | None) -> str:
+    """A value of a metric to the digits that mean something: "16.23", "12,346", "1.200e-5".
+
+    Plain ASCII, for terminals of any kind: "-" for None (not measured), "undefined" for NaN, "inf".
+    Digits before the point are all kept.
+    """
+    if value is None:
+        return "-"
+    if math.isnan(value):
+        return "undefined"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if metric_key in DECIMALS:
+        text = f"{value:,.{DECIMALS[metric_key]}f}"
+    else:
+        text = _significant(value, SIGNIFICANT[metric_key])
+    return text if any(digit in text for digit in "123456789") else text.removeprefix("-")
+
+
+def format_deviation(value: float) -> str:
+    """A standard deviation, to the two digits that are known of it: "0.0031"."""
+    return _significant(value, 2)
+
+
+def _significant(value: float, digits: int) -> str:
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")  # rounded: 9.996 counts as 10.00
+    if value and abs(value) < SMALLEST:
+        return f"{mantissa}e{int(exponent)}"
+    return f"{value:,.{max(0, digits - 1 - int(exponent))}f}"

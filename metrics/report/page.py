@@ -1,0 +1,294 @@
+"""The report of an evaluation: one HTML file that needs nothing beside it and no network."""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data.images import write_image
+from metrics.embedding import Embedding, pca, tsne
+from metrics.report import marks as mark_module
+from metrics.report import plots
+from metrics.report import table as table_module
+from metrics.report.columns import GROUPS, Column, measured_columns
+from metrics.report.marks import REFERENCE, Mark, marks
+from metrics.report.table import heading, key_to_signs, main_table
+from metrics.report.views import Example, RowView
+from util.errors import UserError
+from util.files import write_text
+from util.html import new_page
+
+if TYPE_CHECKING:
+    from dominate.tags import html_tag
+
+PACKAGES = {"matplotlib": "matplotlib", "sklearn": "scikit-learn"}  # module -> what pip calls it
+EMBEDDED = 400  # images of a set in PCA and t-SNE: eight sets take about 10 s
+IMAGE_SIDE = 256  # smaller images are enlarged by a whole number up to this width
+GAP = 12  # between images, as in util.html
+
+STYLE = """
+.notes { margin: 0 0 1.5rem; padding: 0.1rem 1.1rem; border-left: 3px solid var(--accent); }
+.notes li { margin: 0.3rem 0; overflow-wrap: anywhere; }
+.notes ul { margin: 0.4rem 0; padding: 0; list-style: none; max-width: 60rem; }
+h3 { margin: 1.2rem 0 0.5rem; font-size: 0.85rem; font-weight: 600; overflow-wrap: anywhere; }
+h3 small { margin-left: 0.5em; color: var(--quiet); font-size: inherit; font-weight: 400; }
+.about { margin: 0 0 0.5rem; color: var(--quiet); font-size: 0.8rem; max-width: 60rem; }
+.mark { display: inline-block; margin-right: 0.5em; white-space: nowrap; }
+.mark svg { display: inline-block; width: 1.4em; margin-right: 0.4em; vertical-align: 0.05em; }
+.mark path { fill: none; stroke-width: 3; }
+.legend {
+  display: flex; flex-wrap: wrap; gap: 0.2rem 1.2rem; margin: 0.4rem 0 0; padding: 0;
+  list-style: none; font-size: 0.8rem;
+}
+.legend li { display: flex; min-width: 0; overflow-wrap: anywhere; }
+.panels {
+  display: grid; gap: 0.75rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(11.5rem, 44%), 1fr));
+}
+.plots {
+  display: grid; gap: 1.5rem 2.5rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(27rem, 100%), 1fr));
+}
+.panels figure, .plots figure { justify-content: start; }
+.panels figure { max-width: 18rem; }
+.plots figure { max-width: 36rem; }
+.plots figcaption { color: var(--ink); font-weight: 600; }
+figure svg { display: block; width: 100%; overflow: visible; }
+svg text { font-family: inherit !important; font-variant-numeric: tabular-nums; }
+.strips { display: flex; flex-wrap: wrap; gap: 0 2.5rem; }
+.strips > div { min-width: 0; }
+.images img { aspect-ratio: auto; }
+.images .enlarged { image-rendering: pixelated; }
+@media (min-resolution: 2dppx) { .images img { image-rendering: pixelated; } }
+details { margin: 0 0 1rem; }
+summary { cursor: pointer; font-weight: 600; font-size: 0.95rem; }
+details dl { margin: 0.75rem 0 0; }
+@media print { section { content-visibility: visible; } .scroll { overflow: visible; } }
+"""
+
+
+def write_report(
+    path: Path,
+    *,
+    title: str,
+    report: Mapping[str, Any],
+    rows: Sequence[RowView],
+    reference: RowView | None,
+) -> None:
+    """Write table, plots and examples as one HTML file, in the look of all pages.
+
+    report: what the JSON file holds, docs/METRICS.md; rows: one for each of its rows, by name;
+    reference: the real images. The file replaces an earlier one in one step. Any text will do.
+    Raises UserError where the file cannot be written and where one of the packages dominate,
+    matplotlib and scikit-learn is missing.
+    """
+    for module, package in PACKAGES.items():
+        if find_spec(module) is None:
+            raise UserError(
+                f"the report needs the package {package}, which is not installed: "
+                f"run `pip install {package}`"
+            )
+    styles = mark_module.STYLE + table_module.STYLE + STYLE
+    page = new_page(title, _facts(report), style=styles)
+    from dominate.util import raw
+
+    named = dict(zip(report["rows"], marks(), strict=False))
+    shown = [(named[view.name], view) for view in rows]
+    columns = list(measured_columns(report))
+    sections = [_notes(report["notes"]), _table(report, columns, named)]
+    sections.append(_means(report, columns, shown))
+    sections.append(_distributions([*shown, *([(REFERENCE, reference)] if reference else [])]))
+    sections += [_examples(mark, view) for mark, view in shown if view.examples]
+    sections.append(_protocol(report["protocol"]))
+    page.add(*(raw(part.render(pretty=False) + "\n") for part in sections if part is not None))
+    write_text(path, page.render(pretty=False) + "\n")
+
+
+def _facts(report: Mapping[str, Any]) -> dict[str, str]:
+    """What a reader asks first: how many images, of what depth, and who judged them."""
+    rows = report["rows"].values()
+    facts = {"sets": str(len(rows))}
+    sizes = sorted({row["n"] for row in rows})
+    if sizes:
+        facts["images a set"] = " to ".join(f"{n:,}" for n in sorted({sizes[0], sizes[-1]}))
+    if report["reference"] is not None:
+        facts["real images"] = f"{report['reference']['n']:,}"
+    depths = sorted({bits for row in rows for bits in row.get("bits", {}).values()})
+    if depths:
+        facts["bits"] = " and ".join(map(str, depths))
+    return facts | {"judge": _plain(report["protocol"].get("classifier"))}
+
+
+def _plain(value: Any) -> str:
+    """A value of a JSON file in words."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items()) or "none"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(_plain, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return str(value)
+
+
+def _notes(notes: Sequence[str]) -> "html_tag | None":
+    from dominate import tags
+
+    if not notes:
+        return None
+    return tags.div(tags.ul(tags.li(note) for note in notes), cls="notes", role="note")
+
+
+def _table(
+    report: Mapping[str, Any], columns: Sequence[Column], named: Mapping[str, Mark]
+) -> "html_tag":
+    from dominate import tags
+
+    table = main_table(report, columns, named)
+    return tags.section(tags.h2("Metrics"), table, key_to_signs(report, columns))
+
+
+def _legend(sets: Sequence[tuple[Mark, str]]) -> "html_tag":
+    from dominate import tags
+
+    return tags.ul((tags.li(mark.swatch(), name) for mark, name in sets), cls="legend")
+
+
+def _means(
+    report: Mapping[str, Any], columns: Sequence[Column], shown: plots.Marked
+) -> "html_tag | None":
+    """A small drawing of each metric, in the groups of the table."""
+    from dominate import tags
+
+    if not columns:
+        return None
+    about = (
+        "Dot and line: mean and its 95 % interval, for KID ± its deviation over subsets. Pale bar: "
+        "the middle half of the images. Dashed line: the real images."
+    )
+    section = tags.section(tags.h2("Values and their uncertainty"), tags.p(about, cls="about"))
+    section.add(_legend([(mark, view.name) for mark, view in shown]))
+    for group, (words, what, _) in GROUPS.items():
+        figures = [_panel(report, c, shown) for c in columns if c.group == group]
+        if figures:
+            section.add(tags.h3(words, tags.small(what)), tags.div(figures, cls="panels"))
+    return section
+
+
+def _panel(report: Mapping[str, Any], column: Column, shown: plots.Marked) -> "html_tag":
+    from dominate import tags
+    from dominate.util import raw
+
+    cells = [
+        (mark, column.of(report["rows"][view.name]), _values(view, column)) for mark, view in shown
+    ]
+    name = f"{column.group}-{column.key}"
+    svg = plots.interval_panel(cells, column.of_reference(report), name=name)
+    return tags.figure(tags.figcaption(heading(column.metric)), raw(svg))
+
+
+def _values(view: RowView, column: Column) -> np.ndarray | None:
+    """Of the images; None for a column of sets."""
+    key = column.key if column.group == "fake_B" else f"{column.group}_{column.key}"
+    return view.values.get(key)
+
+
+def _distributions(sets: plots.Marked) -> "html_tag | None":
+    """Spectra, grey levels and maps of the features, all sets in one drawing each."""
+    from dominate import tags
+    from dominate.util import raw
+
+    legend = [(mark, view.name) for mark, view in sets]
+    figures = [
+        tags.figure(tags.figcaption(caption), raw(svg), _legend(legend))
+        for caption, svg in _drawings(sets)
+        if svg is not None
+    ]
+    if not figures:
+        return None
+    return tags.section(tags.h2("Distributions"), tags.div(figures, cls="plots"))
+
+
+def _drawings(sets: plots.Marked) -> Iterator[tuple[str, str | None]]:
+    """Caption and SVG."""
+    yield "Power spectra, averaged over directions", plots.spectra(sets, name="spectra")
+    for levels in plots.depths(sets):
+        svg = plots.grey_levels(sets, levels=levels, name=f"levels-{levels}")
+        yield f"Grey levels, {levels.bit_length() - 1} bits", svg
+    # The real images lie lowest: what is hidden by a set shows around it.
+    embedded = [(mark, view) for mark, view in reversed(sets) if view.features is not None]
+    features = [view.features for _, view in embedded]
+    found = pca(features, limit=EMBEDDED) if features else None
+    if found is not None:
+        labels = [f"component {i + 1}, {share:.0%}" for i, share in enumerate(found.explained)]
+        svg = _scatter(embedded, found, labels, name="pca")
+        yield "PCA of the judge's features, with the mean of each set", svg
+    found = tsne(features, limit=EMBEDDED) if features else None
+    if found is not None:
+        yield "t-SNE of the judge's features", _scatter(embedded, found, ("", ""), name="tsne")
+
+
+def _scatter(sets: plots.Marked, found: Embedding, axis_labels: Sequence[str], *, name: str) -> str:
+    points = [(mark, at) for (mark, _), at in zip(sets, found.points, strict=True) if len(at)]
+    return plots.scatter(
+        points, axis_labels=tuple(axis_labels), centres=found.explained is not None, name=name
+    )
+
+
+def _examples(mark: Mark, view: RowView) -> "html_tag":
+    """The strips of one set."""
+    from dominate import tags
+
+    strips = (tags.div(tags.h3(e.name), _strip(e), style=_width(e)) for e in view.examples)
+    return tags.section(tags.h2(mark.swatch(), view.name), tags.div(strips, cls="strips"))
+
+
+def _width(example: Example) -> str:
+    """As wide as the images need; short strips stand side by side."""
+    columns = max(1, len(example.images))
+    return f"flex: 0 1 {columns * (_zoomed(example)[0] + GAP) - GAP}px"
+
+
+def _zoomed(example: Example) -> tuple[int, int]:
+    """Width of the images in pixels, their own or a whole multiple of it, and the multiple."""
+    width = max((image.shape[1] for _, image in example.images), default=IMAGE_SIDE)
+    zoom = max(1, IMAGE_SIDE // width)
+    return width * zoom, zoom
+
+
+def _strip(example: Example) -> "html_tag":
+    """Images of one width, as long as there is room."""
+    from dominate import tags
+
+    _, zoom = _zoomed(example)
+    style = f"--columns: {max(1, len(example.images))}"
+    figures = []
+    for caption, image in example.images:
+        size = {"width": image.shape[1], "height": image.shape[0]}
+        look = {"cls": "enlarged"} if zoom > 1 else {}
+        alt = f"{caption}: {example.name}"
+        picture = tags.img(src=_data_address(image), alt=alt, decoding="async", **size, **look)
+        figures.append(tags.figure(tags.figcaption(caption), picture))
+    return tags.div(figures, cls="images", style=style)
+
+
+def _data_address(image: np.ndarray) -> str:
+    """The image itself as an address: a lossless PNG file, grey where its bands are equal."""
+    if image.ndim == 3 and (image == image[..., :1]).all():
+        image = image[..., 0]
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "image.png")
+        write_image(file, np.ascontiguousarray(image))
+        return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode("ascii")
+
+
+def _protocol(protocol: Mapping[str, Any]) -> "html_tag | None":
+    from dominate import tags
+
+    if not protocol:
+        return None
+    facts = tags.dl(tags.div(tags.dt(k), tags.dd(_plain(v))) for k, v in protocol.items())
+    return tags.details(tags.summary("How it was measured"), facts)

@@ -1,0 +1,220 @@
+"""The plots of a report, each as SVG that stands inside a page and follows its light or dark.
+
+No set is named in a plot: marks tell the sets apart, and the page's legends name them.
+"""
+
+import io
+import math
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metrics.report.columns import Cell, number_of
+from metrics.report.marks import CARD, INK, LINE, QUIET, REFERENCE, VARIABLES, Mark
+from metrics.report.views import RowView
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# In units of the drawing, 72 an inch; the page scales a drawing to its place.
+WIDTH, HEIGHT = 370, 265
+PANEL_WIDTH, PANEL_ROW, PANEL_TEXT = 190, 15, 11
+GREY_BINS = 128  # at most; stretched images leave levels out, and a bin holds some
+STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # to measure text with; the page has its own font
+    "font.size": 9.5,
+    "svg.fonttype": "none",
+    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor"), QUIET),
+    **dict.fromkeys(("xtick.color", "ytick.color"), QUIET),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "axes.linewidth": 0.6,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+    "path.simplify": False,  # or dots, which are lines of no length, would go
+}
+
+Marked = Sequence[tuple[Mark, RowView]]
+
+
+def interval_panel(
+    cells: Sequence[tuple[Mark, Cell | None, np.ndarray | None]], real: Cell | None, *, name: str
+) -> str:
+    """One metric of all sets, from top to bottom: value, uncertainty, middle half of the images.
+
+    cells: mark, cell of the table and values of the images, where there are any, of each set.
+    real: cell of the real images, drawn as a vertical line. name: of the drawing, unlike others'.
+    """
+    from matplotlib import rc_context
+    from matplotlib.ticker import MaxNLocator
+
+    height = PANEL_ROW * len(cells) + 30
+    with rc_context(STYLE | {"font.size": PANEL_TEXT}):
+        figure, axes = _axes(PANEL_WIDTH, height, left=20, bottom=24, right=16, top=6)
+        for place, (mark, cell, values) in enumerate(cells):
+            _draw_cell(axes, place, mark, cell, values)
+        if real is not None and real["mean"] is not None:
+            axes.axvspan(*(real["ci95"] or [real["mean"]] * 2), color=INK, alpha=0.15, linewidth=0)
+            axes.axvline(real["mean"], color=INK, linewidth=1, linestyle=(0, (3, 2)))
+        axes.set_ylim(len(cells) - 0.4, -0.6)
+        axes.set_yticks(range(len(cells)), [mark.label for mark, _, _ in cells])
+        axes.tick_params(axis="y", length=0)
+        axes.grid(visible=False, axis="y")
+        axes.use_sticky_edges = False  # of the bars, which would end at the frame
+        axes.margins(x=0.05)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        axes.ticklabel_format(axis="x", style="plain")
+        return _to_svg(figure, name)
+
+
+def _draw_cell(
+    axes: "Axes", place: int, mark: Mark, cell: Cell | None, values: np.ndarray | None
+) -> None:
+    number = number_of(cell)
+    if number is None or not math.isfinite(number):
+        text = "∞" if number == math.inf else "–"
+        middle = {"transform": axes.get_yaxis_transform(), "ha": "center", "va": "center"}
+        axes.text(0.5, place, text, **middle)
+        return
+    finite = values[np.isfinite(values)] if values is not None else np.empty(0)
+    if len(finite) > 1:
+        low, high = np.percentile(finite, (25, 75))
+        axes.barh(place, high - low, 0.62, low, color=mark.colour, alpha=0.2, linewidth=0)
+    std = cell.get("std")
+    interval = cell.get("ci95") or (std and (number - std, number + std))
+    if interval:
+        axes.plot(interval, (place, place), color=mark.colour, linewidth=2)
+    axes.plot(number, place, "o", color=mark.colour, markersize=5)
+
+
+def spectra(sets: Marked, *, name: str) -> str | None:
+    """Radially averaged power spectra on a logarithmic axis, without the mean (frequency 0)."""
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure, axes = _axes(WIDTH, HEIGHT)
+        for mark, view in sets:
+            if view.spectrum is not None and view.frequencies is not None:
+                shown = (view.frequencies > 0) & (view.spectrum > 0)
+                _draw_line(axes, mark, view.frequencies[shown], view.spectrum[shown])
+        if not axes.lines:
+            return None
+        axes.set(yscale="log", xlabel="spatial frequency [cycles/pixel]", ylabel="power [counts²]")
+        axes.margins(x=0.01)
+        return _to_svg(figure, name)
+
+
+def grey_levels(sets: Marked, *, levels: int, name: str) -> str:
+    """Share of the pixels at each grey level, logarithmic; sets of one number of levels."""
+    from matplotlib import rc_context
+
+    drawn = [(mark, view) for mark, view in sets if _has_levels(view, levels)]
+    occupied = np.flatnonzero(np.sum([view.histogram > 0 for _, view in drawn], axis=0))
+    low, high = occupied[[0, -1]]
+    step = math.ceil((high - low + 1) / GREY_BINS)
+    starts = np.arange(low, high + 1, step)
+    middles = starts[0] + step * np.arange(-1, len(starts) + 1) + (step - 1) / 2
+    with rc_context(STYLE):
+        figure, axes = _axes(WIDTH, HEIGHT)
+        for mark, view in drawn:
+            counts = np.add.reduceat(view.histogram[: high + 1].astype(np.float64), starts)
+            share = np.where(counts > 0, counts / counts.sum() / step, np.nan)
+            # An empty bin at both ends, or the outer ones would be drawn by half.
+            share = np.pad(share, 1, constant_values=np.nan)
+            _draw_line(axes, mark, middles, share, drawstyle="steps-mid")
+        axes.set(yscale="log", xlabel="grey level [counts]", ylabel="share of pixels per count")
+        axes.margins(x=0.01)
+        return _to_svg(figure, name)
+
+
+def depths(sets: Marked) -> list[int]:
+    """The numbers of grey levels that occur; distributions of different ones share no axis."""
+    return sorted({len(view.histogram) for _, view in sets if view.histogram is not None})
+
+
+def _has_levels(view: RowView, levels: int) -> bool:
+    return view.histogram is not None and len(view.histogram) == levels
+
+
+def scatter(
+    points: Sequence[tuple[Mark, np.ndarray]],
+    *,
+    axis_labels: tuple[str, str],
+    centres: bool,
+    name: str,
+) -> str:
+    """Points (m, 2) of each set, the first one lowest; centres: with a large dot at the mean."""
+    from matplotlib import rc_context
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    with rc_context(STYLE):
+        figure, axes = _axes(WIDTH, HEIGHT, left=24, bottom=26)
+        for mark, places in points:
+            # One path of lines without length, whose round ends are the dots: a tenth of the size
+            # that as many markers have.
+            codes = np.tile([Path.MOVETO, Path.LINETO], len(places))
+            dots = Path(np.repeat(places, 2, axis=0), codes)
+            look = {"edgecolor": mark.colour, "alpha": 0.8, "linewidth": 2.2, "capstyle": "round"}
+            axes.add_patch(PathPatch(dots, facecolor="none", **look))
+        for mark, places in points if centres else ():
+            ring = mark is REFERENCE  # around the others, whose dots it would hide
+            face, edge, size = ("none", INK, 13) if ring else (mark.colour, CARD, 8)
+            look = {"markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": 1.5}
+            axes.plot(*places.mean(axis=0), "o", markersize=size, zorder=4 if ring else 3, **look)
+        everything = np.concatenate([places for _, places in points])
+        axes.update_datalim(everything)
+        axes.autoscale_view()
+        axes.set(xlabel=axis_labels[0], ylabel=axis_labels[1], xticks=[], yticks=[])
+        return _to_svg(figure, name)
+
+
+def _draw_line(axes: "Axes", mark: Mark, x: np.ndarray, y: np.ndarray, **look: str) -> None:
+    real = mark is REFERENCE
+    axes.plot(
+        x,
+        y,
+        color=mark.colour,
+        linestyle=(0, mark.dash) if mark.dash else "-",
+        linewidth=2.2 if real else 1.4,
+        zorder=3 if real else 2,
+        **look,
+    )
+
+
+def _axes(
+    width: int, height: int, *, left: int = 46, bottom: int = 34, right: int = 8, top: int = 8
+) -> "tuple[Figure, Axes]":
+    """A drawing with one pair of axes; all in units of the drawing."""
+    from matplotlib.figure import Figure
+
+    figure = Figure((width / 72, height / 72))
+    place = (left / width, bottom / height)
+    size = ((width - left - right) / width, (height - bottom - top) / height)
+    return figure, figure.add_axes((*place, *size))
+
+
+def _to_svg(figure: "Figure", name: str) -> str:
+    """SVG for the inside of a page: no addresses, no names that two drawings could share."""
+    from matplotlib import rc_context
+
+    text = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with rc_context({"svg.hashsalt": name}):
+        figure.savefig(text, format="svg", transparent=True, metadata=nothing)
+    width, height = (72 * figure.get_size_inches()).round().astype(int)
+    svg = re.sub(r".*?<svg[^>]*>", "", text.getvalue(), count=1, flags=re.DOTALL)
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' id="[\w.]+_\d+"', "", svg)  # of groups; markers and clips have hashes
+    svg = re.sub(r'\bd="[^"]*"', lambda path: re.sub(r"(\.\d)\d+", r"\1", path[0]), svg)
+    for colour, variable in VARIABLES.items():
+        svg = svg.replace(colour, variable)
+    return f'<svg viewBox="0 0 {width} {height}">' + re.sub(r"\s*\n\s*", " ", svg)

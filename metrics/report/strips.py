@@ -1,0 +1,122 @@
+"""What the report shows of measured sets: example images with their attention, and curves."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from data.preview import preview
+from data.splits import spread
+from data.value_map import ValueMap
+from metrics import COMPARISONS
+from metrics.evaluation import Reference, Row
+from metrics.measure import ImageValues
+from metrics.profile import Profile
+from metrics.report.views import Example, RowView
+from metrics.sets import read_images
+
+EXAMPLES = 4  # strips a set, evenly over its images
+CAPTIONS = {"real_A": "source", "fake_B": "result", "real_B": "target"}
+
+
+def row_views(rows: Sequence[Row]) -> list[RowView]:
+    """The sets of an evaluation, in their order."""
+    return [
+        _view(
+            row.images.name,
+            [_example(row, place) for place in spread(range(len(row.images)), EXAMPLES)],
+            _columns(row.values, {**{c: f"{c}_" for c in COMPARISONS}, "fake_B": ""}),
+            row.profile,
+            row,
+        )
+        for row in rows
+    ]
+
+
+def reference_view(reference: Reference, rows: Sequence[Row]) -> RowView:
+    """The real images that stand beside all rows."""
+    return _view("real", [], _columns(reference.values, {"real_B": ""}), reference.profile, rows[0])
+
+
+def _view(
+    name: str,
+    examples: Sequence[Example],
+    values: dict[str, np.ndarray],
+    profile: Profile,
+    row: Row,
+) -> RowView:
+    judge = row.instruments.judge
+    return RowView(
+        name=name,
+        examples=examples,
+        values=values,
+        spectrum=profile.spectrum.mean(),
+        frequencies=profile.spectrum.frequencies,
+        histogram=profile.grey_levels.histogram(),
+        features=profile.features_of(judge.feature_stage) if judge else None,
+    )
+
+
+def _columns(rows: Sequence[ImageValues], prefixes: dict[str, str]) -> dict[str, np.ndarray]:
+    """prefix + metric -> values of all images, NaN where one has none; prefixes: by group."""
+    keys = {(group, key) for row in rows for group in prefixes for key in row.values.get(group, {})}
+    return {
+        f"{prefixes[group]}{key}": np.array(
+            [row.values.get(group, {}).get(key, np.nan) for row in rows]
+        )
+        for group, key in sorted(keys)
+    }
+
+
+def _example(row: Row, place: int) -> Example:
+    """Source, result and target, then the attention on result and target, for one class."""
+    files = {kind: paths[place] for kind, paths in row.images.files.items()}
+    arrays = read_images(files, bits=row.bits)
+    value_map = row.instruments.unit_map
+    shown = {
+        kind: (value_map if row.bits[kind] == value_map.bits else _own_map(array)).encode(array)
+        for kind, array in arrays.items()
+    }
+    images = [(caption, preview(shown[k])) for k, caption in CAPTIONS.items() if k in shown]
+    return Example(row.images.names[place], images + _overlays(row, arrays, shown))
+
+
+def _own_map(array: np.ndarray) -> ValueMap:
+    """For an image of another depth than the domain's: its own extremes."""
+    low, high = float(array.min()), float(array.max())
+    return ValueMap(low, max(high, low + 1), array.dtype.itemsize * 8)
+
+
+def _overlays(
+    row: Row, arrays: dict[str, np.ndarray], shown: dict[str, Tensor]
+) -> list[tuple[str, np.ndarray]]:
+    judge, judge_map = row.instruments.judge, row.instruments.judge_map
+    if judge is None:
+        return []
+    kinds = [k for k in ("fake_B", "real_B") if row.bits.get(k) == row.bits["fake_B"]]
+    looks = {
+        kind: judge.look(judge_map.encode(arrays[kind])[None].to(row.instruments.device))
+        for kind in kinds
+    }
+    label = looks[kinds[-1]].predicted
+    name = judge.classifier.classes[int(label)]
+    return [
+        (
+            f"attention on {CAPTIONS[kind]} ({name})",
+            overlay(preview(shown[kind]), judge.attention(look, label)[0, 0].cpu().numpy()),
+        )
+        for kind, look in looks.items()
+    ]
+
+
+def overlay(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
+    """Attention (H, W) in [0, 1] as colour over a grey image; none leaves the image grey.
+
+    image: (H, W) or (H, W, 3) uint8. Returns (H, W, 3) uint8.
+    """
+    from matplotlib import colormaps
+
+    grey = image if image.ndim == 2 else image.mean(axis=2)
+    heat = colormaps["inferno"](0.25 + 0.75 * attention)[..., :3] * 255
+    share = (0.6 * attention)[..., None]
+    return np.rint((1 - share) * grey[..., None] + share * heat).astype(np.uint8)

@@ -1,0 +1,182 @@
+"""The main table of a report: a row a set, groups of columns, each value with its uncertainty."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from metrics import Metric
+from metrics.report.columns import GROUPS, Cell, Column, best_rows, number_of
+from metrics.report.format import format_deviation, format_value
+from metrics.report.marks import REFERENCE, Mark
+
+if TYPE_CHECKING:
+    from dominate.tags import html_tag
+
+DIRECTIONS = {
+    "higher": ("↑", "higher is better"),
+    "lower": ("↓", "lower is better"),
+    "real": ("≈", "near to the real images is better"),
+}
+
+STYLE = """
+.scroll {
+  --shade: color-mix(in srgb, var(--ink) 20%, transparent);
+  overflow-x: auto; margin: 0 -1rem;
+  /* A shadow where columns are hidden; covers, which scroll along, hide it at the ends. */
+  background:
+    linear-gradient(90deg, var(--card) 40%, transparent) left / 3rem 100%,
+    linear-gradient(270deg, var(--card) 40%, transparent) right / 3rem 100%,
+    linear-gradient(270deg, var(--shade), transparent) right / 1rem 100%;
+  background-attachment: local, local, scroll; background-repeat: no-repeat;
+}
+table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.45rem 0.7rem; border-top: 1px solid var(--line); text-align: right; }
+th { font-weight: 500; }
+td, thead th { white-space: nowrap; }
+td { vertical-align: top; line-height: 1.35; }
+thead th { border-top: none; padding-block: 0.2rem; vertical-align: bottom; font-size: 0.85rem; }
+thead th:first-child { padding-left: 1rem; }
+thead th[scope="colgroup"] { padding-top: 0.6rem; text-align: left; }
+thead th[scope="colgroup"] small { display: inline; margin-left: 0.5em; }
+th[scope="colgroup"], .first { border-left: 1px solid var(--line); }
+th[scope="colgroup"] span { position: sticky; left: calc(min(19rem, 44vw) + 1rem); }
+tbody th, thead tr:first-child > th:first-child {
+  position: sticky; left: 0; z-index: 1; background: var(--card); text-align: left;
+}
+tbody th {
+  /* Lines after the first begin under the name, behind swatch and number. */
+  min-width: min(19rem, 44vw); padding-left: 4rem; border-right: 1px solid var(--line);
+  line-height: 1.35; vertical-align: top; overflow-wrap: anywhere;
+}
+tbody th .mark { width: 3rem; margin: 0 0 0 -3rem; }
+@media (max-width: 40rem) {
+  tbody th { padding-left: 1rem; }
+  tbody th .mark { display: block; margin: 0; }
+}
+.real > * { background: var(--ground); }
+td small, th small {
+  display: block; color: var(--quiet); font-size: 0.75rem; font-weight: 400; line-height: 1.35;
+}
+.best { color: var(--accent); font-weight: 700; }
+.none { color: var(--quiet); }
+.key { margin: 0.75rem 0 0; color: var(--quiet); font-size: 0.8rem; max-width: 60rem; }
+.key b { color: var(--ink); font-weight: 600; }
+.key .best { color: var(--accent); font-weight: 700; }
+"""
+
+
+def typeset(text: str) -> str:
+    """A formatted value with the signs that print has and terminals may lack: −0.01, ∞."""
+    return text.replace("-", "−").replace("inf", "∞")
+
+
+def heading(metric: Metric) -> str:
+    """Title and direction: PSNR [dB] ↑."""
+    return f"{metric.title} {DIRECTIONS[metric.better][0]}"
+
+
+def main_table(
+    report: Mapping[str, Any], columns: Sequence[Column], marks: Mapping[str, Mark]
+) -> "html_tag":
+    """All columns in a box of their own, which scrolls sideways under a first column that stays.
+
+    marks: of the rows by name.
+    """
+    from dominate import tags
+
+    body = tags.tbody()
+    reference = report["reference"]
+    if reference is not None:
+        cells = [(c, c.of_reference(report), False) for c in columns]
+        body.add(_row(REFERENCE, reference["name"], reference["n"], cells, cls="real"))
+    best = {column: best_rows(report, column) for column in columns}
+    for name, row in report["rows"].items():
+        cells = [(c, c.of(row), name in best[c]) for c in columns]
+        body.add(_row(marks[name], name, row["n"], cells))
+    # Keyboards scroll what can be focused.
+    return tags.div(tags.table(_head(columns), body), cls="scroll", tabindex="0")
+
+
+def _head(columns: Sequence[Column]) -> "html_tag":
+    from dominate import tags
+
+    groups = tags.tr(tags.th("set", rowspan=2, scope="col"), tags.th("n", rowspan=2, scope="col"))
+    for group, members in groupby(columns, key=lambda column: column.group):
+        title, what, _ = GROUPS[group]
+        span = {"colspan": len(list(members)), "scope": "colgroup"}
+        groups.add(tags.th(tags.span(title, tags.small(what)), **span))
+    titles = tags.tr()
+    for column, starts in _with_starts(columns):
+        words = DIRECTIONS[column.metric.better][1]
+        titles.add(tags.th(heading(column.metric), scope="col", title=words, cls=starts))
+    return tags.thead(groups, titles)
+
+
+def _with_starts(columns: Sequence[Column]) -> Iterator[tuple[Column, str]]:
+    """Each column with the class that draws a line where a group begins."""
+    for _, members in groupby(columns, key=lambda column: column.group):
+        for place, column in enumerate(members):
+            yield column, "" if place else "first"
+
+
+def _row(
+    mark: Mark, name: str, n: int, cells: Sequence[tuple[Column, Cell | None, bool]], cls: str = ""
+) -> "html_tag":
+    from dominate import tags
+
+    row = tags.tr(tags.th(mark.swatch(), name, scope="row"), tags.td(f"{n:,}"), cls=cls)
+    starts = [start for _, start in _with_starts([column for column, _, _ in cells])]
+    for (column, cell, best), start in zip(cells, starts, strict=True):
+        row.add(_cell(column.key, cell, best, start))
+    return row
+
+
+def _cell(key: str, cell: Cell | None, best: bool, start: str) -> "html_tag":
+    from dominate import tags
+
+    if cell is None:
+        return tags.td("–", cls=f"none {start}".strip())
+    value = typeset(format_value(key, number_of(cell))) + ("†" if cell.get("biased") else "")
+    number = tags.span(value, cls="best", title="best") if best else value
+    return tags.td(number, *(tags.small(line) for line in _details(key, cell)), cls=start)
+
+
+def _details(key: str, cell: Cell) -> Iterator[str]:
+    """The small lines under a value: its uncertainty, and of how many images it is."""
+    if cell.get("ci95"):
+        yield " – ".join(typeset(format_value(key, bound)) for bound in cell["ci95"])
+    if cell.get("std") is not None:
+        yield f"± {format_deviation(cell['std'])} ({cell['subset_size']:,})"
+    if "mean" in cell:
+        total = cell["n"] + cell["infinite"] + cell["undefined"]
+        if cell["n"] < total:
+            yield f"{cell['n']:,} of {total:,}"
+    else:
+        yield " : ".join(f"{n:,}" for n in cell["n"])
+
+
+def key_to_signs(report: Mapping[str, Any], columns: Sequence[Column]) -> "html_tag":
+    """What the signs of the table mean, as far as it has them."""
+    from dominate import tags
+
+    cells = [c.of(row) for row in report["rows"].values() for c in columns]
+    cells += [column.of_reference(report) for column in columns]
+    cells = [cell for cell in cells if cell is not None]
+    text = tags.p(cls="key")
+    for sign, words in DIRECTIONS.values():
+        if any(DIRECTIONS[c.metric.better][0] == sign for c in columns):
+            text.add(tags.b(sign), f" {words}. ")
+    if any(best_rows(report, column) for column in columns):
+        text.add(tags.span("Bold", cls="best"), " is best in its column, however small its lead. ")
+    if any(cell.get("ci95") for cell in cells):
+        text.add("Small below a mean: its 95 % bootstrap interval. ")
+    if any("mean" in c and c["infinite"] + c["undefined"] for c in cells):
+        text.add(tags.b("49 of 50"), " images are in the mean, others infinite or undefined. ")
+    if any(cell.get("std") is not None for cell in cells):
+        text.add(tags.b("±"), " deviation over random subsets, their size in brackets. ")
+    if any("value" in cell for cell in cells):
+        text.add(tags.b("50 : 60"), " images of the set and real ones. ")
+    if any(cell.get("biased") for cell in cells):
+        text.add(tags.b("†"), " biased: too few images; compare only values of equal n. ")
+    text.add(tags.b("–"), " not measured.")
+    return text

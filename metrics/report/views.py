@@ -1,0 +1,36 @@
+"""What a report shows of a set beyond the numbers of its table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Example:
+    """Images of one scene, side by side.
+
+    name: of the scene. images: (caption, image) from left to right, (H, W) or (H, W, 3) uint8.
+    """
+
+    name: str
+    images: Sequence[tuple[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class RowView:
+    """One set of images: a row of the table, or the real images.
+
+    values: metric of a single image, or comparison_metric -> (n,) values, NaN for undefined ones.
+    spectrum: (bins,) mean power in counts² at frequencies (bins,) in cycles/pixel.
+    histogram: (levels,) counts of the grey levels, 256 or 65,536.
+    features: (n, d) of the judge; may be memory-mapped.
+    """
+
+    name: str
+    examples: Sequence[Example]
+    values: Mapping[str, np.ndarray]
+    spectrum: np.ndarray | None
+    frequencies: np.ndarray | None
+    histogram: np.ndarray | None
+    features: np.ndarray | None

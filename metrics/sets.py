@@ -1,0 +1,212 @@
+"""Which images are measured: sets of translations, with partners by name where there are any."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.folders import ImageFile, find_images, pair_by_name
+from data.images import read_image
+from data.value_map import read_depth
+from metrics.paired import SSIM_WINDOW
+from util.errors import UserError
+
+RECORD = "result.json"
+KINDS = ("real_A", "fake_B", "real_B")
+
+Arrays = dict[str, np.ndarray]  # "real_A", "fake_B", "real_B" -> (H, W) or (H, W, 3)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """One row of the table.
+
+    names: of the images; files: kind -> one file a name: "fake_B" translation, "real_B" target,
+    "real_A" source; a kind that is not there is absent. folders: where the translations lie.
+    paired: whether real_B shows the scene of real_A, None where unknown; teachers: digests of the
+    classifiers that the translations were trained with; unmatched: why there is no "real_B", for
+    people, where one was given whose names do not fit.
+    """
+
+    name: str
+    names: list[str]
+    files: dict[str, list[Path]]
+    folders: list[Path]
+    paired: bool | None = None
+    teachers: frozenset[str] = frozenset()
+    unmatched: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def images(self, kind: str) -> list[ImageFile]:
+        """The files of one kind under the names of the set."""
+        pairs = zip(self.files[kind], self.names, strict=True)
+        return [ImageFile(file, name) for file, name in pairs]
+
+    def subset(self, indices: Sequence[int]) -> "ImageSet":
+        """The images at these places."""
+        files = {kind: [paths[i] for i in indices] for kind, paths in self.files.items()}
+        return replace(self, names=[self.names[i] for i in indices], files=files)
+
+
+def find_results(folder: Path, *, name: str = "fake_B") -> ImageSet:
+    """The set in `folder`/{real_A,fake_B,real_B} or `folder`/images/{...}; real_B may be absent.
+
+    Raises UserError for a folder that is missing, holds something else, has an empty part or names
+    without partners.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; check --results.")
+    root = folder / "images" if (folder / "images").is_dir() else folder
+    missing = [kind for kind in ("real_A", "fake_B") if not (root / kind).is_dir()]
+    if missing:
+        raise UserError(
+            f"there is no folder {' and no '.join(missing)} in {root}; give --results a folder "
+            "that holds real_A and fake_B, or images/ with them, as test.py writes it."
+        )
+    sources = find_images(root / "real_A")
+    files = {"real_A": [source.path for source in sources]}
+    for kind in ("fake_B", "real_B"):
+        if (root / kind).is_dir():
+            try:
+                pairs = pair_by_name(sources, find_images(root / kind))
+            except UserError as error:
+                raise UserError(f"in {root}, real_A (A) and {kind} (B): {error}") from None
+            files[kind] = [partner.path for _, partner in pairs]
+    names = [source.name for source in sources]
+    return ImageSet(name, names, files, [folder], **_recorded(root / "fake_B"))
+
+
+def find_folders(name: str, fake: Path, target: Path | None, source: Path | None) -> ImageSet:
+    """The set of the images in `fake`, with those of equal names in `target` and `source`.
+
+    Targets of other names leave the set without "real_B": it can be compared as a whole only.
+    Raises UserError for a folder without images, and for sources of other names.
+    """
+    found = find_images(fake)
+    files = {"fake_B": [image.path for image in found]}
+    unmatched = None
+    if source is not None:
+        try:
+            pairs = pair_by_name(found, find_images(source))
+        except UserError as error:
+            raise UserError(f"{fake} (A) and {source} (B): {error}") from None
+        files["real_A"] = [partner.path for _, partner in pairs]
+    if target is not None:
+        targets = find_images(target)
+        try:
+            files["real_B"] = [partner.path for _, partner in pair_by_name(found, targets)]
+        except UserError:
+            unmatched = (
+                f"the {len(found)} images of {fake} and the {len(targets)} of {target} are no "
+                "pairs by name: only the sets are compared, nothing pixel by pixel."
+            )
+    names = [image.name for image in found]
+    record = _recorded(fake)
+    if target is not None:
+        # The record speaks of test.py's own real_B.
+        record["paired"] = None
+    return ImageSet(name, names, files, [fake], unmatched=unmatched, **record)
+
+
+def find_set(words: Sequence[str]) -> ImageSet:
+    """What one `--set NAME FAKE [TARGET [SOURCE]]` names; FAKE alone may be a results folder.
+
+    Raises UserError.
+    """
+    if not 2 <= len(words) <= 4:
+        raise UserError(
+            f"--set takes NAME FAKE [TARGET [SOURCE]], a name and one to three folders, and was "
+            f"given {len(words)} values: {' '.join(words)}."
+        )
+    name, folders = words[0], [Path(word) for word in words[1:]]
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"there is no folder {folder}; check --set {name}.")
+    fake = folders[0]
+    if len(folders) == 1 and any((p / "fake_B").is_dir() for p in (fake, fake / "images")):
+        return find_results(fake, name=name)
+    target, source = (*folders[1:], None, None)[:2]
+    return find_folders(name, fake, target, source)
+
+
+def pool(sets: Sequence[ImageSet]) -> ImageSet:
+    """All images as one set. With several sets an image's name begins with its folder.
+
+    Raises UserError for a folder given twice, and where only some of the sets have targets.
+    """
+    if len(sets) == 1:
+        return sets[0]
+    roots = [found.files["fake_B"][0].parent.resolve() for found in sets]
+    for place, root in enumerate(roots):
+        if root in roots[:place]:
+            raise UserError(f"{sets[place].folders[0]} is given twice; leave one out of --results.")
+    with_targets = [found for found in sets if "real_B" in found.files]
+    if with_targets and len(with_targets) < len(sets):
+        without = next(found for found in sets if "real_B" not in found.files)
+        raise UserError(
+            f"{with_targets[0].folders[0]} has real_B and {without.folders[0]} has none; evaluate "
+            "them one by one, or add the targets."
+        )
+    recorded = [found.paired for found in sets]
+    return ImageSet(
+        sets[0].name,
+        [f"{found.folders[0].as_posix()}/{name}" for found in sets for name in found.names],
+        {kind: [f for found in sets for f in found.files[kind]] for kind in sets[0].files},
+        [folder for found in sets for folder in found.folders],
+        paired=False if False in recorded else (True if all(recorded) else None),
+        teachers=frozenset[str]().union(*(found.teachers for found in sets)),
+    )
+
+
+def _recorded(fakes: Path) -> dict[str, Any]:
+    """What test.py wrote down of the translations in `fakes`: in one of the folders above."""
+    places = (fakes, *fakes.resolve().parents[:2])
+    file = next((p / RECORD for p in places if (p / RECORD).is_file()), None)
+    if file is None:
+        return {}
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        paired, teacher = record.get("paired"), record.get("teacher")
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"{file} cannot be read ({error}); run test.py again.") from None
+    return {
+        "paired": paired if isinstance(paired, bool) else None,
+        "teachers": frozenset([teacher] if isinstance(teacher, str) else []),
+    }
+
+
+def find_depths(files: Mapping[str, Sequence[Path]]) -> dict[str, int]:
+    """Kind -> depth of its files, 8 or 16 bits, as told by the first one; `read_images` checks."""
+    return {k: read_image(paths[0]).dtype.itemsize * 8 for k, paths in files.items()}
+
+
+def read_images(files: Mapping[str, Path], *, bits: Mapping[str, int]) -> Arrays:
+    """The images of one name, kind by kind.
+
+    bits: depth of each kind. Raises UserError for an unreadable file, another depth than that of
+    its kind, and sizes that differ or are below the window of SSIM.
+    """
+    arrays = {kind: read_depth(file, bits=bits[kind]) for kind, file in files.items()}
+    first = "fake_B" if "fake_B" in arrays else next(iter(arrays))
+    size = arrays[first].shape[:2]
+    if min(size) < SSIM_WINDOW:
+        raise UserError(
+            f"{files[first]} has {_size(arrays[first])} pixels; SSIM needs {SSIM_WINDOW} or more "
+            "a side: leave it out."
+        )
+    for kind in arrays:
+        if arrays[kind].shape[:2] != size:
+            raise UserError(
+                f"{files[kind]} has {_size(arrays[kind])} pixels and {files[first]} "
+                f"{_size(arrays[first])}; bring both to one size."
+            )
+    return arrays
+
+
+def _size(array: np.ndarray) -> str:
+    return f"{array.shape[1]}×{array.shape[0]}"

@@ -1,0 +1,153 @@
+"""What makes an image look thermal: noise, target contrast, power spectrum, grey levels.
+
+Images are float tensors (B, 1, H, W) of the files' own counts, or of their luminance.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metrics.boxes import inside
+
+# Rings of the radial spectrum: 1/128 cycles/pixel wide, two harmonics of a side of 256 pixels.
+RINGS = 64
+
+
+def spatial_noise(images: Tensor) -> Tensor:
+    """Standard deviation of the pixel noise, in counts: (B,) float64.
+
+    images: (B, 1, H, W). Immerkær 1996, "Fast noise variance estimation": a mask that is blind to
+    linear structure, N = [1, -2, 1]ᵀ [1, -2, 1] of norm 6, and σ = √(π/2) mean |I * N| / 6 over the
+    (H - 2)(W - 2) valid pixels. Unbiased for white Gaussian noise on linear ramps; fine texture
+    counts as noise, and correlated noise for less than it is. NaN for sides below 3 pixels.
+    """
+    response = images.diff(n=2, dim=-1).diff(n=2, dim=-2).abs()
+    return math.sqrt(math.pi / 2) / 6 * response.mean(dim=(1, 2, 3), dtype=torch.float64)
+
+
+def target_contrast(images: Tensor, boxes: Tensor) -> Tensor:
+    """Contrast of target and background, √((μ_t - μ_b)² + σ_t²) in counts: (B,) float64.
+
+    images: (B, 1, H, W); boxes: (B, 4), see `metrics.boxes`. The root-sum-square contrast of target
+    acquisition models (Vollmerhausen and Jacobs 2004, "The Targeting Task Performance (TTP)
+    Metric", AMSEL-NV-TR-230): it sees a target of the background's mean by its hot and cold parts.
+    μ_t and σ_t are of the pixels in the box, μ_b is of those around it in a box of twice its width
+    and height about the same centre, as far as the image goes. NaN where either holds no pixel, so
+    without a box.
+    """
+    size = images.shape[-2:]
+    x0, y0, x1, y1 = boxes.unbind(1)
+    w, h = x1 - x0, y1 - y0
+    outer = torch.stack([x0 - w / 2, y0 - h / 2, x1 + w / 2, y1 + h / 2], dim=1)
+    target = inside(boxes, *size)
+    background = inside(outer, *size) & ~target
+    grey = images[:, 0].double()
+    mean = _mean_where(target, grey)
+    variance = _mean_where(target, (grey - mean[:, None, None]).square())
+    return torch.sqrt((mean - _mean_where(background, grey)).square() + variance)
+
+
+def _mean_where(mask: Tensor, values: Tensor) -> Tensor:
+    """Mean of the values (B, H, W) where mask is True: (B,); NaN where it is nowhere."""
+    return (values * mask).sum(dim=(1, 2)) / mask.sum(dim=(1, 2))
+
+
+class RadialSpectrum:
+    """Mean radially averaged power spectrum of a set of images, of any sizes; memory stays flat.
+
+    Periodogram with a Hann window (Welch 1967), |FFT|² / Σ window²: white noise of variance v has
+    the power v at every frequency, whatever the size. Each image counts by its means over RINGS
+    rings of spatial frequency, 0 to 0.5 cycles/pixel, the corners of the plane left out. So are
+    the harmonics -1, 0 and 1 of both axes, the only ones that the window spreads an image's mean
+    over. `frequencies`: centres of the rings in cycles/pixel.
+    """
+
+    def __init__(self) -> None:
+        self.frequencies = (np.arange(RINGS) + 0.5) / (2 * RINGS)
+        self._sum = np.zeros(RINGS)
+        self._count = np.zeros(RINGS)
+        self._rings: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+
+    def add(self, images: Tensor) -> None:
+        """images: (B, 1, H, W) in counts."""
+        height, width = size = tuple(images.shape[-2:])
+        if size not in self._rings:
+            self._rings[size] = _rings(height, width)
+        ring, share = self._rings[size]
+        rows, columns = (torch.hann_window(n, dtype=torch.float64) for n in size)
+        window = torch.outer(rows, columns)
+        power = torch.zeros(ring.shape, dtype=torch.float64, device=images.device)
+        # One by one: the transforms of a batch of large images are large.
+        for image in images[:, 0]:
+            spectrum = torch.fft.rfft2(image.double() * window.to(image.device))
+            power += torch.view_as_real(spectrum).square().sum(dim=-1)
+        weighted = power.cpu().numpy() * share / float(window.square().sum())
+        self._sum += np.bincount(ring.ravel(), weighted.ravel(), minlength=RINGS + 1)[:RINGS]
+        self._count[np.unique(ring[ring < RINGS])] += len(images)
+
+    def mean(self) -> np.ndarray:
+        """(RINGS,) in squared counts: mean over the images that have frequencies in a ring.
+
+        NaN for a ring without any: the first one up to sides of 256 pixels, and gaps between the
+        few frequencies of small images.
+        """
+        filled = self._count > 0
+        return np.divide(self._sum, self._count, out=np.full(RINGS, np.nan), where=filled)
+
+
+def _rings(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ring of each coefficient of rfft2, RINGS for none, and its share in the mean of its ring."""
+    y, x = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
+    frequency = np.hypot(y, x)
+    # The last ring holds its end, 0.5, too.
+    ring = np.minimum((frequency * 2 * RINGS).astype(np.int64), RINGS - 1)
+    mean_leaks = (np.abs(y * height) < 1.5) & (x * width < 1.5)
+    ring[mean_leaks | (frequency > 0.5)] = RINGS
+    # Half of the plane is there: all columns but the first, and the middle one, stand for two.
+    weight = np.broadcast_to(np.where((x == 0) | (x == 0.5), 1.0, 2.0), ring.shape)
+    total = np.bincount(ring.ravel(), weight.ravel(), minlength=RINGS + 1)
+    return ring, weight / total[ring]
+
+
+def spectral_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean of |10 log10 a - 10 log10 b| over the rings, in dB: 0 for equal spectra.
+
+    a, b: `RadialSpectrum.mean` of two sets; rings that one of them lacks are left out, and without
+    a common one it is NaN. A gain g on all images is 20 log10 g. Chance alone keeps small sets
+    from 0. Infinite where one set only has no power at all in a ring.
+    """
+    common = ~(np.isnan(a) | np.isnan(b))
+    a, b = a[common], b[common]
+    if not len(a):
+        return float("nan")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        decibels = np.abs(10 * np.log10(a) - 10 * np.log10(b))
+    return float(np.where(a == b, 0.0, decibels).mean())
+
+
+class GreyLevels:
+    """Histogram of a set of images with one bin a count, 2**bits of them (bits: 8 or 16)."""
+
+    def __init__(self, bits: int) -> None:
+        self._histogram = np.zeros(2**bits, np.int64)
+
+    def add(self, images: Tensor) -> None:
+        """images: (B, 1, H, W) within the depth's counts; luminance goes to the nearest one."""
+        counts = images.round().long().flatten()
+        self._histogram += torch.bincount(counts, minlength=len(self._histogram)).cpu().numpy()
+
+    def histogram(self) -> np.ndarray:
+        """Pixels of each count: (2**bits,) int64."""
+        return self._histogram.copy()
+
+
+def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
+    """1-Wasserstein distance of two grey-level distributions, in counts; 0 for equal ones.
+
+    a, b: histograms over the same levels, of any numbers of pixels but 0. On a line it is the area
+    between the distribution functions (Vallender 1974): Σ |F_a - F_b| over the levels. An offset c
+    of all counts is c.
+    """
+    return float(np.abs(np.cumsum(a) / a.sum() - np.cumsum(b) / b.sum()).sum())

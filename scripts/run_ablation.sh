@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# What each stage is good for: run_ablation.sh DATA_ROOT [FLAGS...] runs the pipeline and then compares,
+# in one table and report, the simulator's images and the pseudo-pairs as they are, through Pix2Pix, and
+# through Pix2Pix + Grad-CAM. Pix2Pix is trained on for as many epochs as the Grad-CAM stage took (weight
+# 0 for the attention loss), so that the two differ in nothing else.
+#
+# FLAGS and the *_FLAGS in the environment are those of run_pipeline.sh; EVALUATE_FLAGS go to evaluate.py.
+# Every table DATA_ROOT/*labels.csv is read: boxes for the target metrics, ranges to match the sets.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+"$ROOT/scripts/run_pipeline.sh" "$@"
+data_root="$(cd "$1" && pwd)"
+flags=("${@:2}")
+export DATASETS CHECKPOINTS RESULTS PYTHON RESUME=1
+matched="mwir_pix2pix_matched" pairs="$DATASETS/mwir_pix2pix" sim="$DATASETS/mwir_sim2cut"
+
+echo "== $matched"
+# GRADCAM_FLAGS is a list of words by design: unquoted.
+# shellcheck disable=SC2086
+NAME="$matched" "$ROOT/scripts/run_pix2pix_gradcam.sh" ${GRADCAM_FLAGS:-} \
+    ${flags[@]+"${flags[@]}"} --lambda_gradcam 0
+
+echo "== translations"
+for name in "$matched" mwir_pix2pix_gradcam; do
+    translate "$name" --dataroot "$pairs" --num_test all --results_dir "$RESULTS/ablation/pairs" \
+        ${flags[@]+"${flags[@]}"}
+    translate "$name" --dataroot "$sim" --dataset_mode single --num_test all \
+        --results_dir "$RESULTS/ablation/simulator" ${flags[@]+"${flags[@]}"}
+done
+
+echo "== ablation"
+labels=()
+for table in "$data_root"/*labels.csv; do
+    [ ! -e "$table" ] || labels+=("$table")
+done
+[ ${#labels[@]} -eq 0 ] || labels=(--labels "${labels[@]}" --match_range 500)
+# EVALUATE_FLAGS is a list of words by design: unquoted.
+# shellcheck disable=SC2086
+"$PYTHON" "$ROOT/evaluate.py" --real "$DATASETS/mwir_real2cut/test_A" \
+    --set "simulator" "$sim/test_A" \
+    --set "simulator → Pix2Pix" "$RESULTS/ablation/simulator/$matched/test_latest" \
+    --set "simulator → Pix2Pix+Grad-CAM" "$RESULTS/ablation/simulator/mwir_pix2pix_gradcam/test_latest" \
+    --set "CUT pseudo-pairs" "$pairs/test_A" "$pairs/test_B" \
+    --set "pseudo-pairs → Pix2Pix" "$RESULTS/ablation/pairs/$matched/test_latest" \
+    --set "pseudo-pairs → Pix2Pix+Grad-CAM" "$RESULTS/ablation/pairs/mwir_pix2pix_gradcam/test_latest" \
+    --classifier "$CHECKPOINTS/mwir_judge/latest_net_classifier.pth" \
+    ${labels[@]+"${labels[@]}"} --report "$RESULTS/ablation" ${EVALUATE_FLAGS:-}

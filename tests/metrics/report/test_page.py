@@ -1,0 +1,232 @@
+"""The page as a browser reads it: one file, everything in it, any text as it is."""
+
+import base64
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.images import read_image
+from metrics.report import RowView, write_report
+from util.errors import UserError
+
+VOID = {"meta", "img", "link", "br", "hr"}
+
+
+class Page(HTMLParser):
+    """Elements in their order: tag, attributes, and the text inside, that of children included."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.source = path.read_text(encoding="utf-8")
+        self.open: list[dict] = []
+        self.elements: list[dict] = []
+        self.feed(self.source)
+        self.close()
+        assert not self.open, "every element is closed"
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append({"tag": tag, "text": "", **dict(attrs)})
+        if tag not in VOID:
+            self.open.append(self.elements[-1])
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append({"tag": tag, "text": "", **dict(attrs)})
+
+    def handle_endtag(self, tag):
+        assert self.open.pop()["tag"] == tag, "elements are nested properly"
+
+    def handle_data(self, data):
+        for element in self.open:
+            element["text"] += data
+
+    def all(self, tag: str, **attributes: str) -> list[dict]:
+        return [
+            e
+            for e in self.elements
+            if e["tag"] == tag and all(e.get(k) == v for k, v in attributes.items())
+        ]
+
+    def texts(self, tag: str, **attributes: str) -> list[str]:
+        return [e["text"] for e in self.all(tag, **attributes)]
+
+
+@pytest.fixture
+def write(tmp_path, report, views, reference):
+    """Write the page of the fixtures, with other arguments where some are given."""
+
+    def write(**other) -> Page:
+        arguments = {"title": "ablation", "report": report, "rows": views, "reference": reference}
+        write_report(tmp_path / "out" / "report.html", **(arguments | other))
+        return Page(tmp_path / "out" / "report.html")
+
+    return write
+
+
+def rows_of(page: Page) -> list[list[str]]:
+    """Texts of the cells of the table's body, row by row."""
+    rows: list[list[str]] = []
+    for element in page.elements:
+        if element["tag"] == "tr":
+            rows.append([])
+        elif element["tag"] in ("th", "td"):
+            rows[-1].append(element["text"])
+    return rows[2:]
+
+
+def test_the_page_needs_no_other_file_no_network_and_no_script(write, tmp_path):
+    page = write()
+    assert not page.all("script") and not page.all("link") and not page.all("iframe")
+    assert "http" not in page.source and "@import" not in page.source
+    addresses = [
+        e[name] for e in page.elements for name in ("src", "href", "xlink:href") if name in e
+    ]
+    assert addresses and all(a.startswith(("data:image/png;base64,", "#")) for a in addresses)
+    assert set(re.findall(r"url\((.)", page.source)) == {"#"}
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["report.html"]
+
+
+def test_names_of_things_in_the_page_are_unique(write):
+    ids = [e["id"] for e in write().elements if "id" in e]
+    assert ids and len(ids) == len(set(ids))
+
+
+def test_any_text_is_shown_as_it_is(write, report, views):
+    odd = views[1].name
+    page = write(title=odd)
+    assert page.texts("title") == page.texts("h1") == [odd]
+    assert page.texts("li")[:2] == report["notes"]
+    assert any(text.endswith(odd) for text in page.texts("th", scope="row"))
+    assert f"scene {odd}" in page.texts("h3")
+    assert odd in page.texts("figcaption")
+    assert any(e["alt"] == f"{odd}: scene {odd}" for e in page.all("img"))
+
+
+def test_the_table_has_a_row_a_set_below_the_real_images(write, views):
+    page = write()
+    assert page.texts("th", scope="col") == [
+        *("set", "n", "PSNR [dB] ↑", "SSIM ↑", "PSNR [dB] ↑", "FID ↓", "KID ↓"),
+        "noise [counts] ≈",
+    ]
+    assert [(e["colspan"], e["text"]) for e in page.all("th", scope="colgroup")] == [
+        ("2", "Near the targetfake_B vs real_B"),
+        ("1", "Kept of the sourcereal_A vs fake_B"),
+        ("2", "Setsfake_B vs the real images"),
+        ("1", "Target and thermalfake_B alone"),
+    ]
+    assert rows_of(page) == [
+        ["Rreal", "9", "–", "–", "–", "–", "–", "5.004.50 – 5.50"],
+        ["1simulator", "4", "–", "–", "∞0 of 4", "210.2†4 : 9", "–", "1.501.00 – 2.00"],
+        [
+            *(f"2{views[1].name}", "4", "16.2315.73 – 16.73", "0.64550.1455 – 1.1455"),
+            *("21.5021.00 – 22.00", "95.12†4 : 9", "−0.002000± 0.0031 (2)4 : 9", "4.253.75 – 4.75"),
+        ],
+        [
+            *("3CUT", "1,234", "15.0014.50 – 15.504 of 5", "0.70000.2000 – 1.2000", "–"),
+            *("undefined†4 : 9", "0.1250± 0.25 (2)4 : 9", "6.005.50 – 6.50"),
+        ],
+    ]
+
+
+def test_the_best_of_each_column_is_marked(write):
+    marked = write().texts("span", **{"class": "best"})
+    # By rows; the last one is the sign in the key.
+    assert marked == ["∞", "16.23", "95.12†", "−0.002000", "4.25", "0.7000", "Bold"]
+
+
+def test_the_key_explains_the_signs_of_the_table_and_no_others(write, report):
+    (key,) = write().texts("p", **{"class": "key"})
+    signs = ("Bold", "49 of 50", "±", "50 : 60", "†")
+    assert all(sign in key for sign in (*signs, "↑", "↓", "≈", "95 %", "–"))
+    row = report["rows"]["CUT"]
+    row |= {"sets": dict.fromkeys(row["sets"])}
+    row["fake_B_vs_real_B"]["psnr"]["undefined"] = 0
+    alone = {"rows": {"CUT": row}, "reference": None, "protocol": {}, "notes": []}
+    (key,) = write(report=alone, rows=[]).texts("p", **{"class": "key"})
+    assert not any(sign in key for sign in (*signs, "↓")) and "↑" in key
+
+
+def test_images_are_in_the_page_without_loss(write, views, tmp_path):
+    page = write()
+    shown = [image for view in views for e in view.examples for _, image in e.images]
+    assert len(page.all("img")) == len(shown) == 12
+    for element, image in zip(page.all("img"), shown, strict=True):
+        assert (element["width"], element["height"]) == ("4", "3")
+        file = tmp_path / "image.png"
+        file.write_bytes(base64.b64decode(element["src"].partition(",")[2]))
+        found = read_image(file)
+        if found.ndim < image.ndim:  # equal bands are kept once
+            found = np.dstack([found] * 3)
+        np.testing.assert_array_equal(found, image)
+
+
+def test_every_kind_of_drawing_is_there(write):
+    captions = write().texts("figcaption")
+    for start in ("PSNR", "SSIM", "FID", "noise", "Power spectra", "Grey levels, 8 bits", "PCA"):
+        assert any(caption.startswith(start) for caption in captions), start
+    assert "t-SNE of the judge's features" in captions
+
+
+def test_pale_bars_stand_where_values_of_images_are_known(write):
+    page = write()
+    starts = [place for place, e in enumerate(page.elements) if e["tag"] == "figure"]
+    bars = {}
+    for start, end in zip(starts, [*starts[1:], len(page.elements)], strict=True):
+        styles = [e.get("style", "") for e in page.elements[start:end] if e["tag"] == "path"]
+        caption = page.elements[start + 1]["text"]
+        bars.setdefault(caption, []).append(sum("opacity: 0.2" in style for style in styles))
+    assert bars["PSNR [dB] ↑"] == [2, 0], "of two sets with targets, and not of their sources"
+    assert bars["noise [counts] ≈"] == [3] and bars["FID ↓"] == [0]
+
+
+def test_facts_notes_and_protocol_are_shown(write):
+    page = write()
+    facts = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
+    assert facts["sets"] == "3"
+    assert facts["images a set"] == "4 to 1,234"
+    assert facts["real images"] == "9"
+    assert facts["judge"] == facts["classifier"] == "judge.pth"
+    assert facts["bits"] == "8 and 16"
+    assert facts["luma"] == "no"
+    assert facts["versions"] == "torch 2.11, lpips none"
+
+
+def test_a_page_of_sets_without_anything_but_a_table(write, report):
+    rows = [RowView(name, [], {}, None, None, None, None) for name in report["rows"]]
+    report |= {"reference": None, "notes": [], "protocol": {}}
+    page = write(rows=rows, reference=None)
+    assert page.texts("h2") == ["Metrics", "Values and their uncertainty"]
+    assert not page.all("img") and not page.all("details")
+    assert len(rows_of(page)) == 3
+
+
+def test_a_report_without_any_measurement(write, report):
+    for row in report["rows"].values():
+        for part in ("fake_B_vs_real_B", "real_A_vs_fake_B"):
+            row[part] = None
+        row |= {part: dict.fromkeys(row[part]) for part in ("fake_B", "sets")}
+    page = write(report=report | {"reference": None}, rows=[], reference=None)
+    assert page.texts("h2") == ["Metrics"]
+    assert [len(row) for row in rows_of(page)] == [2, 2, 2]
+
+
+def test_small_images_are_enlarged_by_a_whole_number(write):
+    page = write()
+    styles = [e.get("style") for e in page.all("div")]
+    assert "--columns: 3" in styles
+    assert "flex: 0 1 792px" in styles  # three of 4 × 64 pixels, two gaps
+    assert all(e["class"] == "enlarged" for e in page.all("img"))
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [("dominate", "dominate"), ("matplotlib", "matplotlib"), ("sklearn", "scikit-learn")],
+)
+def test_a_missing_package_is_named(write, monkeypatch, tmp_path, module, package):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(UserError, match=f"pip install {package}"):
+        write()
+    assert not (tmp_path / "out").exists()

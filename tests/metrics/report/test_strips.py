@@ -1,0 +1,90 @@
+"""Examples and curves of measured sets."""
+
+import numpy as np
+import pytest
+import torch
+
+from data.images import write_image
+from metrics.evaluation import Evaluation
+from metrics.instruments import Instruments
+from metrics.judge import Judge
+from metrics.report.strips import EXAMPLES, overlay, reference_view, row_views
+from metrics.sets import find_results
+from models.networks.classifier import Classifier
+
+SIZE = (48, 40)
+
+
+def measured(folder, *, judge=None, dtypes=None, names="abcdefgh"):
+    """One row of results made here; real_A is flat, fake_B a ramp and real_B its negative."""
+    ramp = np.tile(np.arange(SIZE[1]) * 6, (SIZE[0], 1))
+    kinds = {"real_A": np.full(SIZE, 80), "fake_B": ramp, "real_B": 240 - ramp}
+    for place, name in enumerate(names):
+        for kind, image in kinds.items():
+            dtype = (dtypes or {}).get(kind, np.uint8)
+            write_image(folder / kind / f"{name}.png", (image + place).astype(dtype))
+    evaluation = Evaluation(Instruments(torch.device("cpu"), judge=judge), None, match_range=None)
+    return [evaluation.measure(find_results(folder))], evaluation
+
+
+@pytest.fixture
+def judge():
+    torch.manual_seed(0)
+    return Judge(Classifier(classes=("a", "b")).requires_grad_(False).eval())
+
+
+def test_no_attention_leaves_the_image_grey_and_full_attention_colours_it():
+    image = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    attention = np.zeros((3, 4))
+    assert np.array_equal(overlay(image, attention), np.stack([image] * 3, axis=2))
+    attention[1, 2] = 1
+    shown = overlay(image, attention)
+    changed = (shown != image[..., None]).any(axis=2)
+    assert changed.sum() == 1 and changed[1, 2]
+    assert shown[1, 2, 0] > shown[1, 2, 2]  # yellow: more red than blue
+
+
+def test_examples_show_the_files_evenly_over_the_set(tmp_path):
+    rows, _ = measured(tmp_path)
+    (view,) = row_views(rows)
+    assert [e.name for e in view.examples] == list("aceg")[:EXAMPLES]
+    images = dict(view.examples[1].images)
+    assert list(images) == ["source", "result", "target"]
+    assert (images["source"] == 82).all()
+    assert np.array_equal(images["result"][0], np.arange(SIZE[1]) * 6 + 2)
+
+
+def test_both_attentions_are_of_the_class_predicted_on_the_target(tmp_path, judge):
+    rows, _ = measured(tmp_path, judge=judge)
+    (view,) = row_views(rows)
+    captions = [caption for caption, _ in view.examples[0].images]
+    target = torch.from_numpy(np.tile(240 - np.arange(SIZE[1]) * 6, (SIZE[0], 1)) / 127.5 - 1)
+    label = int(judge.classifier(target.float()[None, None]).argmax())
+    name = judge.classifier.classes[label]
+    assert captions[3:] == [f"attention on result ({name})", f"attention on target ({name})"]
+    assert view.features.shape == (8, 512)
+
+
+def test_a_source_of_another_depth_is_shown_by_its_own_values(tmp_path):
+    rows, _ = measured(
+        tmp_path, dtypes={"real_A": np.uint8, "fake_B": np.uint16, "real_B": np.uint16}
+    )
+    (view,) = row_views(rows)
+    images = dict(view.examples[0].images)
+    assert all(image.dtype == np.uint8 for image in images.values())
+    # 16-bit counts of 0..247 span the whole preview: the range of the real images.
+    assert images["result"].max() > 230
+
+
+def test_curves_and_values_are_those_that_were_measured(tmp_path):
+    rows, evaluation = measured(tmp_path)
+    (view,) = row_views(rows)
+    reference = reference_view(evaluation.reference(rows), rows)
+    assert np.allclose(
+        view.values["fake_B_vs_real_B_psnr"],
+        [value.values["fake_B_vs_real_B"]["psnr"] for value in rows[0].values],
+    )
+    assert view.histogram.sum() == reference.histogram.sum() == 8 * SIZE[0] * SIZE[1]
+    assert view.spectrum.shape == view.frequencies.shape
+    assert reference.values.keys() == {"noise"} and not reference.examples
+    assert view.features is None

@@ -1,0 +1,92 @@
+"""The record of an evaluation as text tables."""
+
+import csv
+import io
+
+import pytest
+
+from metrics.measure import ImageValues
+from metrics.report.tables import blocks_of, images_csv, markdown_tables, table_csv, terminal_tables
+
+
+def mean(value, low=None, high=None, **more):
+    interval = None if low is None else [low, high]
+    return {"mean": value, "ci95": interval, "n": 3, "infinite": 0, "undefined": 0, **more}
+
+
+def distance(value, *, std=None, biased=False):
+    return {"value": value, "std": std, "n": [3, 7], "subset_size": None, "biased": biased}
+
+
+@pytest.fixture
+def record():
+    row = {
+        "n": 3,
+        "fake_B_vs_real_B": None,
+        "real_A_vs_fake_B": {"psnr": mean(20.0, 19.5, 20.5), "ssim": mean(0.5), "cc": None},
+        "fake_B": {"noise": mean(1.25)},
+        "sets": {"fid": distance(50.0, biased=True), "kid": distance(0.25, std=0.125), "mmd": None},
+    }
+    other = {**row, "real_A_vs_fake_B": {"psnr": mean(None, infinite=3), "ssim": mean(1.0)}}
+    reference = {"name": "real", "n": 7, "images": {"noise": mean(2.5)}}
+    rows = {"one": row, "two|<b>": other}
+    return {"rows": rows, "reference": reference, "notes": ["FID is <biased>."]}
+
+
+def test_only_what_was_measured_has_a_column(record):
+    blocks = {block.title: block.columns() for block in blocks_of(record)}
+    assert blocks == {
+        "real_A vs fake_B": ["psnr", "ssim"],
+        "set against real images": ["fid", "kid"],
+        "single images": ["noise"],
+    }
+
+
+def test_the_terminal_shows_means_and_below_them_intervals(record):
+    lines = [line.split() for line in terminal_tables(record).splitlines()]
+    assert lines[1] == ["one", "3", "20.00", "0.5000"]
+    assert lines[2] == ["19.50–20.50"]
+    assert lines[3] == ["two|<b>", "3", "inf", "1.0000"]
+    assert ["one", "3", ":", "7", "50.00†", "0.2500"] in lines
+    assert ["±", "0.1250"] in lines
+    assert ["real", "7", "2.50"] in lines
+
+
+def test_columns_stand_below_each_other(record):
+    table = terminal_tables(record).split("\n\n")[0].splitlines()
+    assert len({len(line) for line in (table[0], table[1], table[3])}) == 1
+
+
+def test_markdown_has_tables_that_names_cannot_break(record):
+    text = markdown_tables(record)
+    assert "| one | 3 | 20.00 (19.50–20.50) | 0.5000 |" in text
+    assert r"| two\|&lt;b> | 3 | inf | 1.0000 |" in text
+    assert "- FID is &lt;biased>." in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    header = rows[0].count("|")
+    assert rows[3].replace(r"\|", "").count("|") == header
+
+
+def test_csv_has_a_row_each_number(record):
+    rows = list(csv.DictReader(io.StringIO(table_csv(record))))
+    found = {(r["set"], r["group"], r["metric"]): r for r in rows}
+    psnr = found["one", "real_A_vs_fake_B", "psnr"]
+    assert [psnr[c] for c in ("value", "low", "high", "n")] == ["20.0", "19.5", "20.5", "3"]
+    kid = found["one", "sets", "kid"]
+    assert [kid[c] for c in ("value", "std", "n")] == ["0.25", "0.125", "3"]
+    assert found["real", "real_B", "noise"]["value"] == "2.5"
+    assert len(rows) == 2 * (2 + 1 + 2) + 1
+
+
+def test_images_csv_has_always_the_same_columns():
+    values = [
+        ImageValues("a,b/x", {"real_A_vs_fake_B": {"psnr": float("inf"), "ssim": 1 / 3}}, {}),
+        ImageValues("y", {"fake_B": {"noise": float("nan")}}, {}),
+    ]
+    first, second = csv.DictReader(io.StringIO(images_csv({"set one": values})))
+    assert first["image"] == "a,b/x" and first["set"] == "set one"
+    assert float(first["real_A_vs_fake_B_psnr"]) == float("inf")
+    assert float(first["real_A_vs_fake_B_ssim"]) == 1 / 3
+    assert first["fake_B_vs_real_B_psnr"] == first["real_A_vs_fake_B_gcss"] == ""
+    assert second["fake_B_noise"] == "nan"
+    assert len(first) == 2 + 2 * 9 + 2 * 5
