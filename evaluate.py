@@ -47,6 +47,13 @@ def _device(options: EvaluateOptions) -> torch.device:
     return torch.device("cpu") if device.type == "mps" else device
 
 
+def _title(rows: Sequence[Row]) -> str:
+    """Of the report: the folders of a sole set, the number of several."""
+    if len(rows) > 1:
+        return f"Evaluation of {len(rows)} sets"
+    return f"Evaluation of {', '.join(str(folder) for folder in rows[0].images.folders)}"
+
+
 def _check_required(options: EvaluateOptions, record: Mapping[str, Any]) -> None:
     """Raises UserError where a metric that --require names was not measured on some row."""
     for key in options.require or ():
@@ -122,7 +129,7 @@ class Files:
             write_text(self.report / "images.csv", images_csv(values))
             write_report(
                 self.report / "report.html",
-                title=f"Evaluation: {', '.join(record['rows'])}",
+                title=_title(rows),
                 report=record,
                 rows=row_views(rows),
                 reference=reference_view(reference, rows) if reference else None,
