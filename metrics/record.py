@@ -7,7 +7,7 @@ from typing import Any
 from metrics import SET_METRICS
 from metrics.evaluation import Reference, Row
 from metrics.instruments import Instruments
-from metrics.profile import UNBIASED_FROM, SetValue
+from metrics.profile import UNBIASED_FROM
 from metrics.provenance import file_hash, versions
 from metrics.summary import caveats, depth_notes, summarise
 from options import EvaluateOptions
@@ -107,12 +107,7 @@ def _notes(
         for note in _row_notes(row, comparable=len(rows) == 1):
             yield prefix + note
     yield from _bias_notes(rows)
-    subsets = sorted(
-        {value["subset_size"] for row in rows for value in row.sets.values() if _has_subsets(value)}
-    )
-    if subsets:
-        sizes = " or ".join(map(str, subsets))
-        yield f"KID is mean ± deviation over 100 subsets of {sizes} images of either set."
+    yield from _size_notes(rows)
     if instruments.judge is None:
         yield (
             "attention, MWIR features and the modality gap need a classifier that did not take "
@@ -123,10 +118,6 @@ def _notes(
     if instruments.labels is None:
         yield "target contrast and the pointing game need boxes: --boxes labels.csv."
     yield from instruments.missing
-
-
-def _has_subsets(value: SetValue | None) -> bool:
-    return value is not None and value["subset_size"] is not None
 
 
 def _row_notes(row: Row, *, comparable: bool) -> Iterator[str]:
@@ -163,3 +154,16 @@ def _bias_notes(rows: Sequence[Row]) -> Iterator[str]:
                 f"{SET_METRICS[key].title} is BIASED: n is {shown}, below {least:,}; compare it "
                 "only between rows of equal n, or go by KID."
             )
+
+
+def _size_notes(rows: Sequence[Row]) -> Iterator[str]:
+    """How large KID's subsets are, and which rows are too small for some distances."""
+    values = [value for row in rows for value in row.sets.values() if value]
+    sizes = sorted({v["subset_size"] for v in values if v["std"] is not None})
+    if sizes:
+        yield (
+            f"KID is mean ± deviation over 100 subsets of {' or '.join(map(str, sizes))} images of "
+            "either set."
+        )
+    if any(value["value"] is None for value in values):
+        yield "undefined: FID, MMD² and CORAL need 2 images of either set, KID 4."

@@ -574,6 +574,17 @@ def test_a_table_has_one_row_a_set(tmp_path, capsys, classifier_file):
     assert sets == ["simulator <b>"] * 3 + ["a → b"] * 3 + ["pairs"] * 3 + ["real"] * 5
 
 
+def test_the_size_of_subsets_is_said_and_what_sets_are_too_small_for(
+    tmp_path, capsys, classifier_file
+):
+    judge = ["--classifier", classifier_file]
+    for n, sentence in ((9, "100 subsets of 4 images"), (3, "FID, MMD² and CORAL need 2 images")):
+        fake = write_set(tmp_path / f"{n}", scenes([f"{i}" for i in range(n)]))
+        real = write_set(tmp_path / f"r{n}", scenes([f"r{i}" for i in range(n)], seed=1))
+        evaluate("--fake", fake, "--real", real, *judge, out=tmp_path / "means.json")
+        assert sentence in capsys.readouterr().out
+
+
 def test_contrast_and_attention_are_measured_inside_boxes(tmp_path, classifier_file):
     """Targets of 30 counts on a flat ground in the translations, of 45 in the real images."""
     label = {"box_x": 20, "box_y": 10, "box_w": 8, "box_h": 6}
