@@ -5,7 +5,8 @@
 # 0 for the attention loss), so that the two differ in nothing else.
 #
 # FLAGS and the *_FLAGS in the environment are those of run_pipeline.sh; EVALUATE_FLAGS go to evaluate.py.
-# Every table DATA_ROOT/*labels.csv is read: boxes for the target metrics, ranges to match the sets.
+# Every table *labels.csv in DATA_ROOT, DATA_ROOT/real and DATA_ROOT/sim is read: boxes for the target
+# metrics, ranges to match the sets.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 "$ROOT/scripts/run_pipeline.sh" "$@"
@@ -30,7 +31,7 @@ done
 
 echo "== ablation"
 labels=()
-for table in "$data_root"/*labels.csv; do
+for table in "$data_root"/{,real/,sim/}*labels.csv; do
     [ ! -e "$table" ] || labels+=("$table")
 done
 [ ${#labels[@]} -eq 0 ] || labels=(--labels "${labels[@]}" --match_range 500)

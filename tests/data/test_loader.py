@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data._utils.pin_memory import pin_memory
 
-from data import build_training_datasets
+from data.build import build_training_datasets
 from data.datasets import Sample
 from data.loader import EpochOrder, Loader, collate
 from models import MODEL_OPTIONS

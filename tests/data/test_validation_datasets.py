@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data import build_training_datasets, build_validation_datasets
+from data.build import build_training_datasets, build_validation_datasets
 from data.value_map import EIGHT_BIT, ValueMap
 from models import MODEL_OPTIONS
 from options import parse_train

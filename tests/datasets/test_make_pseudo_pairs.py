@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data import build_training_datasets
+from data.build import build_training_datasets
 from data.images import read_image, write_image
 from datasets import make_unpaired
 from datasets.make_pseudo_pairs import main

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data import build_training_datasets
+from data.build import build_training_datasets
 from data.images import read_image, write_image
 from data.labels import read_labels
 from datasets import building

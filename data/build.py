@@ -1,0 +1,156 @@
+"""The datasets that a configuration asks for: of training, of validation, of testing."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from data.datasets import (
+    AlignedDataset,
+    ImageDataset,
+    LabeledDataset,
+    Selection,
+    SingleDataset,
+    UnalignedDataset,
+    find_labeled,
+)
+from data.folders import phase_folder
+from data.splits import split_recordings, spread
+from data.transforms import Preprocessing
+from data.value_map import ValueMap
+from options import ClassifierOptions, TrainConfig, TranslationOptions
+from util.errors import UserError
+
+__all__ = ["build_test_dataset", "build_training_datasets", "build_validation_datasets"]
+
+
+def build_training_datasets(
+    config: TrainConfig, *, value_maps: Mapping[str, ValueMap]
+) -> tuple[ImageDataset, ImageDataset | None]:
+    """The training dataset, and a validation dataset for --dataset_mode labeled.
+
+    value_maps: of the run that is continued; {} finds them in the files. Raises UserError for
+    folders or labels that do not fit.
+    """
+    selection = _selection(config, training=True, value_maps=value_maps)
+    if config.data.dataset_mode == "labeled":
+        return _labeled_datasets(config, selection)
+    if config.data.dataset_mode == "aligned":
+        return AlignedDataset(selection), None
+    if config.data.dataset_mode == "unaligned":
+        return UnalignedDataset(selection, full_size_after=config.training.n_epochs), None
+    raise UserError(
+        "--dataset_mode single has no target domain to learn from; train with unaligned or aligned."
+    )
+
+
+def build_validation_datasets(
+    config: TrainConfig, *, value_maps: Mapping[str, ValueMap]
+) -> tuple[ImageDataset, ...]:
+    """What --val_freq measures a translation on, in a fixed order, nothing random in it.
+
+    All pairs for --dataset_mode aligned; for unaligned two sets, all images of A and all of B, each
+    as the `a` of its batches. value_maps: of the training images, A and B. Raises UserError where
+    there are no such folders.
+    """
+    selection = replace(
+        _selection(config, training=False, value_maps=value_maps),
+        phase=config.training.val_phase,
+        limit=None,
+    )
+    paired = config.data.dataset_mode == "aligned"
+    _require_validation_images(selection, paired=paired)
+    if paired:
+        return (AlignedDataset(selection),)
+    return SingleDataset(selection), SingleDataset(selection.reversed())
+
+
+def _require_validation_images(selection: Selection, *, paired: bool) -> None:
+    root, phase = selection.root, selection.phase
+    missing = [x for x in "AB" if phase_folder(root, phase, x) is None]
+    side_by_side = paired and len(missing) == 2 and (root / phase).is_dir()
+    if missing and not side_by_side:
+        folders = " and no ".join(f"{phase}_{letter}" for letter in missing)
+        raise UserError(
+            f"--val_freq needs validation images, and {root} has no {folders}; put images there, "
+            "or name others with --val_phase (--val_phase test lets the test images choose the "
+            "best epoch, which is then no longer tested on unseen ones)."
+        )
+
+
+def build_test_dataset(config: TrainConfig, *, value_maps: Mapping[str, ValueMap]) -> ImageDataset:
+    """The images to translate, with partners where there are any; nothing random in size."""
+    selection = _selection(config, training=False, value_maps=value_maps)
+    modes = {"aligned": AlignedDataset, "unaligned": UnalignedDataset, "single": SingleDataset}
+    if config.data.dataset_mode not in modes:
+        raise UserError(
+            "--dataset_mode labeled has nothing to translate; use single, unaligned or aligned."
+        )
+    return modes[config.data.dataset_mode](selection)
+
+
+def _selection(
+    config: TrainConfig, *, training: bool, value_maps: Mapping[str, ValueMap]
+) -> Selection:
+    data, model = config.data, config.model
+    if not data.dataroot:
+        raise UserError("no images are given; name their folder with --dataroot.")
+    # abspath, not resolve: a folder of links keeps the names of the links.
+    root = Path(os.path.abspath(data.dataroot))  # noqa: PTH100
+    if not root.is_dir():
+        raise UserError(f"there is no folder {root}; check --dataroot.")
+    bands_b = model.output_nc if isinstance(model, TranslationOptions) else model.input_nc
+    for flag, bands in (("input_nc", model.input_nc), ("output_nc", bands_b)):
+        if bands not in (1, 3):
+            raise UserError(f"--{flag} {bands} is not supported; images have 1 or 3 bands.")
+    return Selection(
+        root=root,
+        phase=data.phase,
+        direction=data.direction,
+        limit=data.max_dataset_size,
+        bands_a=model.input_nc,
+        bands_b=bands_b,
+        preprocessing=Preprocessing.from_options(data, training=training),
+        serial=data.serial_batches,
+        seed=config.run.seed,
+        value_maps=value_maps,
+        value_ranges={"A": data.value_range_A, "B": data.value_range_B},
+    )
+
+
+def _labeled_datasets(
+    config: TrainConfig, selection: Selection
+) -> tuple[ImageDataset, ImageDataset]:
+    model = config.model
+    if not isinstance(model, ClassifierOptions):
+        raise UserError("--dataset_mode labeled is for --model classifier; use aligned.")
+    found = find_labeled(selection.root, selection.phase)
+    names = [name for _, name, _ in found]
+    train, held, note = split_recordings(found, model, seed=selection.seed)
+    classes = tuple(sorted(set(names)))
+    validation = replace(
+        selection, preprocessing=replace(selection.preprocessing, flip=False, training=False)
+    )
+    train = spread(train, selection.limit)
+    _require_every_class(classes, {names[i] for i in train})
+    items = [(file, name) for file, name, _ in found]
+    training_set = LabeledDataset(
+        selection,
+        [items[i] for i in train],
+        classes=classes,
+        augment=not model.no_augment,
+    )
+    validation = replace(validation, value_maps=training_set.value_maps)
+    validation_set = LabeledDataset(
+        validation, [items[i] for i in held], classes=classes, augment=False, note=note
+    )
+    return training_set, validation_set
+
+
+def _require_every_class(classes: tuple[str, ...], trained: set[str]) -> None:
+    missing = [name for name in classes if name not in trained]
+    if missing:
+        raise UserError(
+            f"no training image is left of {', '.join(missing)}; raise --max_dataset_size or lower "
+            "--val_fraction."
+        )

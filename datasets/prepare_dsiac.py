@@ -1,0 +1,275 @@
+"""Make training images of ARF videos: the DSIAC ATR database, or recordings of other cameras.
+
+    python datasets/prepare_dsiac.py --arf dsiac/cegr/arf --agt dsiac/cegr/agt \\
+        --boxes dsiac/Metric --out data/real --frame_step 30 --bits 16 --test 01927 02007
+
+writes, of every frame_step-th frame of each video, frames counted from 1 and the first kept,
+
+    OUT/<CLASS>/<video>_<frame>.png         without --test
+    OUT/{train,test}/<CLASS>/...            with it: whole scenarios or videos are held out
+    OUT/labels.csv                          one row an image, with everything that is known of it
+    OUT/dataset.json                        the flags that decided how images are made
+
+Videos are named <camera><scenario>_<vehicle>.arf; a vehicle that is not known has its number for a
+class. A video of another name has the first folder below --arf for a class, or none. Ground truth
+is found by the video's name: --agt for ranges, aspects and centres, --boxes (.bbox_met) for boxes.
+
+Values. --bits 16 keeps the counts. --bits 8 maps a window of them to 0..255; --mapping says which:
+    window LO HI              these counts, for all videos
+    percentile_set LO HI      percentages of the values of all videos of the run, of the training
+                              videos where there are test videos; later runs keep its window
+    percentile_video LO HI    of each video by itself: hides the gain, but tells videos apart
+With 8 bits and no --mapping it is percentile_set 0.1 99.99, or the values as they are where all
+videos have 8 bits. With --bits 16 a mapping stretches its window over 0..65535: for videos whose
+values 16 bits cannot keep, negative ones or fractions. labels.csv has the window of each image.
+
+Chips. --chip SIZE cuts SIZE×SIZE pixels about the target's centre, as the sensor has them; at the
+border of the frame the square is moved inside. With --margin FACTOR the square is FACTOR times the
+longer side of the target's box, and is resized to SIZE. Frames without a target are left out.
+Boxes in labels.csv are in pixels of the image, chip or frame.
+
+A run that was interrupted goes on: finished videos are not redone. More videos can be added later
+by the same flags; other flags need another folder. A video that cannot be read is reported at the
+end, exit code 2, after all others are done.
+"""
+
+import argparse
+import glob
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from data.arf import ArfVideo
+from data.images import write_image
+from data.labels import LABELS_FILE
+from datasets.frames import COLUMNS, Cut, Frames
+from datasets.recipe import read_record, write_record, write_table
+from datasets.recordings import Recording, choose, find_recordings
+from datasets.windows import MOST_VALUES, Mapping, Window, counts16
+from util.cli import Parser
+from util.errors import UserError, run_main
+from util.files import write_text
+
+SCRIPT = Path(__file__).name
+# The flags that decide how an image is made or labelled: a folder holds images of one choice.
+RECIPE = ("frame_step", "bits", "mapping", "chip", "margin", "test", "agt", "boxes")
+# A vehicle takes few pixels and its hottest parts fewer: the upper end must leave them alone.
+DEFAULT_MAPPING = Mapping("percentile_set", 0.1, 99.99)
+AS_THEY_ARE = Mapping("window", 0, 255)
+WINDOW_COLUMNS = ("window_low", "window_high")
+# More would wait for the disk, and each holds a frame in memory.
+THREADS = min(8, os.cpu_count() or 1)
+FINISHED = ".finished"  # of each finished video a file: its rows, and what its window clipped
+# Values that a window over the set is found from, at most.
+MOST_OF_SET = 16 * MOST_VALUES
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Arguments, checked. Raises UserError."""
+    parser = Parser(__doc__)
+    add = parser.add_argument
+    add("--arf", type=Path, required=True, metavar="FILE|DIR", help="a video, or a folder of them")
+    add("--out", type=Path, required=True, metavar="DIR", help="the dataset to make or go on with")
+    add("--agt", type=Path, metavar="DIR", help="ground truth, <video>.agt, in it or below")
+    add("--boxes", type=Path, metavar="DIR", help="box metrics, <video>.bbox_met; needs --agt")
+    add("--frame_step", type=int, default=1, metavar="N", help="keep each N-th frame (default: 1)")
+    add("--bits", type=int, default=16, choices=(8, 16), help="of the images (default: 16)")
+    add("--mapping", nargs=3, metavar=("NAME", "LO", "HI"), help="see above")
+    add("--scenarios", nargs="+", metavar="NAME", help="only these, such as 01923")
+    add("--classes", nargs="+", metavar="NAME", help="only these, such as T72 or 0014")
+    add("--test", nargs="+", metavar="NAME", help="scenarios or videos of the test set")
+    add("--chip", type=int, metavar="SIZE", help="cut squares about the target, this wide")
+    add("--margin", type=float, metavar="FACTOR", help="of the square round the target's box")
+    add("--num_threads", type=int, default=THREADS, help="frames made at a time")
+    args = parser.parse_args(argv)
+    for name, least in (("frame_step", 1), ("num_threads", 1), ("chip", 1), ("margin", 1)):
+        value = getattr(args, name)
+        if value is not None and not least <= value < float("inf"):
+            raise UserError(f"--{name} is {value}; it must be {least} or more.")
+    given = {name for name, value in vars(args).items() if value is not None}
+    for name, needed in (("margin", {"chip", "boxes"}), ("chip", {"agt"}), ("boxes", {"agt"})):
+        if name in given and not needed <= given:
+            raise UserError(f"--{name} needs --{' and --'.join(sorted(needed))} too.")
+    args.mapping = args.mapping and Mapping.parse(args.mapping)
+    args.test = sorted(args.test or [])
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point. Raises UserError."""
+    args = parse(argv)
+    recordings = recordings_of(args)
+    if args.mapping is None and args.bits == 8:
+        args.mapping = default_mapping(recordings)
+    recipe = recipe_of(args)
+    record = read_record(args.out, script=SCRIPT, recipe=recipe)
+    todo = [r for r in recordings if not finished_file(args.out, r).is_file()]
+    if len(todo) < len(recordings):
+        print(f"{len(recordings) - len(todo)} of {len(recordings)} videos are finished: skipped")
+    window = Window(**record["window"]) if record.get("window") else common_window(todo, args)
+    record = {"made_by": SCRIPT, "recipe": recipe, "window": window and asdict(window)}
+    failures = []
+    for recording in todo:
+        try:
+            frames = Frames(recording, cut_of(args))
+            write_record(args.out, record)
+            print(convert(frames, args, window))
+        except UserError as error:
+            failures.append(str(error))
+    write_labels(args)
+    if failures:
+        raise UserError(
+            f"{len(failures)} of {len(recordings)} videos could not be converted; run the same "
+            f"command again once they are mended: {' '.join(dict.fromkeys(failures))}"
+        )
+
+
+def recordings_of(args: argparse.Namespace) -> list[Recording]:
+    """The videos that the flags choose. Raises UserError for none."""
+    found = find_recordings(args.arf, agt=args.agt, boxes=args.boxes, test=args.test)
+    chosen = choose(found, scenarios=args.scenarios, classes=args.classes)
+    for flag in ("agt", "boxes"):
+        without = [r.name for r in chosen if getattr(r, flag) is None]
+        if getattr(args, flag) and without:
+            print(f"--{flag} has no file for {', '.join(without)}")
+    idle = set(args.test).difference(*({r.name, r.parsed.scenario} for r in chosen))
+    if idle:
+        print(f"--test {' '.join(sorted(idle))} fits none of the videos of this run")
+    return chosen
+
+
+def default_mapping(recordings: Sequence[Recording]) -> Mapping:
+    """For 8 bits: nothing where all videos have 8 bits already."""
+    types = set()
+    for recording in recordings:
+        with suppress(UserError):  # reported when its turn comes
+            types.add(ArfVideo(recording.path).dtype)
+    return AS_THEY_ARE if types == {np.dtype(np.uint8)} else DEFAULT_MAPPING
+
+
+def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What dataset.json keeps of the flags. Where ground truth lies may change, not its use."""
+    given = {name: getattr(args, name) for name in RECIPE}
+    given |= {"agt": args.agt is not None, "boxes": args.boxes is not None}
+    mapping = None if args.mapping is None else str(args.mapping)
+    return given | {"mapping": mapping, "test": " ".join(args.test)}
+
+
+def cut_of(args: argparse.Namespace) -> Cut:
+    """What the flags take of each video."""
+    return Cut(args.frame_step, args.chip, args.margin)
+
+
+def common_window(recordings: Sequence[Recording], args: argparse.Namespace) -> Window | None:
+    """The window that all videos share; None where counts are kept or each video has its own.
+
+    Raises UserError where percentiles coincide, and where no video can be read.
+    """
+    mapping: Mapping | None = args.mapping
+    if mapping is None or mapping.kind == "percentile_video":
+        return None
+    if mapping.kind == "window":
+        return Window(mapping.low, mapping.high)
+    # What the test images look like is not for training to know.
+    training = [r for r in recordings if r.split != "test"] or recordings
+    most, values, failures = min(MOST_VALUES, MOST_OF_SET // len(training)), [], []
+    for recording in tqdm(training, desc="percentiles", unit="video", disable=None):
+        try:
+            values.append(Frames(recording, cut_of(args)).sample(most=most))
+        except UserError as error:  # reported once more when the video's turn comes
+            failures.append(str(error))
+    if not values:
+        raise UserError(f"there is no video to find percentiles of: {' '.join(failures)}")
+    return mapping.window(np.concatenate(values), source=f"the {len(values)} videos")
+
+
+def finished_file(out: Path, recording: Recording) -> Path:
+    """Where the rows of a finished video are kept."""
+    return out / FINISHED / f"{recording.name}.json"
+
+
+def convert(frames: Frames, args: argparse.Namespace, window: Window | None) -> str:
+    """Write the images of one video, then the mark that it is finished; returns a line for people.
+
+    Raises UserError where a frame or the disk fails; none of its images is left then.
+    """
+    recording = frames.recording
+    if window is None and args.mapping is not None:
+        window = args.mapping.window(frames.sample(), source=str(recording.path))
+
+    folder = (args.out / recording.file(1)).parent
+    for leftover in folder.glob(f".{glob.escape(recording.name)}_*.part"):
+        leftover.unlink()  # of a run that was killed while it wrote
+
+    def make(number: int) -> tuple[float, float]:
+        image = frames.image(number)
+        place = f"frame {number} of {recording.path}"
+        values = window.apply(image, bits=args.bits) if window else counts16(image, source=place)
+        write_image(args.out / recording.file(number), values)
+        return window.clipped(image) if window else (0.0, 0.0)
+
+    try:
+        with (
+            ThreadPoolExecutor(args.num_threads) as pool,
+            tqdm(total=len(frames.numbers), desc=recording.name, unit="image", disable=None) as bar,
+        ):
+            clipped = []
+            for shares in pool.map(make, frames.numbers):
+                clipped.append(shares)
+                bar.update()
+    except UserError:
+        remove_images(frames, args.out)
+        raise
+    below, above = np.mean(clipped, axis=0).tolist()
+    limits = (f"{window.low:.12g}", f"{window.high:.12g}") if window else ("", "")
+    ends = dict(zip(WINDOW_COLUMNS, limits, strict=True))
+    rows = [frames.row(number) | ends for number in frames.numbers]
+    record = {"rows": rows, "below": below, "above": above}
+    write_text(finished_file(args.out, recording), json.dumps(record) + "\n")
+    left_out = f", {frames.skipped} frames without a target left out" if frames.skipped else ""
+    return f"{recording.name}: {len(rows)} images{left_out}"
+
+
+def remove_images(frames: Frames, out: Path) -> None:
+    """What was written of a video, and its folders where nothing else is in them."""
+    files = [out / frames.recording.file(number) for number in frames.numbers]
+    for file in files:
+        file.unlink(missing_ok=True)
+    for folder in files[0].relative_to(out).parents:
+        with suppress(OSError):
+            (out / folder).rmdir()
+
+
+def write_labels(args: argparse.Namespace) -> None:
+    """labels.csv of all finished videos of the folder, and what they are in words."""
+    out: Path = args.out
+    finished = {file.stem: json.loads(file.read_text()) for file in (out / FINISHED).glob("*.json")}
+    if not finished:
+        return
+    rows = [row for name in sorted(finished) for row in finished[name]["rows"]]
+    write_table(out / LABELS_FILE, (*COLUMNS, *WINDOW_COLUMNS), rows)
+    counts = Counter(f"{row['split']} {row['class']}".strip() or "no class" for row in rows)
+    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items()))
+    print(f"{out}: {len(rows)} images of {len(finished)} videos ({kinds})")
+    if args.mapping is not None:
+        for end in ("below", "above"):
+            shares = {name: record[end] for name, record in finished.items()}
+            worst = max(shares, key=shares.__getitem__)
+            mean = sum(shares.values()) / len(shares)
+            print(f"{mean:.2%} of the pixels lie {end} the window, {shares[worst]:.2%} in {worst}")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,192 @@
+"""Make training images of a simulator's exports, and a table of the conditions in their names.
+
+    python datasets/prepare_sim.py --sim oktal/export --out data/sim --test hour 20
+
+reads every image in SIM and below, one band of 8 or 16 bits, or 24 bits with three equal bands, and
+writes
+
+    OUT/<folders>/<name>.png            one band, values and depth as they are
+    OUT/{train,test}/...                with --test, or where SIM has the folders train and test
+    OUT/labels.csv                      one row an image: file, split, class, group, and the
+                                        conditions: weather, season, hour, aspect_deg, range_m
+    OUT/dataset.json                    the flags that decided where images go
+
+Conditions are read from names such as rain_fall_20hr_70deg_500m_24bit.png; of another name their
+cells are empty, which is said. The class is the first folder below SIM, or below its train or test;
+without one it is unknown. A group is a scene: images whose conditions differ in aspect alone.
+
+--test COLUMN VALUE ... holds out all images of these conditions: --test hour 20, or --test
+aspect_deg 70 80 90. Neighbouring aspects of a scene are much alike, so hold out a sector of them,
+not single ones; an hour, a weather or a range leaves nothing alike on both sides.
+
+A run that was interrupted goes on; images that changed since are made anew. A colour image is
+refused: simulators paint temperatures in false colours, from which they do not come back. What
+cannot be read is reported at the end, exit code 2, after all others are done.
+"""
+
+import argparse
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from data.folders import ImageFile, find_images
+from data.images import read_image, write_image
+from data.labels import LABELS_FILE, class_of_folder
+from datasets.recipe import number_text, read_record, write_record, write_table
+from util.cli import Parser
+from util.errors import UserError, run_main
+
+SCRIPT = Path(__file__).name
+CONDITIONS = ("weather", "season", "hour", "aspect_deg", "range_m")
+NUMBERS = ("hour", "aspect_deg", "range_m")
+COLUMNS = ("file", "split", "class", "group", *CONDITIONS)
+SPLITS = ("train", "val", "test")
+NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+NAME = re.compile(
+    rf"(?P<weather>[^_]+)_(?P<season>[^_]+)_(?P<hour>{NUMBER})hr_(?P<aspect_deg>-?{NUMBER})deg"
+    rf"_(?P<range_m>(?=[0.]*[1-9]){NUMBER})m(_.*)?"
+)
+Row = dict[str, str]
+THREADS = min(8, os.cpu_count() or 1)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Arguments, checked. Raises UserError."""
+    parser = Parser(__doc__)
+    add = parser.add_argument
+    add("--sim", type=Path, required=True, metavar="DIR", help="the simulator's images")
+    add("--out", type=Path, required=True, metavar="DIR", help="the dataset to make or go on with")
+    add("--test", nargs="+", metavar=("COLUMN", "VALUE"), help="conditions of the test set")
+    add("--num_threads", type=int, default=THREADS, help="images made at a time")
+    args = parser.parse_args(argv)
+    if args.num_threads < 1:
+        raise UserError(f"--num_threads is {args.num_threads}; it must be 1 or more.")
+    if args.test and (args.test[0] not in CONDITIONS or len(args.test) == 1):
+        raise UserError(
+            f"--test {' '.join(args.test)} is no condition; give one of {', '.join(CONDITIONS)} "
+            "and its values."
+        )
+    if not args.sim.is_dir():
+        raise UserError(f"there is no folder {args.sim}; check --sim.")
+    if args.out.resolve().is_relative_to(args.sim.resolve()):
+        raise UserError(f"--out {args.out} lies in {args.sim}, among the images; choose another.")
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point. Raises UserError."""
+    args = parse(argv)
+    files = find_images(args.sim)
+    rows = plan(files, args.test)
+    recipe = {"test": " ".join(args.test or [])}
+    read_record(args.out, script=SCRIPT, recipe=recipe)
+    write_record(args.out, {"made_by": SCRIPT, "recipe": recipe})
+
+    def convert(job: tuple[ImageFile, Row]) -> UserError | None:
+        file, row = job
+        try:
+            return prepare(file.path, args.out / row["file"])
+        except UserError as error:
+            return error
+
+    with ThreadPoolExecutor(args.num_threads) as pool:
+        results = pool.map(convert, zip(files, rows, strict=True))
+        errors = list(tqdm(results, total=len(files), unit="image", disable=None))
+    made = [row for row, error in zip(rows, errors, strict=True) if error is None]
+    write_table(args.out / LABELS_FILE, COLUMNS, made)
+    print(summary(args.out, made))
+    failures = [str(error) for error in errors if error is not None]
+    if failures:
+        raise UserError(
+            f"{len(failures)} of {len(files)} images could not be converted: {' '.join(failures)}"
+        )
+
+
+def plan(files: Sequence[ImageFile], test: Sequence[str] | None) -> list[Row]:
+    """The lines of labels.csv. Raises UserError where `test` makes no split."""
+    rows = [row_of(file) for file in files]
+    if not test:
+        return rows
+    column, *words = test
+    values = {cell(column, word) for word in words}
+    if any(row["split"] for row in rows):
+        raise UserError("the folders train and test split the images already; leave --test out.")
+    held_out = sum(row[column] in values for row in rows)
+    if not 0 < held_out < len(rows):
+        found = ", ".join(sorted({row[column] for row in rows} - {""}))
+        raise UserError(
+            f"--test {' '.join(test)} holds out {held_out} of {len(rows)} images, which leaves one "
+            f"side empty; the images have {column} {found or 'nowhere'}."
+        )
+    for row in rows:
+        row["split"] = "test" if row[column] in values else "train"
+        row["file"] = f"{row['split']}/{row['file']}"
+    return rows
+
+
+def row_of(file: ImageFile) -> Row:
+    """The line of an image, by its folders and its name."""
+    first, _, rest = file.name.partition("/")
+    split, name = (first, rest) if rest and first in SPLITS else ("", file.name)
+    row = dict.fromkeys(COLUMNS, "")
+    row |= {"file": f"{file.name}.png", "split": split}
+    row["class"] = class_of_folder(ImageFile(file.path, name))
+    match = NAME.fullmatch(name.split("/")[-1])
+    if match:
+        row |= {column: cell(column, match[column]) for column in CONDITIONS}
+        row["group"] = "{weather}_{season}_{hour}hr_{range_m}m".format(**row)
+    return row
+
+
+def cell(column: str, text: str) -> str:
+    """A condition as labels.csv has it: numbers in one way of writing."""
+    try:
+        return number_text(float(text)) if column in NUMBERS else text
+    except ValueError:
+        return text
+
+
+def prepare(source: Path, target: Path) -> None:
+    """Write the image's one band, unless that was done since it changed.
+
+    Raises UserError for an unreadable image and for one in colour.
+    """
+    if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
+        return
+    image = read_image(source)
+    if image.ndim == 3:
+        difference = int(np.ptp(image, axis=2).max())
+        if difference:
+            raise UserError(
+                f"{source} is in colour (its bands differ by up to {difference}); export grey."
+            )
+        image = image[..., 0]
+    write_image(target, np.ascontiguousarray(image))
+
+
+def summary(out: Path, rows: Sequence[Row]) -> str:
+    """How many images there are, what is unknown, and what training and test images share."""
+    counts = Counter(row["split"] for row in rows)
+    splits = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()) if name)
+    parts = [f"{out}: {len(rows)} images" + (f" ({splits})" if splits else "")]
+    unknown = [row["file"] for row in rows if not row["group"]]
+    if unknown:
+        parts.append(f"the names of {len(unknown)} tell no conditions, such as {unknown[0]}")
+    scenes = {name: {row["group"] for row in rows if row["split"] == name} for name in counts}
+    shared = (scenes.get("train", set()) & scenes.get("test", set())) - {""}
+    if shared:
+        parts.append(f"{len(shared)} scenes are in both train and test, by other aspects")
+    return "; ".join(parts)
+
+
+if __name__ == "__main__":
+    run_main(main)

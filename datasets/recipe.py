@@ -1,0 +1,70 @@
+"""Folders of images that grow from run to run by one recipe, which dataset.json keeps."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets.building import MARKER
+from util.errors import UserError
+from util.files import write_text
+
+
+def read_record(folder: Path, *, script: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What dataset.json of `folder` says; {} for a folder that is free or empty.
+
+    recipe: the flags of `script` that decide how images are made, by name; None, False and "" are a
+    flag that is not given. Raises UserError for a folder that `script` did not make, or made by
+    another recipe: its images would not compare with the new ones.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return {}
+    try:
+        record = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        known = record["made_by"] == script and isinstance(record["recipe"], dict)
+    except (OSError, ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise UserError(
+            f"{folder} exists and was not made by {script} (its {MARKER} is missing or says "
+            "otherwise); delete it or choose another --out."
+        )
+    before = record["recipe"]
+    other = [name for name in {**before, **recipe} if before.get(name) != recipe.get(name)]
+    if other:
+        raise UserError(
+            f"{folder} holds images made with {_flags(before, other)}, and this run has "
+            f"{_flags(recipe, other)}; they must not be mixed: choose another --out or delete it."
+        )
+    return record
+
+
+def _flags(recipe: Mapping[str, Any], names: Sequence[str]) -> str:
+    """As on a command line, and "no --chip" for what is not given."""
+    words = []
+    for name in names:
+        value = recipe.get(name)
+        words.append(f"--{name}" if value is True else f"--{name} {value}" if value else "")
+        words[-1] = words[-1] or f"no --{name}"
+    return " ".join(words)
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write dataset.json. Raises UserError where that fails."""
+    write_text(folder / MARKER, json.dumps(record, indent=1) + "\n")
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+    """A CSV table, whole or not at all. Raises UserError where it cannot be written."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def number_text(number: float | None) -> str:
+    """For a cell of a table: at most two decimals; "" for what is unknown."""
+    return "" if number is None else f"{number:.2f}".rstrip("0").rstrip(".")

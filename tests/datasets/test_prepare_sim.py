@@ -1,0 +1,239 @@
+"""prepare_sim.py: one band of the same depth, conditions from names, splits by condition."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.images import read_image, write_image
+from data.label_index import LabelIndex
+from data.labels import group_of, read_labels
+from datasets import prepare_sim
+from util.errors import UserError, run_main
+
+NAMES = [
+    f"{weather}_fall_{hour}hr_{aspect}deg_500m_24bit"
+    for weather in ("fine", "rain")
+    for hour in (10, 20)
+    for aspect in (0, 70)
+]
+
+
+def grey(value: int, dtype: type = np.uint8) -> np.ndarray:
+    image = np.full((6, 8), value, dtype)
+    image[1, 2] = 7
+    return image
+
+
+def in_three_bands(image: np.ndarray) -> np.ndarray:
+    return np.repeat(image[..., None], 3, axis=2)
+
+
+@pytest.fixture
+def exports(tmp_path):
+    """24-bit exports of two weathers, hours and aspects, each of a value of its own."""
+    for value, name in enumerate(NAMES):
+        write_image(tmp_path / f"sim/{name}.png", in_three_bands(grey(value)))
+    return tmp_path / "sim"
+
+
+@pytest.fixture
+def prepare(tmp_path):
+    """Run the program on tmp_path/sim; returns tmp_path/out."""
+
+    def run(*flags: object, out: str = "out") -> Path:
+        places = ["--sim", tmp_path / "sim", "--out", tmp_path / out]
+        prepare_sim.main([str(flag) for flag in (*places, *flags)])
+        return tmp_path / out
+
+    return run
+
+
+def table(out: Path) -> dict[str, dict[str, str]]:
+    with (out / "labels.csv").open(newline="", encoding="utf-8") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def test_three_equal_bands_become_one(exports, prepare):
+    out = prepare()
+    assert {p.name for p in out.glob("*.png")} == {f"{name}.png" for name in NAMES}
+    for value, name in enumerate(NAMES):
+        np.testing.assert_array_equal(read_image(out / f"{name}.png"), grey(value))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_one_band_keeps_its_depth(tmp_path, prepare, suffix, dtype):
+    image = grey(np.iinfo(dtype).max, dtype)
+    write_image(tmp_path / f"sim/T72/a{suffix}", image)
+    made = read_image(prepare() / "T72/a.png")
+    assert made.dtype == dtype
+    np.testing.assert_array_equal(made, image)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("rain_fall_20hr_70deg_500m_24bit", ["rain", "fall", "20", "70", "500"]),
+        ("rain_fall_05hr_007deg_1500m_16bit_v2", ["rain", "fall", "5", "7", "1500"]),
+        ("Fine_Summer_6.5hr_-12.25deg_0.5m", ["Fine", "Summer", "6.5", "-12.25", "0.5"]),
+        ("rain_fall_20hr_70deg_0m_24bit", [""] * 5),
+        ("rain_20hr_70deg_500m_24bit", [""] * 5),
+        ("rain_fall_20hr_70deg_500mm", [""] * 5),
+        ("frame_0001", [""] * 5),
+    ],
+)
+def test_conditions_are_read_from_the_name(tmp_path, prepare, capsys, name, cells):
+    write_image(tmp_path / f"sim/{name}.png", grey(1))
+    row = table(prepare())[f"{name}.png"]
+    columns = ("weather", "season", "hour", "aspect_deg", "range_m")
+    assert [row[column] for column in columns] == cells
+    assert bool(row["group"]) == bool(cells[0])
+    told = f"the names of 1 tell no conditions, such as {name}.png"
+    assert (told in capsys.readouterr().out) == (cells[0] == "")
+
+
+def test_the_table_is_read_by_the_project(exports, prepare):
+    out = prepare("--test", "hour", "20")
+    labels = read_labels(out)
+    assert set(labels) == {p.absolute() for p in out.rglob("*.png")}
+    index = LabelIndex([out / "labels.csv"])
+    groups = {}
+    for file in prepare_sim.find_images(out):
+        label = labels[file.path]
+        assert index.find(file).range_m == 500
+        assert label.class_name == ""
+        aspects = groups.setdefault(group_of(file, "", label, "group"), set())
+        aspects.add(label.row["aspect_deg"])
+    # The aspects of one scene are never split between training and validation.
+    assert len(groups) == 4
+    assert all(aspects == {"0", "70"} for aspects in groups.values())
+
+
+@pytest.mark.parametrize(
+    ("condition", "held_out"),
+    [
+        (["hour", "20"], "_20hr_"),
+        (["weather", "rain"], "rain_"),
+        (["aspect_deg", "70.0", "140"], "_70deg_"),
+    ],
+)
+def test_whole_conditions_are_held_out(exports, prepare, capsys, condition, held_out):
+    out = prepare("--test", *condition)
+    for name in NAMES:
+        split = "test" if held_out in name else "train"
+        assert (out / split / f"{name}.png").is_file()
+        assert table(out)[f"{split}/{name}.png"]["split"] == split
+    assert "8 images (test 4, train 4)" in (printed := capsys.readouterr().out)
+    assert ("4 scenes are in both" in printed) == (condition[0] == "aspect_deg")
+
+
+def test_images_of_unknown_conditions_are_for_training(exports, prepare):
+    write_image(exports / "frame_0001.png", grey(1))
+    assert table(prepare("--test", "hour", "20"))["train/frame_0001.png"]["split"] == "train"
+
+
+def test_folders_that_split_already_are_kept(tmp_path, prepare):
+    for folder in ("train/T72", "test/BMP2/run 1", "train"):
+        write_image(tmp_path / f"sim/{folder}/{NAMES[0]}.png", grey(1))
+    rows = table(prepare())
+    found = {file: (row["split"], row["class"]) for file, row in rows.items()}
+    assert found == {
+        f"train/T72/{NAMES[0]}.png": ("train", "T72"),
+        f"test/BMP2/run 1/{NAMES[0]}.png": ("test", "BMP2"),
+        f"train/{NAMES[0]}.png": ("train", ""),
+    }
+    with pytest.raises(UserError, match=r"split the images already; leave --test out"):
+        prepare("--test", "hour", "20", out="other")
+
+
+def test_a_run_goes_on_and_follows_changes(exports, prepare, monkeypatch):
+    made = []
+
+    def write(path: Path, image: np.ndarray) -> None:
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        made.append(path)
+        write_image(path, image)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare_sim, "write_image", write)
+        with pytest.raises(KeyboardInterrupt):
+            prepare("--num_threads", 1)
+    before = {path: path.stat().st_mtime_ns for path in made}
+    out = prepare()
+    assert {path: path.stat().st_mtime_ns for path in made} == before
+    assert len(table(out)) == len(list(out.glob("*.png"))) == len(NAMES)
+    changed = exports / f"{NAMES[0]}.png"
+    write_image(changed, in_three_bands(grey(99)))
+    later = (out / changed.name).stat().st_mtime_ns + 10**9
+    os.utime(changed, ns=(later, later))
+    prepare()
+    np.testing.assert_array_equal(read_image(out / changed.name), grey(99))
+
+
+def test_other_splits_do_not_mix_in_one_folder(exports, prepare):
+    prepare("--test", "hour", "20")
+    with pytest.raises(UserError, match=r"made with --test hour 20, and this run has no --test"):
+        prepare()
+    (exports.parent / "mine").mkdir()
+    (exports.parent / "mine/notes.txt").write_text("")
+    with pytest.raises(UserError, match=r"not made by prepare_sim\.py"):
+        prepare(out="mine")
+
+
+def test_colour_and_broken_images_are_told_of_when_the_others_are_done(
+    tmp_path, exports, prepare, capsys
+):
+    colour = in_three_bands(grey(100))
+    colour[2, 3, 1] = 140
+    write_image(exports / "colour.png", colour)
+    (exports / "broken.png").write_bytes(b"\x89PNG no image")
+    with pytest.raises(SystemExit) as left:
+        run_main(prepare)
+    assert left.value.code == 2
+    (line,) = capsys.readouterr().err.strip().split("\n")
+    assert line.startswith("error: 2 of 10 images could not be converted")
+    assert "colour.png is in colour (its bands differ by up to 40)" in line
+    assert "broken.png" in line
+    out = tmp_path / "out"
+    assert table(out).keys() == {p.name for p in out.glob("*.png")} == {f"{n}.png" for n in NAMES}
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--test", "color", "red"], "--test color red is no condition"),
+        (["--test", "hour"], "--test hour is no condition"),
+        (["--test", "hour", "21"], r"holds out 0 of 8 .* have hour 10, 20\."),
+        (["--test", "hour", "10", "20"], "holds out 8 of 8"),
+        (["--num_threads", "0"], "--num_threads is 0"),
+    ],
+)
+def test_bad_flags_are_refused(exports, prepare, flags, words):
+    with pytest.raises(UserError, match=words):
+        prepare(*flags)
+    assert not (exports.parent / "out").exists()
+
+
+def test_places_that_do_not_fit_are_refused(tmp_path, exports, prepare):
+    with pytest.raises(UserError, match="among the images"):
+        prepare(out="sim/out")
+    exports.rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"there is no folder .*; check --sim"):
+        prepare()
+
+
+def test_real_exports_have_the_conditions_of_their_table(tmp_path, shared_data):
+    folder = shared_data("mwir")
+    with (folder / "sim_labels.csv").open(newline="") as file:
+        known = {row["file"].removeprefix("sim/"): row for row in csv.DictReader(file)}
+    rows = {
+        row["file"]: row for row in prepare_sim.plan(prepare_sim.find_images(folder / "sim"), None)
+    }
+    assert rows.keys() == known.keys()
+    for file, row in rows.items():
+        for column in ("split", "weather", "season", "hour", "aspect_deg", "range_m"):
+            assert row[column] == known[file][column]
