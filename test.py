@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from data import build_test_dataset
+from data.build import build_test_dataset
 from data.datasets import ImageDataset
 from data.images import write_image
 from data.loader import Loader

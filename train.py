@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from data import build_training_datasets, build_validation_datasets
+from data.build import build_training_datasets, build_validation_datasets
 from data.datasets import ImageDataset
 from data.images import write_image
 from data.loader import Loader

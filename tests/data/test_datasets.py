@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from data import build_test_dataset, build_training_datasets
+from data.build import build_test_dataset, build_training_datasets
 from data.datasets import Sample
 from data.value_map import EIGHT_BIT, ValueMap
 from models import MODEL_OPTIONS
