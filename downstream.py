@@ -131,6 +131,9 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     if args.seeds < 1:
         raise UserError(f"--seeds is {args.seeds}; it must be 1 or more.")
     names = [name for name, _ in args.set]
+    strange = next((n for n in names if not n.strip() or "/" in n or not n.isprintable()), None)
+    if strange is not None:
+        raise UserError(f"--set {strange!r}: give the set a plain name, without '/'.")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"two sets are called {twice}; give each --set its own name.")

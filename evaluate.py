@@ -13,13 +13,14 @@ from typing import Any
 
 import torch
 
-from metrics import COMPARISONS, SET_METRICS
-from metrics.evaluation import Evaluation, Reference, Row, find_sets
+from metrics import BOXED, JUDGED, PAIR_METRICS, SET_METRICS
+from metrics.evaluation import Evaluation, Reference, Row, find_sets, match_sets
 from metrics.instruments import load_instruments
 from metrics.record import file_content, record_of
 from metrics.report import write_report
 from metrics.report.strips import reference_view, row_views
 from metrics.report.tables import images_csv, markdown_tables, table_csv, terminal_tables
+from metrics.sets import ImageSet
 from options import EvaluateOptions, parse_evaluate
 from util.device import select_device
 from util.errors import UserError, run_main
@@ -32,13 +33,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     sets, real = find_sets(options)
     files = Files.of(options)
     instruments = load_instruments(options, _device(options))
-    evaluation = Evaluation(instruments, real, match_range=options.match_range)
+    _check_requirable(options, sets)
+    matching: list[str] = []
+    if options.match_range is not None:
+        sets, real, matching = match_sets(sets, real, instruments.labels, width=options.match_range)
+    evaluation = Evaluation(instruments, real)
     rows = [evaluation.measure(images) for images in sets]
     reference = evaluation.reference(rows)
-    record = record_of(rows, reference, instruments, options)
-    _check_required(options, record)
+    record = record_of(rows, reference, instruments, options, matching=matching)
     print(terminal_tables(record), "\n".join(record["notes"]), sep="\n\n", end="\n\n")
     files.write(record, rows, reference)
+    _check_required(options, record)
 
 
 def _device(options: EvaluateOptions) -> torch.device:
@@ -54,18 +59,35 @@ def _title(rows: Sequence[Row]) -> str:
     return f"Evaluation of {', '.join(str(folder) for folder in rows[0].images.folders)}"
 
 
+def _check_requirable(options: EvaluateOptions, sets: Sequence[ImageSet]) -> None:
+    """Raises UserError, before anything is measured, where --require cannot be met."""
+    for key in options.require or ():
+        if key in JUDGED and options.classifier is None:
+            raise UserError(f"--require {key} needs a classifier; name it with --classifier FILE.")
+        if key in BOXED and not options.labels:
+            raise UserError(f"--require {key} needs boxes; name their table with --boxes FILE.")
+        for images in sets:
+            if key in PAIR_METRICS and "real_B" not in images.files:
+                raise UserError(f"--require {key}: {images.name} has no targets of equal names.")
+
+
 def _check_required(options: EvaluateOptions, record: Mapping[str, Any]) -> None:
-    """Raises UserError where a metric that --require names was not measured on some row."""
+    """Raises UserError where a metric that --require names was not measured on some row.
+
+    Metrics of pairs are asked for between translation and target.
+    """
     for key in options.require or ():
         for name, row in record["rows"].items():
-            groups = [row["sets"], row["fake_B"], *(row[c] or {} for c in COMPARISONS)]
+            groups = [row["sets"], row["fake_B"], row["fake_B_vs_real_B"] or {}]
             entries = [group[key] for group in groups if group.get(key)]
             values = [entry["value" if key in SET_METRICS else "mean"] for entry in entries]
             if not any(value is not None for value in values):
                 raise UserError(
-                    f"--require {key}: it could not be measured on {name}; run without --require "
-                    "to be told what is missing."
+                    f"--require {key}: it could not be measured on {name}; the notes above say why."
                 )
+
+
+REPORT_FILES = ("report.html", "report.json", "table.md", "table.csv", "images.csv")
 
 
 @dataclass(frozen=True)
@@ -99,8 +121,8 @@ class Files:
         report = Path(options.report) if options.report else None
         if report is not None and report.exists() and not report.is_dir():
             raise UserError(f"{report} is a file; name a folder with --report.")
-        if report is not None:
-            check_writable(report / "report.html")
+        for name in REPORT_FILES if report is not None else ():
+            check_writable(report / name)
         return cls(means, images, options.csv is not None, report)
 
     def write(

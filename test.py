@@ -1,7 +1,7 @@
 """Translate images with a trained generator: `python test.py --dataroot DIR --name NAME`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -12,7 +12,8 @@ from data.datasets import ImageDataset
 from data.images import write_image
 from data.loader import Loader
 from data.preview import preview
-from data.value_map import ValueMap
+from data.range_use import EndsTally, percent
+from data.value_map import Stored, ValueMap
 from models import MODEL_OPTIONS
 from models.networks import load_weights
 from models.translation import make_generator, translate
@@ -25,6 +26,10 @@ from util.files import write_text
 from util.html import GalleryRow, write_gallery
 from util.run_folder import RunFolder
 from util.seeding import seed_step
+
+SUFFIXES = (".png", ".tiff")  # of --save_format
+# Share of the pixels of fake_B, above which saturation is more than a few glints.
+WORTH_A_LINE = 0.01
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -54,6 +59,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     Translation(config, generator, dataset, device, teacher=teacher).run()
 
 
+def _stored(config: TestConfig, dataset: ImageDataset) -> dict[str, Stored]:
+    """How each kind of image is stored. Raises UserError for a depth that colour cannot have."""
+    known, ends = dataset.value_maps, config.data.value_range_B
+    source = target = known["A"]
+    if "B" in known:
+        target = known["B"]
+    elif ends != "auto":  # neither a run nor images of B tell more
+        target = ValueMap(*ends, bits=16 if max(ends) > 255 else 8)
+    bits = config.test.save_bits
+    files = target if bits == "auto" else target.at_depth(int(bits))
+    if files.bits > 8 and config.model.output_nc > 1:
+        raise UserError(
+            f"fake_B would have {files.bits} bits, which one band alone can have; "
+            "use --save_bits 8 or --output_nc 1."
+        )
+    kinds = {"real_A": Stored(source, source), "fake_B": Stored(target, files)}
+    return {**kinds, "real_B": kinds["fake_B"]} if "B" in dataset.domains else kinds
+
+
 class Translation:
     """The loop over images, and the files it writes.
 
@@ -74,14 +98,16 @@ class Translation:
         results = run_path(config.test.results_dir, config.run.name, flag="--name")
         phase = f"{config.data.phase}_{config.run.epoch}"
         self.folder = run_path(results, phase, flag="--phase")
-        target = dataset.value_maps.get("B", dataset.value_maps["A"])
-        self.value_maps = {"real_A": dataset.value_maps["A"], "fake_B": target, "real_B": target}
+        self.stored = _stored(config, dataset)
+        self.beyond = EndsTally(self.stored["real_A"].domain, beyond=True)
+        self.at_ends = EndsTally(self.stored["fake_B"].domain, beyond=False)
         self.rows: list[GalleryRow] = []
         self.written: set[Path] = set()
 
     def run(self) -> None:
         """Translate up to --num_test images and write the page."""
         (self.folder / "result.json").unlink(missing_ok=True)
+        print(self.values_in_words())
         total = len(self.dataset)
         count = min(total, self.config.test.num_test or total)
         if count < total:
@@ -104,7 +130,30 @@ class Translation:
         title = f"{self.config.run.name}: {self.config.data.phase}, {self.config.run.epoch}"
         write_gallery(self.folder / "index.html", title, facts, self.rows)
         self.write_record(count, total)
+        for note in self.range_notes():
+            print(note)
         print(f"{count} images in {self.folder / 'images'}, page {self.folder / 'index.html'}")
+
+    def values_in_words(self) -> str:
+        """A line for each domain, and one where --save_bits changes what a count means."""
+        source, target = self.stored["real_A"], self.stored["fake_B"]
+        lines = [f"{role}: {s.domain} -> [-1, 1]" for role, s in (("A", source), ("B", target))]
+        if target.files != target.domain:
+            lines.append(f"--save_bits: of B, {target.domain} become {target.files}")
+        return "\n".join(lines)
+
+    def range_notes(self) -> Iterator[str]:
+        """What lies outside the value ranges, a sentence each."""
+        if self.beyond.share:
+            yield (
+                f"{percent(self.beyond.share)} of the pixels of real_A lie beyond the value range "
+                "of training: the generator has not seen such values"
+            )
+        if self.at_ends.share > WORTH_A_LINE:
+            yield (
+                f"{percent(self.at_ends.share)} of the pixels of fake_B are at the ends of its "
+                "value range: they are saturated"
+            )
 
     def remove_stale(self) -> None:
         """Images of an earlier run that this one did not write, and folders left empty."""
@@ -112,14 +161,16 @@ class Translation:
             for path in sorted((self.folder / kind).rglob("*"), reverse=True):
                 if path.is_dir() and not any(path.iterdir()):
                     path.rmdir()
-                elif path.suffix == ".png" and path.relative_to(self.folder) not in self.written:
+                elif path.suffix in SUFFIXES and path.relative_to(self.folder) not in self.written:
                     path.unlink()
 
     def write_record(self, count: int, total: int) -> None:
         """result.json: where the images come from, for evaluate.py and make_pseudo_pairs.py.
 
         paired: whether real_B is the true partner; null where there is no real_B. teacher: of the
-        generator; it must not be its judge.
+        generator; it must not be its judge. values: what the counts of each kind of image mean.
+        beyond_range: share of real_A's pixels past the ends of its value range; at_range_ends: of
+        fake_B's at the ends, where the generator saturates.
         """
         paired = self.config.data.dataset_mode == "aligned"
         record = {
@@ -132,6 +183,9 @@ class Translation:
             "total": total,
             "paired": paired if "B" in self.dataset.domains else None,
             "teacher": self.teacher,
+            "values": {kind: stored.record() for kind, stored in self.stored.items()},
+            "beyond_range": self.beyond.share,
+            "at_range_ends": self.at_ends.share,
         }
         text = json.dumps(record, indent=1) + "\n"
         write_text(self.folder / "result.json", text)
@@ -140,14 +194,17 @@ class Translation:
         """Files of one batch, and their row of the page."""
         sets = {"real_A": batch.a, "fake_B": fake, "real_B": batch.b}
         sets = {name: images for name, images in sets.items() if images is not None}
+        self.beyond.add(batch.a)
+        self.at_ends.add(fake)
+        suffix = f".{self.config.test.save_format}"
         for place, name in enumerate(batch.names):
             shown = []
             for kind, images in sets.items():
-                value_map, image = self.value_maps[kind], images[place]
-                file = Path("images", kind, f"{name}.png")
-                write_image(self.folder / file, value_map.decode(image))
+                files, image = self.stored[kind].files, images[place]
+                file = Path("images", kind, f"{name}{suffix}")
+                write_image(self.folder / file, files.decode(image))
                 self.written.add(file)
-                if value_map.bits > 8:  # browsers show 16-bit counts as near black
+                if files.bits > 8 or suffix != ".png":  # browsers show 16-bit counts as near black
                     file = Path("previews", kind, f"{name}.png")
                     write_image(self.folder / file, preview(image))
                     self.written.add(file)

@@ -13,6 +13,7 @@ from data.datasets import ImageDataset
 from data.images import write_image
 from data.loader import Loader
 from data.preview import preview
+from data.range_use import measure_range_use, range_warnings
 from data.value_map import ValueMap
 from metrics.validation import (
     Best,
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         model.load_state_dict(state["model"], source=str(folder.state_file))
         schedule.load_state_dict(state["schedule"])
     elif config.training.pretrained_name:
-        _load_pretrained(model, config)
+        _load_pretrained(model, config, dataset.value_maps)
     validation = _validation(config, model, dataset, held_out)
     best = Best(**state["best"]) if state and "best" in state else Best()
     if validation:
@@ -164,13 +165,18 @@ def _leave_finished(folder: RunFolder, schedule: Schedule) -> None:
     print(f"finished: {folder.path}")
 
 
-def _load_pretrained(model: Model, config: TrainConfig) -> None:
+def _load_pretrained(model: Model, config: TrainConfig, value_maps: Mapping[str, ValueMap]) -> None:
     name = config.training.pretrained_name
     source = RunFolder.of(config.run.checkpoints_dir, name, flag="--pretrained_name")
     networks = source.load_networks(config.run.epoch, list(model.networks))
     model.load_networks(networks, source=str(source.path))
     fresh = sorted(model.networks.keys() - networks.keys())
     print(f"start from {source.path}: {', '.join(networks)}" + f"; new: {fresh}" * bool(fresh))
+    if not (source.path / "run.json").exists():  # networks of other tools
+        return
+    for role, known in source.record()["value_maps"].items():
+        if (own := value_maps.get(role)) and own != ValueMap(**known):
+            print(f"{source.path} learnt other values of {role}: {ValueMap(**known)}, now {own}")
 
 
 def _record(config: TrainConfig, dataset: ImageDataset, model: Model) -> dict[str, Any]:
@@ -208,6 +214,10 @@ def _summary(
     images = ", ".join(f"{len(d.files)} images {role}" for role, d in dataset.domains.items())
     lines = [f"{config.run.name}: {config.run.model} on {device}, {images}; parameters: {parts}"]
     lines += model.notes
+    for role, domain in dataset.domains.items():
+        lines.append(f"{role}: {domain.value_map} -> [-1, 1]")
+        use = measure_range_use([file.path for file in domain.files], domain.value_map)
+        lines += range_warnings(role, use)
     if held_out:
         lines.append(f"{len(held_out)} images are held out for validation {held_out.note}")
     return "\n".join(lines)

@@ -114,6 +114,7 @@ def _selection(
         serial=data.serial_batches,
         seed=config.run.seed,
         value_maps=value_maps,
+        value_ranges={"A": data.value_range_A, "B": data.value_range_B},
     )
 
 

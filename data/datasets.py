@@ -6,7 +6,7 @@ An item is asked for by (epoch, index), and all that is random in it follows fro
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,8 @@ from data.folders import (
 )
 from data.labels import Label, class_of_folder, read_labels
 from data.transforms import Placement, Preprocessing, to_bands
-from data.value_map import ValueMap, find_value_map, read_depth
+from data.value_map import ValueMap, find_value_map, given_value_map, read_depth
+from options import ValueRange
 from util.batch import DataFacts
 from util.errors import UserError
 from util.seeding import generator_for
@@ -44,11 +45,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Domain:
-    """The images of one domain, their value map and the number of bands they are handed out in."""
+    """The images of one domain, their value map and the number of bands they are handed out in.
+
+    clipped: whether values beyond the map's range are cut off at -1 and 1.
+    """
 
     files: Sequence[ImageFile]
     value_map: ValueMap
     bands: int
+    clipped: bool
 
     def read(self, index: int) -> Tensor:
         """Decode image `index`: (bands, H, W), its value range mapped to [-1, 1]."""
@@ -56,12 +61,17 @@ class Domain:
 
     def encode(self, image: np.ndarray) -> Tensor:
         """File values (H, W) or (H, W, 3) -> (bands, H, W)."""
-        return to_bands(self.value_map.encode(image), self.bands)
+        bands = to_bands(self.value_map.encode(image), self.bands)
+        return bands.clamp(-1, 1) if self.clipped else bands
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What every dataset is built from. value_maps: of a checkpoint; {} finds them in the files."""
+    """What every dataset is built from.
+
+    value_maps: of a checkpoint, by role; value_ranges: where there is none, the ends of the maps,
+    by role; what neither has is found in the files.
+    """
 
     root: Path
     phase: str
@@ -73,17 +83,25 @@ class Selection:
     serial: bool
     seed: int
     value_maps: Mapping[str, ValueMap]
+    value_ranges: Mapping[str, ValueRange] = field(default_factory=dict)
 
     def domain(self, role: str, files: Sequence[ImageFile]) -> Domain:
         """role: "A" (source) or "B" (target), after --direction."""
-        value_map = self.value_maps.get(role) or find_value_map([file.path for file in files])
+        value_map = self.value_maps.get(role) or self._new_map(role, files)
         bands, flag = (self.bands_a, "input_nc") if role == "A" else (self.bands_b, "output_nc")
         if bands == 3 and value_map.bits > 8:
             raise UserError(
                 f"{files[0].path} has {value_map.bits} bits, which one band alone can have; "
                 f"use --{flag} 1."
             )
-        return Domain(files, value_map, bands)
+        # G ends in tanh: a target beyond the range would tell D by that alone what is real.
+        return Domain(files, value_map, bands, clipped=role == "B" and self.preprocessing.training)
+
+    def _new_map(self, role: str, files: Sequence[ImageFile]) -> ValueMap:
+        ends = self.value_ranges.get(role, "auto")
+        if ends == "auto":
+            return find_value_map([file.path for file in files])
+        return given_value_map(files[0].path, *ends, flag=f"value_range_{role}")
 
     def folder_letters(self) -> tuple[str, str]:
         """Letters of the folders that play the roles A and B."""
@@ -98,6 +116,7 @@ class Selection:
             bands_a=self.bands_b,
             bands_b=self.bands_a,
             value_maps={other[role]: value_map for role, value_map in self.value_maps.items()},
+            value_ranges={other[role]: ends for role, ends in self.value_ranges.items()},
         )
 
     def find(self, letter: str) -> list[ImageFile]:
@@ -223,9 +242,11 @@ class AlignedDataset(ImageDataset):
         if self.side_by_side:
             files = find_images(joined, limit=selection.limit)
             self.domains["A"] = selection.domain("A", files)
-            # The halves of one file have one value map.
-            shared = {"B": self.domains["A"].value_map, **selection.value_maps}
-            self.domains["B"] = replace(selection, value_maps=shared).domain("B", files)
+            if selection.value_ranges.get("A") == selection.value_ranges.get("B"):
+                # The halves of one file have one value map.
+                shared = {"B": self.domains["A"].value_map, **selection.value_maps}
+                selection = replace(selection, value_maps=shared)
+            self.domains["B"] = selection.domain("B", files)
         else:
             self._find_folders(letter_a, letter_b)
         self.label_files()

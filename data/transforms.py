@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from options import DataOptions
+from util.colour import LUMA_WEIGHTS
 from util.errors import UserError
 
 RESIZE_AND_CROP = ("resize_and_crop", "scale_width_and_crop")
-LUMINANCE = (0.2989, 0.587, 0.114)  # ITU-R BT.601
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,6 @@ def to_bands(image: Tensor, bands: int) -> Tensor:
     if bands == 3:
         return image.expand(3, -1, -1)
     # Grey stored as RGB comes back exactly: the weights are normalised to sum to 1.
-    weights = torch.tensor(LUMINANCE, dtype=torch.float64)
+    weights = torch.tensor(LUMA_WEIGHTS, dtype=torch.float64)
     grey = torch.einsum("chw,c->hw", image.double(), weights / weights.sum())
     return grey[None].float()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,8 +46,46 @@ class ValueMap:
         counts = counts.astype(np.uint8 if self.bits == 8 else np.uint16)
         return counts[0] if counts.shape[0] == 1 else counts.transpose(1, 2, 0)
 
+    def at_depth(self, bits: int) -> "ValueMap":
+        """How images of this map are saved with `bits`, 8 or 16.
+
+        8 of 16 bits: `low` becomes 0 and `high` 255, as in previews. 16 of 8 bits: a count is 1/257
+        of a grey level, so that 255 becomes 65535 and steps finer than a grey level are kept.
+        """
+        if bits == self.bits:
+            return self
+        return EIGHT_BIT if bits == 8 else ValueMap(self.low * 257, self.high * 257, 16)
+
+    def __str__(self) -> str:
+        return f"counts {self.low:,.10g} to {self.high:,.10g} of {self.bits} bits"
+
 
 EIGHT_BIT = ValueMap(low=0.0, high=255.0, bits=8)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How one kind of image is stored: the map of its domain, and that of its files.
+
+    The two differ where the files have another depth than the domain.
+    """
+
+    domain: ValueMap
+    files: ValueMap
+
+    def record(self) -> dict[str, Any]:
+        """What a count in the files means: times `scale` plus `offset` it is one of the domain.
+
+        bits: of the files; value_range: the values of the domain that are -1 and 1 inside.
+        """
+        domain, files = self.domain, self.files
+        scale = (domain.high - domain.low) / (files.high - files.low)
+        return {
+            "bits": files.bits,
+            "value_range": [domain.low, domain.high],
+            "scale": scale,
+            "offset": domain.low - files.low * scale,
+        }
 
 
 def find_value_map(files: Sequence[Path]) -> ValueMap:
@@ -69,6 +108,20 @@ def find_value_map(files: Sequence[Path]) -> ValueMap:
             "there is nothing to learn from them."
         )
     return ValueMap(low=float(min(lows)), high=float(max(highs)), bits=16)
+
+
+def given_value_map(file: Path, low: float, high: float, *, flag: str) -> ValueMap:
+    """The map of a domain whose `flag` names the ends; its depth is that of `file`.
+
+    Raises UserError for ends that no file of this depth can hold.
+    """
+    bits = read_image(file).dtype.itemsize * 8
+    if low < 0 or high > 2**bits - 1:
+        raise UserError(
+            f"--{flag} {low:.10g} {high:.10g} does not fit {file}, which has {bits} bits (0 to "
+            f"{2**bits - 1}); choose other ends, or auto."
+        )
+    return ValueMap(low, high, bits)
 
 
 def read_depth(path: Path, *, bits: int) -> np.ndarray:

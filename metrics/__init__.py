@@ -7,7 +7,10 @@ this one; `metrics.measure` applies them to sets of files.
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["COMPARISONS", "IMAGE_METRICS", "PAIR_METRICS", "SET_METRICS", "Metric"]
+__all__ = [
+    *("BOXED", "COMPARISONS", "IMAGE_METRICS", "JUDGED"),
+    *("PAIR_METRICS", "SET_METRICS", "Metric"),
+]
 
 
 @dataclass(frozen=True)
@@ -52,3 +55,10 @@ SET_METRICS = {
     "spectrum": Metric("spectrum [dB]", "lower"),
     "grey_levels": Metric("grey levels [counts]", "lower"),
 }
+
+# What needs a classifier, and what needs boxes.
+JUDGED = frozenset(
+    {"gcss", "cc", "cam_cosine", "class_agreement", "pointing", "cam_energy"}
+    | {"fid_mwir", "kid_mwir", "mmd", "coral"}
+)
+BOXED = frozenset({"contrast", "pointing", "cam_energy", "box_share"})

@@ -14,9 +14,11 @@ from metrics.paired import ssim
 def gcss(a: Tensor, b: Tensor) -> Tensor:
     """Grad-CAM structural similarity: `ssim` of two maps with data range 1, in [-1, 1].
 
-    a, b: (B, 1, H, W) in [0, 1]. 1 for equal maps, two empty ones included.
+    a, b: (B, 1, H, W) in [0, 1]. 1 for equal maps. NaN where both are empty: that the judge sees
+    nothing in either is no agreement on where to look.
     """
-    return ssim(a.double(), b.double(), data_range=1.0)
+    empty = (a.amax(dim=(1, 2, 3)) == 0) & (b.amax(dim=(1, 2, 3)) == 0)
+    return ssim(a.double(), b.double(), data_range=1.0).masked_fill(empty, torch.nan)
 
 
 def correlation(a: Tensor, b: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class LabelledSet:
         """SHA-256 over the lines "name, class, SHA-256 of the file", separated by tabs."""
         pairs = zip(self.items, self.digests, strict=True)
         lines = (f"{file.name}\t{name}\t{content}\n" for (file, name, _), content in pairs)
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
 
     def only(self, classes: Sequence[str]) -> "LabelledSet":
         """The images of these classes."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data.folders import find_images
+from data.label_index import LabelIndex
 from data.value_map import ValueMap, find_value_map
 from metrics import COMPARISONS, SET_METRICS
 from metrics.instruments import Instruments, judged_values
@@ -37,7 +38,7 @@ class Row:
     """One measured set.
 
     instruments: with the value maps that its images were measured through; sets: metric -> distance
-    to the reference; matching: how ranges were matched, for people.
+    to the reference.
     """
 
     images: ImageSet
@@ -49,7 +50,6 @@ class Row:
     pairing: Pairing
     comparisons: dict[str, Summaries | None]
     sets: dict[str, SetValue | None]
-    matching: str | None
 
 
 def find_sets(options: EvaluateOptions) -> tuple[list[ImageSet], ImageSet | None]:
@@ -93,6 +93,11 @@ def _folder(name: str, flag: str) -> Path:
 
 def _check_sets(options: EvaluateOptions, sets: Sequence[ImageSet], real: ImageSet | None) -> None:
     names = [found.name for found in sets]
+    strange = next((n for n in names if not n.strip() or not n.isprintable()), None)
+    if strange is not None:
+        raise UserError(f"--set {strange!r}: give the set a name of one line.")
+    if real is not None and real.name in names:
+        raise UserError(f"--set {real.name} would be taken for --real; give the set another name.")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"--set {twice} is given twice; every row needs its own name.")
@@ -103,27 +108,66 @@ def _check_sets(options: EvaluateOptions, sets: Sequence[ImageSet], real: ImageS
         raise UserError("--match_range needs --real DIR, and ranges from --labels FILE.")
 
 
+def match_sets(
+    sets: Sequence[ImageSet], real: ImageSet, labels: LabelIndex, *, width: float
+) -> tuple[list[ImageSet], ImageSet, list[str]]:
+    """All sets and the real images thinned to one distribution of ranges; and what was done.
+
+    Sets of which no range is known stay whole, and all do where too few images would be left.
+    """
+    named = [found.images("fake_B") for found in sets] + [real.images("real_B")]
+    ranges = [[(label := labels.find(i)) and label.range_m for i in images] for images in named]
+    known = [place for place, found in enumerate(ranges) if any(metres for metres in found)]
+    notes = [
+        f"{found.name}: no range is known, compared as it is."
+        for place, found in enumerate(sets)
+        if place not in known
+    ]
+    try:
+        matched = match_ranges([ranges[place] for place in known], width=width) if known else []
+    except UserError as error:
+        return list(sets), real, [f"not matched in range: {error}"]
+    if min(map(len, matched), default=0) < FEWEST_MATCHED or known[-1] != len(sets):
+        sizes = ", ".join(str(len(kept)) for kept in matched) or "none"
+        why = f"the images left in each set would be {sizes}, and {FEWEST_MATCHED} are needed."
+        return list(sets), real, [f"not matched in range: {why}"]
+    kept = dict(zip(known, matched, strict=True))
+    thinned = [s.subset(kept[i]) if i in kept else s for i, s in enumerate(sets)]
+    for before, after in zip([*sets, real], [*thinned, real.subset(kept[len(sets)])], strict=True):
+        if len(after) < len(before):
+            notes.append(
+                f"{before.name}: {len(after)} of {len(before)} images, to match ranges in steps of "
+                f"{width:g} m."
+            )
+    return thinned, real.subset(kept[len(sets)]), notes or ["matched in range: all images fit."]
+
+
 class Evaluation:
     """Measures one set after the other; a reference that several share is measured once."""
 
-    def __init__(
-        self, instruments: Instruments, real: ImageSet | None, *, match_range: float | None
-    ) -> None:
-        self.instruments, self.real, self.match_range = instruments, real, match_range
+    def __init__(self, instruments: Instruments, real: ImageSet | None) -> None:
+        self.instruments, self.real = instruments, real
         self.references: dict[tuple[Path, ...], Reference] = {}
         self.value_maps: dict[tuple[Path, ...], ValueMap] = {}
 
     def measure(self, images: ImageSet) -> Row:
         """Everything that can be measured of a set. Raises UserError for files that do not fit."""
-        images, real, matching = self._matched(images)
+        real = self.real
         bits = find_depths(images.files)
         comparisons = measurable(bits)
         instruments = self._tuned(_references(images, bits, real))
         profiles = {"fake_B": Profile(bits["fake_B"])}
         if real is None and "real_B" in comparisons.values():
             profiles["real_B"] = Profile(bits["real_B"])
+        # Unpaired targets are drawn at random, some of them several times.
+        distinct = frozenset[str]() if images.paired else frozenset(["real_B"])
         measured = measure(
-            images, instruments, bits=bits, comparisons=comparisons, profiles=profiles
+            images,
+            instruments,
+            bits=bits,
+            comparisons=comparisons,
+            profiles=profiles,
+            distinct=distinct,
         )
         values = list(_with_progress(measured, images))
         if real is not None:
@@ -144,7 +188,6 @@ class Evaluation:
                 c: summarise(values, c) if c in comparisons else None for c in COMPARISONS
             },
             sets=_distances(profiles["fake_B"], reference, instruments),
-            matching=matching,
         )
 
     def reference(self, rows: Sequence[Row]) -> Reference | None:
@@ -152,28 +195,6 @@ class Evaluation:
         if self.real is not None:
             return self._reference(self.real)
         return rows[0].reference if len(rows) == 1 else None
-
-    def _matched(self, images: ImageSet) -> tuple[ImageSet, ImageSet | None, str | None]:
-        """Both sets as they are, or thinned to one distribution of ranges; and what was done."""
-        if self.match_range is None or self.real is None:
-            return images, self.real, None
-        labels, real = self.instruments.labels, self.real
-        ranges = [
-            [(label := labels.find(image)) and label.range_m for image in found]
-            for found in (images.images("fake_B"), real.images("real_B"))
-        ]
-        try:
-            kept = match_ranges(*ranges, width=self.match_range)
-        except UserError as error:
-            return images, real, f"not matched in range: {error}"
-        if min(map(len, kept)) < FEWEST_MATCHED:
-            few = f"only {len(kept[0])} images and {len(kept[1])} real ones have common ranges."
-            return images, real, f"not matched in range: {few}"
-        note = (
-            f"matched in range: {len(kept[0])} of {len(images)} images and {len(kept[1])} of "
-            f"{len(real)} real ones, alike in bins of {self.match_range:g} m."
-        )
-        return images.subset(kept[0]), real.subset(kept[1]), note
 
     def _tuned(self, files: Sequence[Path]) -> Instruments:
         """The instruments with value maps that follow from the references `files`."""

@@ -14,7 +14,7 @@ from metrics.judge import Judge
 from metrics.pretrained import WEIGHTS, Inception, Lpips, find_weights, missing_note
 from models.networks.classifier import Classifier, load_classifier
 from options import EvaluateOptions
-from util.checkpoint import digest
+from util.checkpoint import digest, load
 from util.errors import UserError
 
 
@@ -22,15 +22,16 @@ from util.errors import UserError
 class Instruments:
     """What images are measured with.
 
-    judge_map: file values that the judge sees as -1 and 1; unit_map: likewise for LPIPS and
-    Inception; lpips: metric -> distance (B,) of two batches in [-1, 1]; inception: features of
-    images in [0, 1]; labels: for boxes and classes; luma: PSNR, SSIM and MAE compare luminance
-    where an image has three bands. weights: network -> digest; missing: sentences on networks
-    whose weights are not here.
+    judge_accuracy: what the judge's file tells of it; judge_map: file values that the judge sees as
+    -1 and 1; unit_map: likewise for LPIPS and Inception; lpips: metric -> distance (B,) of two
+    batches in [-1, 1]; inception: features of images in [0, 1]; labels: for boxes and classes;
+    luma: PSNR, SSIM and MAE compare luminance where an image has three bands. weights: network ->
+    digest; missing: sentences on networks whose weights are not here.
     """
 
     device: torch.device
     judge: Judge | None = None
+    judge_accuracy: float | None = None
     judge_map: ValueMap | None = None
     unit_map: ValueMap | None = None
     lpips: Mapping[str, Lpips] = field(default_factory=dict)
@@ -71,6 +72,7 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
     return Instruments(
         device,
         judge=judge,
+        judge_accuracy=_accuracy(options),
         lpips={f"lpips_{key}": n for key, n in networks.items() if isinstance(n, Lpips)},
         inception=networks.get("inception"),
         labels=LabelIndex([Path(table) for table in options.labels]) if options.labels else None,
@@ -95,14 +97,29 @@ def _load_judge(options: EvaluateOptions, device: torch.device) -> Judge | None:
     return Judge(classifier, options.cam_layer, options.feature_layer)
 
 
+def _accuracy(options: EvaluateOptions) -> float | None:
+    """Balanced accuracy on the images that were held out of the classifier's own training."""
+    if options.classifier is None:
+        return None
+    content = load(Path(options.classifier), hint="check --classifier")
+    accuracy = content.get("balanced_accuracy")
+    return float(accuracy) if isinstance(accuracy, float | int) else None
+
+
 def judged_values(classifier: Classifier, own: ValueMap) -> ValueMap:
     """How file values become what the classifier takes: as in its training, where that fits.
 
     own: the map of the references' own values, which is taken where its file tells no range, or one
-    of another depth. One map for all kinds, or equal counts would look different to it.
+    of another depth. One map for all kinds, or equal counts would look different to it. Raises
+    UserError where the two ranges have nothing in common.
     """
     if classifier.value_range is not None:
         low, high = classifier.value_range
         if (high > 255) == (own.bits == 16):
+            if own.high <= low or own.low >= high:
+                raise UserError(
+                    f"the classifier knows file values from {low:g} to {high:g}, and those of the "
+                    f"real images run from {own.low:g} to {own.high:g}; train one on such images."
+                )
             return ValueMap(low, high, own.bits)
     return own

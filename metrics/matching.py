@@ -2,41 +2,33 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from data.splits import spread
 from util.errors import UserError
 
 
-def match_ranges(
-    fake: Sequence[float | None], real: Sequence[float | None], *, width: float
-) -> tuple[list[int], list[int]]:
-    """Indices of subsets of two sets whose ranges are equally distributed; both ascending.
+def match_ranges(sets: Sequence[Sequence[float | None]], *, width: float) -> list[list[int]]:
+    """Indices of a subset of each set such that ranges are equally distributed in all; ascending.
 
-    fake, real: range of each image in metres; images without one are left out. Ranges count as
-    equal that are nearest to the same multiple of `width` metres; those of one set alone are left
-    out. With n_f and n_r images kept, every range has the same share in both sets, to less than one
-    image each and at least one. Of all such choices it is the one of the largest effective size,
-    1 / (1/n_f + 1/n_r), which decides how well two sets can be told apart: the larger set is
-    thinned no further than its shares demand. Within a range the kept images are spread evenly in
-    the given order. Raises UserError where no range is common.
+    sets: range of each image in metres; images without one are left out. Ranges count as equal that
+    are nearest to the same multiple of `width` metres; those that one of the sets lacks are left
+    out. The share of a range, to less than one image each, is that of its number in the set that
+    has fewest of it, so that no set has to give up more than the others demand; each set keeps as
+    many images as these shares allow, spread evenly in the given order. Raises UserError where no
+    range is common to all.
     """
-    if not width > 0:
-        raise UserError(f"--match_range is {width:g}; it must be more than 0 metres.")
-    fakes, reals = _bins(fake, width), _bins(real, width)
-    common = sorted(fakes.keys() & reals.keys())
+    bins = [_bins(ranges, width) for ranges in sets]
+    common = sorted(set.intersection(*(set(b) for b in bins)))
     if not common:
-        raise UserError(
-            f"no range is common to both sets within steps of {width:g} m: the translations have "
-            f"{_describe(fakes, width)}, the real images {_describe(reals, width)}; give a labels "
-            "table that lists both, or leave out --match_range."
-        )
-    counts = [(len(fakes[b]), len(reals[b])) for b in common]
-    kept: tuple[list[int], list[int]] = [], []
-    for b, numbers in zip(common, _largest(counts), strict=True):
-        for indices, bins, number in zip(kept, (fakes, reals), numbers, strict=True):
-            indices += spread(bins[b], number)
-    return sorted(kept[0]), sorted(kept[1])
+        raise UserError(f"no range is common to all sets within steps of {width:g} m.")
+    fewest = {b: min(len(members[b]) for members in bins) for b in common}
+    kept = []
+    for members in bins:
+        factor = min(len(members[b]) / fewest[b] for b in common)
+        numbers = {b: min(len(members[b]), max(1, round(factor * fewest[b]))) for b in common}
+        kept.append(sorted(i for b in common for i in spread(members[b], numbers[b])))
+    return kept
 
 
 def _bins(ranges: Sequence[float | None], width: float) -> dict[int, list[int]]:
@@ -47,24 +39,3 @@ def _bins(ranges: Sequence[float | None], width: float) -> dict[int, list[int]]:
             # Not round(), which sends halves to the even neighbour.
             bins[math.floor(metres / width + 0.5)].append(index)
     return bins
-
-
-def _largest(counts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Numbers to keep of each bin. counts: of fake and real images, 1 or more.
-
-    With c real images to one fake, a bin can keep min(f, r/c) fakes. The effective size of their
-    sum is monotone in c between the ratios r/f of the bins, so one of these is the best c.
-    """
-
-    def effective_size(c: float) -> float:
-        return c / (1 + c) * sum(min(f, r / c) for f, r in counts)
-
-    c = max((r / f for f, r in counts), key=effective_size)
-    return [(max(1, round(min(f, r / c))), max(1, round(min(f * c, r)))) for f, r in counts]
-
-
-def _describe(bins: Mapping[int, Sequence[int]], width: float) -> str:
-    """The bins' ranges for people."""
-    if not bins:
-        return "none"
-    return f"{', '.join(f'{b * width:g}' for b in sorted(bins))} m"

@@ -65,22 +65,26 @@ def measure(
     bits: Mapping[str, int],
     comparisons: Mapping[str, str],
     profiles: Mapping[str, Profile],
+    distinct: frozenset[str] = frozenset(),
 ) -> Iterator[ImageValues]:
     """Values of each image, in the given order.
 
     bits: depth of each kind; comparisons: of `measurable`; profiles: kind -> the whole that its
-    images are added to, each distinct image once; metrics of one image are made for these kinds.
+    images are added to; metrics of one image are made for these kinds; distinct: kinds of which
+    equal images count once.
     Raises UserError for files that cannot be read or compared.
     """
-    measuring = _Measuring(instruments, dict(bits), dict(comparisons), dict(profiles))
+    measuring = _Measuring(instruments, dict(bits), dict(comparisons), dict(profiles), distinct)
     # The decoders release the interpreter's lock: threads use all cores.
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(images), BATCH_SIZE):
             stop = min(start + BATCH_SIZE, len(images))
             files = [{k: f[i] for k, f in images.files.items()} for i in range(start, stop)]
             arrays = list(pool.map(lambda f: read_images(f, bits=bits), files))
-            named = zip(images.names[start:stop], files, arrays, strict=True)
-            for _, group in groupby(named, key=lambda item: [a.shape for a in item[2].values()]):
+            contents = [{kind: _digest(array) for kind, array in a.items()} for a in arrays]
+            arrays = map(_alike, arrays)
+            named = zip(images.names[start:stop], files, contents, arrays, strict=True)
+            for _, group in groupby(named, key=lambda item: [a.shape for a in item[3].values()]):
                 yield from measuring.group(*zip(*group, strict=True))
 
 
@@ -92,16 +96,17 @@ class _Measuring:
     bits: dict[str, int]
     comparisons: dict[str, str]
     profiles: dict[str, Profile]
+    distinct: frozenset[str]
     seen: set[tuple[str, bytes]] = field(default_factory=set)
 
     def group(
         self,
         names: Sequence[str],
         files: Sequence[Mapping[str, Path]],
+        contents: Sequence[dict[str, bytes]],
         arrays: Sequence[Arrays],
     ) -> list[ImageValues]:
         """Images of equal shapes."""
-        contents = [{kind: _digest(array) for kind, array in a.items()} for a in arrays]
         rows = [ImageValues(name, {}, c) for name, c in zip(names, contents, strict=True)]
         counts = {kind: self._counts([a[kind] for a in arrays], kind) for kind in arrays[0]}
         needed = {"fake_B", *self.comparisons.values(), *self.profiles} & counts.keys()
@@ -144,12 +149,11 @@ class _Measuring:
         return labels.find(ImageFile(file, name)) if labels else None
 
     def _is_fresh(self, kind: str, row: ImageValues) -> bool:
-        """A random real_B stands under many names, but is one image of the set."""
+        """Whether an image counts. A random real_B stands under many names, but is one image."""
         key = (kind, row.contents[kind])
-        if kind == "real_B" and key in self.seen:
-            return False
+        repeated = kind in self.distinct and key in self.seen
         self.seen.add(key)
-        return True
+        return not repeated
 
     def _compare(self, fakes: Tensor, references: Tensor) -> dict[str, Tensor]:
         """Pixel by pixel and by LPIPS: metric -> (B,)."""
@@ -229,6 +233,16 @@ def _distribute(values: Mapping[str, Tensor], rows: Sequence[ImageValues], name:
     for metric, column in values.items():
         for row, value in zip(rows, column.tolist(), strict=True):
             row.values.setdefault(name, {})[metric] = value
+
+
+def _alike(arrays: Arrays) -> Arrays:
+    """Where one of the images is grey, colour files of three equal bands are grey too."""
+    if all(array.ndim == 3 for array in arrays.values()):
+        return arrays
+    return {
+        kind: array[..., 0] if array.ndim == 3 and (array == array[..., :1]).all() else array
+        for kind, array in arrays.items()
+    }
 
 
 def _check_bands(fakes: Tensor, others: Tensor, files: Mapping[str, Path], kind: str) -> None:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-LUMA_WEIGHTS = (0.2989, 0.587, 0.114)  # red, green, blue: ITU-R BT.601 to four digits
+from util.colour import LUMA_WEIGHTS
+
 SSIM_WINDOW = 7  # side in pixels: scikit-image's default; no image may be smaller
+CACHED_PIXELS = 2**17  # done at a time on a processor: their maps stay in its cache
 
 
 def psnr(a: Tensor, b: Tensor, *, data_range: float) -> Tensor:
@@ -45,14 +47,16 @@ def ssim(a: Tensor, b: Tensor, *, data_range: float) -> Tensor:
     bands. data_range: as for `psnr`. Sums over windows are taken in the images' dtype, the rest in
     float64: float32 is exact for 8 bits, as 49 · (2 · 255)² < 2²⁴, and for nothing larger.
     """
-    parts = list(_parts(a.flatten(0, 1), b.flatten(0, 1)))  # of one band: (B·C, H, W)
+    parts = list(_parts(a.flatten(0, 1), b.flatten(0, 1)))  # of one band: (N, H, W)
     count, height, width = parts[0][0].shape
-    # Made once: fresh memory for every image would cost as much time as the arithmetic.
-    maps, spare = a.new_empty(2, 4, count, height, width)
+    # Made once: fresh memory for every part would cost as much time as the arithmetic.
+    workspace = a.new_empty(2, 4, count, height, width)
     inside = 4, count, height - SSIM_WINDOW + 1, width - SSIM_WINDOW + 1
-    sums = a.new_empty(inside, dtype=torch.float64)
+    wide = a.new_empty(inside, dtype=torch.float64)
     values = []
     for x, y in parts:
+        maps, spare = workspace[:, :, : len(x)]  # the last part may be smaller
+        sums = wide[:, : len(x)]
         # The sum p and difference q of the images, and their squares, say all.
         torch.add(x, y, out=maps[0])
         torch.sub(x, y, out=maps[1])
@@ -98,8 +102,9 @@ def _ssim_of_sums(sums: Tensor, data_range: float) -> Tensor:
 
 
 def _parts(a: Tensor, b: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Both batches in step: one by one on a processor, where little memory is near; else whole."""
-    size = 1 if a.device.type == "cpu" else len(a)
+    """Both batches in step: a few images at a time on a processor, all at once elsewhere."""
+    few = max(1, CACHED_PIXELS // a[0].numel())
+    size = few if a.device.type == "cpu" else len(a)
     return zip(a.split(size), b.split(size), strict=True)
 
 

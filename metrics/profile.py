@@ -42,7 +42,8 @@ class Profile:
 
     def add_name(self, name: str, content: bytes) -> None:
         """One image of the hash, in order; content: a digest of its pixels."""
-        self._hash.update(f"{name}\t{content.hex()}\n".encode())
+        # A file name need not be valid Unicode.
+        self._hash.update(f"{name}\t{content.hex()}\n".encode(errors="surrogateescape"))
 
     @property
     def names_and_contents(self) -> str:
@@ -69,7 +70,9 @@ def compare_profiles(
         if a is None or b is None:
             continue
         key = f"fid{suffix}"
-        values[key] = set_value(frechet_distance(a, b), n, biased=min(n) < UNBIASED_FROM[key])
+        distance = frechet_distance(a, b)
+        biased = min(n) < UNBIASED_FROM[key] and bool(np.isfinite(distance))
+        values[key] = set_value(distance, n, biased=biased)
         estimate = kid(a, b, seed=seed)
         values[f"kid{suffix}"] = set_value(
             estimate.mean, n, std=estimate.std, subset_size=estimate.subset_size

@@ -13,6 +13,7 @@ from metrics.boxes import inside
 
 # Rings of the radial spectrum: 1/128 cycles/pixel wide, two harmonics of a side of 256 pixels.
 RINGS = 64
+NO_POWER = 1e-15  # squared counts
 
 
 def spatial_noise(images: Tensor) -> Tensor:
@@ -119,7 +120,8 @@ def spectral_distance(a: np.ndarray, b: np.ndarray) -> float:
     from 0. Infinite where one set only has no power at all in a ring.
     """
     common = ~(np.isnan(a) | np.isnan(b))
-    a, b = a[common], b[common]
+    # A flat image leaves rounding errors, which are no power.
+    a, b = (np.where(power < NO_POWER, 0.0, power) for power in (a[common], b[common]))
     if not len(a):
         return float("nan")
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -94,7 +94,7 @@ class PairedValidation(Validation):
             values["ssim"].append(ssim(_exact(fake), _exact(batch.b), data_range=2.0))
             if self.judge:
                 values["gcss"].append(self._gcss(self.judge, fake, batch.b))
-        return {name: float(torch.cat(parts).mean()) for name, parts in values.items()}
+        return {name: float(torch.cat(parts).nanmean()) for name, parts in values.items()}
 
     @staticmethod
     @torch.no_grad()
@@ -104,7 +104,8 @@ class PairedValidation(Validation):
         return gcss(_exact(of_fake), _exact(of_real))
 
     def score(self, values: Mapping[str, float]) -> float:
-        return fmean(values.values())
+        # GCSS is not defined where the judge sees nothing in any pair.
+        return fmean(value for value in values.values() if math.isfinite(value))
 
 
 def _exact(images: Tensor) -> Tensor:
@@ -200,7 +201,9 @@ class Best:
         """Whether this epoch is better than all before, and from now on the best. NaN never is."""
         better = score > self.score
         if better:
-            self.epoch, self.score, self.values = epoch, score, dict(values)
+            # What is undefined has no place in a JSON file.
+            finite = {name: value for name, value in values.items() if math.isfinite(value)}
+            self.epoch, self.score, self.values = epoch, score, finite
         return better
 
     def go_on(self, *, phase: str, judge: Classifier | None) -> "Best":

@@ -13,6 +13,7 @@ from options.groups import (
     TestOptions,
     TrainingOptions,
     TranslationOptions,
+    ValueRange,
 )
 from options.parser import (
     TestConfig,
@@ -40,6 +41,7 @@ __all__ = [
     "TrainConfig",
     "TrainingOptions",
     "TranslationOptions",
+    "ValueRange",
     "continue_options",
     "from_dict",
     "parse_evaluate",

@@ -11,6 +11,7 @@ GeneratorName = Literal[
     "resnet_9blocks", "resnet_6blocks", "resnet_4blocks", "unet_256", "unet_128"
 ]
 Norm = Literal["instance", "batch", "none"]
+ValueRange = tuple[float, float] | Literal["auto"]
 
 
 def option(
@@ -67,6 +68,15 @@ class DataOptions:
     batch_size: int = option(1, "images a step", minimum=1)
     num_threads: int = option(4, "processes that read images; 0 reads in the main one", minimum=0)
     max_dataset_size: int | None = option(None, "read no more images than this a domain", minimum=1)
+    value_range: ValueRange | None = option(
+        None, "sets --value_range_A and --value_range_B together"
+    )
+    value_range_A: ValueRange = option(
+        "auto",
+        "file values of A that become -1 and 1: LO HI, or auto, the whole range of 8 bits and the "
+        "extremes of the training images of 16",
+    )
+    value_range_B: ValueRange = option("auto", "the same of B")
 
 
 @dataclass(frozen=True)
@@ -213,6 +223,10 @@ class TestOptions:
         True, "running statistics and no dropout, as it should be", negative="--no_eval"
     )
     weights: str | None = option(None, "file with a bare generator state dict, in place of a run")
+    save_bits: Literal["auto", "8", "16"] = option(
+        "auto", "depth of fake_B and real_B; auto: that of the target domain's files"
+    )
+    save_format: Literal["png", "tiff"] = option("png", "file type of the results")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import math
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -21,6 +22,8 @@ from options.presets import PRESETS
 
 GROUPS = ("run", "data", "model", "training", "display")
 WORDS_FOR_NONE = ("all", "none", "inf")
+# Flags that stand for two; each of the two, where it is given as well, goes before.
+SHORTHANDS = {"norm": ("normG", "normD"), "value_range": ("value_range_A", "value_range_B")}
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,31 @@ class TestConfig(TrainConfig):
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message}\n")
+
+
+class _ReadRange(argparse.Action):
+    """LO HI as two numbers, the first the smaller one, or the word auto."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if [text.lower() for text in values] == ["auto"]:
+            setattr(namespace, self.dest, "auto")
+            return
+        try:
+            low, high = map(float, values)
+        except ValueError:
+            low = high = math.nan
+        if not -math.inf < low < high < math.inf:
+            found = " ".join(values)
+            raise argparse.ArgumentError(
+                self, f"'{found}' is neither two numbers LO HI, the smaller one first, nor auto"
+            )
+        setattr(namespace, self.dest, (low, high))
 
 
 def parse_train(
@@ -139,8 +167,9 @@ def _parse(
     if unknown:
         parser.error(_explain_unknown(unknown[0], parser, models))
     given = {k: _as_tuples(v) for k, v in vars(namespace).items()}
-    if given.get("norm"):
-        given = {"normG": given["norm"], "normD": given["norm"], **given}
+    for shorthand, names in SHORTHANDS.items():
+        if given.get(shorthand):
+            given = {**dict.fromkeys(names, given[shorthand]), **given}
     merged = {**own_defaults, **given}
     built = {
         name: group(**{f.name: merged[f.name] for f in fields(group)})
@@ -193,6 +222,8 @@ def _reader(hint: Any, metadata: Mapping[str, Any]) -> tuple[Any, dict[str, Any]
         hint = next(h for h in get_args(hint) if h is not type(None))
     if hint is bool:
         return _read_bool, {"nargs": "?", "const": True, "metavar": "BOOL"}
+    if hint == tuple[float, float]:
+        return str, {"nargs": "+", "metavar": ("LO", "HI"), "action": _ReadRange}
     if hint == tuple[int, ...]:
         return _read_ints, {"metavar": "N,N,..."}
     if hint == tuple[str, ...]:

@@ -25,15 +25,17 @@ TUNABLE = frozenset(
     {"lr", "beta1", "beta2", "lambda_GAN", "lambda_NCE", "lambda_L1", "lambda_gradcam", "norm"}
     | {"classifier", "imagenet_weights"}
 )
+VALUE_RANGES = frozenset({"value_range_A", "value_range_B"})
 # What a continued run must share with its beginning: the order of images hangs on it.
-FIXED_WHEN_CONTINUED = _names(DataOptions) - {"dataroot", "num_threads"} | {"seed"}
+FIXED_WHEN_CONTINUED = _names(DataOptions) - {"dataroot", "num_threads", "value_range"} | {"seed"}
 # What comes from the command line alone, never from the record.
 OWN_WHEN_CONTINUED = frozenset(
     {"name", "epoch", "checkpoints_dir", "gpu_ids", "num_threads"}
     | {"continue_train", "epoch_count", "pretrained_name"}
 )
 OWN_WHEN_TESTED = _names(RunOptions, DataOptions, TrainingOptions, DisplayOptions) - {
-    *("model", "direction", "dataset_mode", "dataroot", "preprocess", "load_size", "crop_size")
+    *("model", "direction", "dataset_mode", "dataroot", "preprocess", "load_size", "crop_size"),
+    *VALUE_RANGES,
 }
 
 
@@ -54,7 +56,7 @@ def tested_options(
 
     stored: as `to_dict` wrote it. Raises ValueError for a flag that contradicts the run.
     """
-    return _merge(config, stored, models, own=OWN_WHEN_TESTED, fixed=frozenset({"direction"}))
+    return _merge(config, stored, models, own=OWN_WHEN_TESTED, fixed=VALUE_RANGES | {"direction"})
 
 
 def _merge(
@@ -88,4 +90,8 @@ def _merge(
 
 
 def _spell(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    """As it is typed on the command line."""
+    if not isinstance(value, tuple):
+        return str(value)
+    whole_numbers = all(isinstance(part, int) for part in value)
+    return (",".join if whole_numbers else " ".join)(f"{part:.10g}" for part in value)

@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # The classifier that judges translations: run_judge.sh DATA_ROOT [FLAGS...]. As mwir_classifier, but
-# with another seed, and so with other held-out recordings: a judge must not be the teacher.
+# with a --seed one higher, and so other held-out recordings: a judge must not be the teacher.
 set -euo pipefail
 if [ $# -eq 0 ] || [ ! -d "$1/real" ]; then
     echo "error: name the folder that holds real/: run_judge.sh DATA_ROOT [FLAGS...]" >&2
     exit 2
 fi
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-train mwir_judge --model classifier --dataroot "$1/real" --seed 1 "${@:2}"
+seed=0 # of the teacher, who is trained by the same flags
+for ((i = 1; i < $#; i++)); do
+    [ "${!i}" != --seed ] || { next=$((i + 1)) && seed="${!next}"; }
+done
+train mwir_judge --model classifier --dataroot "$1/real" "${@:2}" --seed "$((seed + 1))"

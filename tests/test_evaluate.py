@@ -275,11 +275,23 @@ def test_luma_compares_floating_point_luminance_of_colour_images(tmp_path):
 def test_grey_and_colour_compare_by_luminance_only(tmp_path):
     results = make_results(tmp_path / "run")
     file = results / "images" / "fake_B" / "y.png"
-    write_image(file, np.stack([read_image(file)] * 3, axis=2))
+    colour = np.stack([read_image(file)] * 3, axis=2)
+    colour[0, 0, 0] += 1
+    write_image(file, colour)
     with pytest.raises(UserError, match=r"fake_B/y\.png .* differ in bands .* --luma"):
         main(["--results", str(results)])
     report = evaluate("--results", results, "--luma", out=tmp_path / "means.json")
     assert report["n"] == 3
+
+
+def test_grey_stored_as_colour_is_grey(tmp_path):
+    results = make_results(tmp_path / "run", offsets=(0, 20))
+    file = results / "images" / "fake_B" / "y.png"
+    write_image(file, np.stack([read_image(file)] * 3, axis=2))
+    for flags in ([], ["--luma"]):
+        report = evaluate("--results", results, *flags, out=tmp_path / "means.json")
+        assert report["real_A_vs_fake_B"]["psnr"]["infinite"] == 3
+        assert report["fake_B_vs_real_B"]["mae"]["mean"] == pytest.approx(20)
 
 
 @pytest.mark.parametrize("flag", ["--classifier", "--resnet18_path"])
@@ -528,7 +540,7 @@ def test_sets_of_other_sizes_are_compared_as_sets_only(tmp_path, capsys):
     assert report["reference"]["n"] == 5
     assert "the 3 images of" in (printed := capsys.readouterr().out)
     assert "no pairs by name" in printed
-    with pytest.raises(UserError, match=r"--require psnr: it could not be measured on fake_B"):
+    with pytest.raises(UserError, match=r"--require psnr: fake_B has no targets"):
         main(["--fake", str(fake), "--real", str(real), "--require", "psnr"])
 
 
@@ -668,7 +680,7 @@ def test_lpips_is_measured_with_weights_from_a_folder(tmp_path):
     report = evaluate(*flags, out=tmp_path / "means.json")
     assert report["real_A_vs_fake_B"]["lpips_alex"]["mean"] == pytest.approx(0, abs=1e-7)
     assert report["fake_B_vs_real_B"]["lpips_alex"]["mean"] > 1e-5
-    assert report["protocol"]["weights_sha256"].keys() == {"alex"}
+    assert report["protocol"]["weights_digest"].keys() == {"alex"}
 
 
 def test_images_too_small_for_lpips_are_undefined(tmp_path, capsys):
@@ -735,14 +747,35 @@ def test_sets_are_matched_in_range(tmp_path, capsys):
     assert report["n"] == 8
     measured = [row["image"] for row in rows_of(tmp_path / "means.csv") if row["set"] == "fake_B"]
     assert measured == [f"f{i:02}" for i in range(8)]
-    assert "matched in range: 8 of 10 images and 16 of 16 real ones" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "fake_B: 8 of 10 images, to match ranges in steps of 500 m" in printed
+    assert "real: " not in printed  # all of them stay
+
+
+def test_all_sets_are_compared_with_the_same_real_images(tmp_path, capsys):
+    near, far = [1000] * 8, [2000] * 8
+    flags = make_ranges(tmp_path, near + far[:4], near + far)
+    places = dict(zip(flags[::2], flags[1::2], strict=True))
+    unknown = write_set(tmp_path / "unknown", scenes("xyz", seed=3))
+    sets = ["--set", "a", places["--fake"], "--set", "b", unknown]
+    rest = ["--real", places["--real"], "--labels", places["--labels"], "--match_range", 500]
+    report = evaluate(*sets, *rest, out=tmp_path / "means.json")
+    assert report["rows"]["a"]["sets"]["spectrum"]["n"] == [12, 12]
+    assert report["rows"]["b"]["sets"]["spectrum"]["n"] == [3, 12]
+    assert report["reference"]["n"] == 12
+    printed = capsys.readouterr().out
+    assert "b: no range is known, compared as it is" in printed
+    assert "real: 12 of 16 images" in printed
 
 
 def test_sets_with_hardly_a_common_range_stay_as_they_are(tmp_path, capsys):
     flags = make_ranges(tmp_path, [1000] * 3 + [3000] * 9, [1000] * 9 + [5000] * 3)
     report = evaluate(*flags, out=tmp_path / "means.json")
     assert report["sets"]["spectrum"]["n"] == [12, 12]
-    assert "not matched in range: only 3 images and 9 real ones" in capsys.readouterr().out
+    assert (
+        "not matched in range: the images left in each set would be 3, 9, and 8"
+        in capsys.readouterr().out
+    )
 
 
 def test_sets_without_common_ranges_stay_as_they_are(tmp_path, capsys):
@@ -750,7 +783,8 @@ def test_sets_without_common_ranges_stay_as_they_are(tmp_path, capsys):
     table = write_labels(tmp_path / "labels.csv", [{"file": "real/r.png", "range_m": 1000}])
     flags = ["--fake", fake, "--real", real, "--labels", table, "--match_range", 500]
     assert evaluate(*flags, out=tmp_path / "means.json")["sets"]["spectrum"]["n"] == [1, 1]
-    assert "not matched in range: no range is common" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "fake_B: no range is known" in printed or "not matched in range" in printed
 
 
 @pytest.mark.parametrize(
@@ -790,7 +824,7 @@ def test_the_report_says_how_it_was_made(tmp_path, classifier_file):
     assert protocol["versions"]["torch"] == importlib.metadata.version("torch")
     assert protocol["versions"]["scikit-image"] == skimage.__version__
     own = digest(load_classifier(classifier_file).net.state_dict())
-    assert protocol["weights_sha256"] == {"classifier": own}
+    assert protocol["weights_digest"] == {"classifier": own}
     assert len(report["files_sha256"]) == 64
     first = report["files_sha256"]
     write_image(

@@ -232,7 +232,8 @@ def judge_file(tmp_path):
 @pytest.mark.parametrize(
     ("model", "figures"),
     [
-        ([*PIX2PIX, "--normG", "batch", "--batch_size", "2"], ["ssim", "gcss"]),
+        # GCSS is undefined on images as small as these: the judge's last stage has one position.
+        ([*PIX2PIX, "--normG", "batch", "--batch_size", "2"], ["ssim"]),
         ([*CUT, "--preprocess", "crop"], ["kid_mwir"]),
     ],
 )

@@ -1,5 +1,6 @@
 """The one exception that the entry points turn into a sentence and exit code 2."""
 
+import io
 import sys
 from collections.abc import Callable
 
@@ -11,8 +12,11 @@ class UserError(Exception):
 def run_main(main: Callable[[], None]) -> None:
     """Run an entry point: a UserError becomes one line on stderr and exit code 2, no traceback.
 
-    Ctrl-C leaves with the shell's code for it, 130.
+    Ctrl-C leaves with the shell's code for it, 130. Signs that the terminal lacks become "?".
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         main()
     except UserError as error:

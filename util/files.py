@@ -44,6 +44,8 @@ def check_writable(path: Path) -> None:
 
     For long computations, whose result would be lost.
     """
+    if path.is_dir():
+        raise UserError(f"cannot write {path}, which is a folder; choose another place.")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir():
         raise UserError(f"cannot write {path} ({folder} is no folder); choose another place.")

@@ -9,6 +9,8 @@ from metrics import IMAGE_METRICS, PAIR_METRICS, SET_METRICS, Metric
 
 Cell = Mapping[str, Any]  # a mean with its interval, or a value of a set: docs/METRICS.md
 
+UNBIASED = ("kid", "kid_mwir", "mmd")  # estimates that chance takes below 0
+
 # Part of a row -> what its columns are of, and the metrics.
 GROUPS = {
     "fake_B_vs_real_B": ("Near the target", "fake_B vs real_B", PAIR_METRICS),
@@ -63,9 +65,23 @@ def number_of(cell: Cell | None) -> float | None:
 def best_rows(report: Mapping[str, Any], column: Column) -> set[str]:
     """Names of the rows that are best in a column; none where there is nothing to choose from.
 
-    "real" metrics: nearest to the real images, and none without these.
+    "real" metrics: nearest to the real images, and none without these. Nothing is best where rows
+    cannot be ranked: in what is kept of the source, where doing nothing would win; among targets of
+    other scenes, depths, or, for what depends on their number, other numbers of images.
     """
-    numbers = {name: number_of(column.of(row)) for name, row in report["rows"].items()}
+    rows = report["rows"]
+    if column.group == "real_A_vs_fake_B" or column.key == "box_share":
+        return set()
+    if column.group == "fake_B_vs_real_B":
+        rows = {name: row for name, row in rows.items() if not row.get("unpaired_real_B")}
+    if len({str(row.get("bits", {}).get("fake_B")) for row in rows.values()}) > 1:
+        return set()
+    cells = [cell for row in rows.values() if (cell := column.of(row))]
+    if any(cell.get("biased") for cell in cells) and len({str(c["n"]) for c in cells}) > 1:
+        return set()
+    numbers = {name: number_of(column.of(row)) for name, row in rows.items()}
+    if column.key in UNBIASED:  # below 0 is chance alone
+        numbers = {name: n if n is None else max(n, 0.0) for name, n in numbers.items()}
     real = number_of(column.of_reference(report))
     penalty = {
         "higher": lambda number: -number,

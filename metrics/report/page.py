@@ -147,8 +147,10 @@ def _table(
 ) -> "html_tag":
     from dominate import tags
 
-    table = main_table(report, columns, named)
-    return tags.section(tags.h2("Metrics"), table, key_to_signs(report, columns))
+    groups = [[c for c in columns if c.group == group] for group in GROUPS]
+    filled = [group for group in groups if group] or [[]]
+    tables = [main_table(report, group, named) for group in filled]
+    return tags.section(tags.h2("Metrics"), *tables, key_to_signs(report, columns))
 
 
 def _legend(sets: Sequence[tuple[Mark, str]]) -> "html_tag":

@@ -78,15 +78,16 @@ def heading(metric: Metric) -> str:
 def main_table(
     report: Mapping[str, Any], columns: Sequence[Column], marks: Mapping[str, Mark]
 ) -> "html_tag":
-    """All columns in a box of their own, which scrolls sideways under a first column that stays.
+    """The columns in a box of their own, which scrolls sideways under a first column that stays.
 
+    The real images have a row where they have values.
     marks: of the rows by name.
     """
     from dominate import tags
 
     body = tags.tbody()
     reference = report["reference"]
-    if reference is not None:
+    if reference is not None and any(c.of_reference(report) is not None for c in columns):
         cells = [(c, c.of_reference(report), False) for c in columns]
         body.add(_row(REFERENCE, reference["name"], reference["n"], cells, cls="real"))
     best = {column: best_rows(report, column) for column in columns}

@@ -10,6 +10,7 @@ from torchvision.models import resnet18
 
 from models.networks import check_state_dict, load_weights
 from util.checkpoint import load
+from util.colour import LUMA_WEIGHTS
 from util.errors import UserError
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
@@ -18,7 +19,8 @@ STAGES = ("layer1", "layer2", "layer3", "layer4")
 class Classifier(nn.Module):
     """torchvision's ResNet-18 with its own classes, bands and normalisation.
 
-    Everyone hands it images (B, 1 or 3, H, W) in [-1, 1]; bands are repeated or averaged to fit.
+    Everyone hands it images (B, 1 or 3, H, W) in [-1, 1]; grey is repeated, colour becomes
+    luminance, where it takes the other.
     classes: names by index; bands: 1 or 3; mean, std: of the training images in [-1, 1];
     value_range: the file values that training mapped to -1 and 1, None where unknown.
     """
@@ -50,7 +52,7 @@ class Classifier(nn.Module):
     def stages(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Each stage's name and feature maps (B, C, h, w) of its last block, from first to last."""
         if images.shape[1] != self.bands:
-            images = images.mean(dim=1, keepdim=True).expand(-1, self.bands, -1, -1)
+            images = _grey(images).expand(-1, self.bands, -1, -1)
         net = self.net
         x = (images - self.mean) / self.std
         x = net.maxpool(net.relu(net.bn1(net.conv1(x))))
@@ -110,6 +112,14 @@ class Classifier(nn.Module):
         }
 
 
+def _grey(images: Tensor) -> Tensor:
+    """(B, 1 or 3, H, W) -> (B, 1, H, W), luminance as in training data; equal bands stay exact."""
+    if images.shape[1] == 1:
+        return images
+    weights = images.new_tensor(LUMA_WEIGHTS)
+    return torch.einsum("bchw,c->bhw", images, weights / weights.sum())[:, None]
+
+
 def load_classifier(path: Path) -> Classifier:
     """A trained classifier, frozen and in eval mode.
 
@@ -134,4 +144,6 @@ def load_classifier(path: Path) -> Classifier:
         value_range=content.get("value_range") and tuple(content["value_range"]),
     )
     load_weights(classifier.net, weights, source=str(path))
+    if not all(bool(value.isfinite().all()) for value in classifier.net.state_dict().values()):
+        raise UserError(f"{path} holds weights that are NaN or infinite; train it anew.")
     return classifier.requires_grad_(False).eval()

@@ -8,7 +8,7 @@ from benchmarks.metrics import main
 from util.errors import UserError
 
 
-def test_it_times_three_ways_to_the_same_values(tmp_path, capsys):
+def test_it_times_all_ways_to_the_same_values(tmp_path, capsys):
     out = tmp_path / "speed.json"
     main(["--pairs", "4", "--size", "32", "--repeats", "2", "--out", str(out)])
     report = json.loads(out.read_text())

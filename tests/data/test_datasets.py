@@ -275,6 +275,46 @@ def test_the_value_map_of_the_checkpoint_goes_before_the_files(tmp_path, write):
     torch.testing.assert_close(dataset[1, 0].b, torch.tensor([[[-1.0, 1.0]]]))
 
 
+@pytest.mark.parametrize("joined", [False, True], ids=["two folders", "side by side"])
+def test_each_domain_has_the_range_that_was_given_for_it(tmp_path, write, joined):
+    counts = np.array([[100, 300]], np.uint16)
+    if joined:
+        write(tmp_path / "train" / "x.png", np.hstack([counts, counts]))
+    else:
+        for letter in "AB":
+            write(tmp_path / f"train{letter}" / "x.png", counts)
+    auto, own = ValueMap(100.0, 300.0, 16), ValueMap(0.0, 400.0, 16)
+    for flags, maps in (
+        (["--value_range", "auto"], (auto, auto)),
+        (["--value_range", "0", "400"], (own, own)),
+        (["--value_range_A", "0", "400"], (own, auto)),
+        (["--value_range_B", "0", "400"], (auto, own)),
+    ):
+        dataset, _ = training(tmp_path, *flags)
+        assert dataset.value_maps == dict(zip("AB", maps, strict=True))
+
+
+@pytest.mark.parametrize("joined", [False, True], ids=["two folders", "side by side"])
+def test_targets_are_clipped_in_training_alone(tmp_path, write, joined):
+    counts = np.array([[0, 100, 300, 500]], np.uint16)
+    for phase in ("train", "test"):
+        if joined:
+            write(tmp_path / phase / "x.png", np.hstack([counts, counts]))
+        for letter in [] if joined else "AB":
+            write(tmp_path / f"{phase}{letter}" / "x.png", counts)
+    flags = ["--value_range", "100", "300"]
+    sample = training(tmp_path, *flags)[0][1, 0]
+    torch.testing.assert_close(sample.a, torch.tensor([[[-2.0, -1.0, 1.0, 3.0]]]))
+    torch.testing.assert_close(sample.b, torch.tensor([[[-1.0, -1.0, 1.0, 1.0]]]))
+    sample = for_testing(tmp_path, *flags)[0, 0]
+    assert torch.equal(sample.a, sample.b) and sample.b.max() == 3
+
+
+def test_a_range_beyond_the_depth_names_its_flag(pairs):
+    with pytest.raises(UserError, match=r"--value_range_B 5600 20300 does not fit .* 8 bits"):
+        training(pairs, "--value_range_B", "5600", "20300")
+
+
 def test_files_of_another_depth_than_the_checkpoint_are_named(tmp_path, flat):
     flat(tmp_path / "testA", {"x.png": 1})
     error = for_testing(tmp_path, value_maps={"A": ValueMap(0.0, 400.0, 16)})[0, 0]

@@ -6,7 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.value_map import EIGHT_BIT, ValueMap, find_value_map, read_depth
+from data.value_map import (
+    EIGHT_BIT,
+    Stored,
+    ValueMap,
+    find_value_map,
+    given_value_map,
+    read_depth,
+)
 from util.errors import UserError
 
 
@@ -90,3 +97,42 @@ def test_mixed_depths_are_refused_naming_the_file(tmp_path, write, flat):
         find_value_map(sorted(tmp_path.iterdir()))
     with pytest.raises(UserError, match=r"a\.png has 16 bits .* 8"):
         read_depth(deep, bits=8)
+
+
+def test_a_given_range_must_fit_the_depth(tmp_path, write, flat):
+    deep = write(tmp_path / "a.png", np.array([[1, 2]], np.uint16))
+    flat(tmp_path, {"b.png": 7})
+    assert given_value_map(deep, 500.5, 65535, flag="x") == ValueMap(500.5, 65535, 16)
+    assert given_value_map(tmp_path / "b.png", 20, 255, flag="x") == ValueMap(20, 255, 8)
+    for file, ends in (("a.png", (-1, 5)), ("a.png", (0, 65536)), ("b.png", (5600, 20300))):
+        with pytest.raises(UserError, match=rf"--value_range_B {ends[0]} .*{file}, which has"):
+            given_value_map(tmp_path / file, *ends, flag="value_range_B")
+
+
+@pytest.mark.parametrize(
+    ("own", "bits"), [((16, 5600, 20300), 8), ((8, 0, 255), 16), ((8, 20, 80), 16)]
+)
+def test_another_depth_keeps_the_values_to_half_a_step(own, bits):
+    depth, low, high = own
+    domain = ValueMap(low, high, depth)
+    stored = Stored(domain, domain.at_depth(bits))
+    values = np.arange(low, high + 1).astype(f"uint{depth}")[None]
+    saved = stored.files.decode(domain.encode(values))
+    assert saved.dtype == f"uint{bits}"
+    meaning = stored.record()
+    back = saved * meaning["scale"] + meaning["offset"]
+    assert np.abs(back - values).max() <= meaning["scale"] / 2 + 1e-3
+    assert (meaning["bits"], meaning["value_range"]) == (bits, [low, high])
+
+
+def test_16_bits_of_8_tell_apart_what_lies_between_grey_levels():
+    greys = torch.tensor([[[100.0, 100.25, 100.5, 255.0]]]) / 127.5 - 1
+    np.testing.assert_array_equal(
+        EIGHT_BIT.at_depth(16).decode(greys), [[25700, 25764, 25828, 65535]]
+    )
+    assert EIGHT_BIT.at_depth(8) is EIGHT_BIT
+
+
+def test_maps_in_words():
+    assert str(EIGHT_BIT) == "counts 0 to 255 of 8 bits"
+    assert str(ValueMap(5600.5, 65535.0, 16)) == "counts 5,600.5 to 65,535 of 16 bits"

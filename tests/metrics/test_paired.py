@@ -100,3 +100,11 @@ def test_luminance_is_the_weighted_sum_without_rounding():
 def test_luminance_of_one_band_is_the_band():
     image = noise(2, 1, 5, 6, bits=16)
     assert torch.equal(luminance(image), image)
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim])
+def test_a_batch_is_done_in_parts_without_a_trace(metric, monkeypatch):
+    a, b = noise(5, 1, 12, 9), noise(5, 1, 12, 9, seed=1)
+    whole = metric(a, b, data_range=255)
+    monkeypatch.setattr("metrics.paired.CACHED_PIXELS", 2 * 12 * 9)  # parts of 2, 2 and 1
+    assert metric(a, b, data_range=255).tolist() == pytest.approx(whole.tolist(), abs=1e-12)

@@ -80,8 +80,17 @@ def test_the_score_of_pairs_is_the_mean_of_both_figures(judge):
     assert validation.score({"ssim": 0.8, "gcss": 0.4}) == pytest.approx(0.6)
 
 
+def test_where_the_judge_sees_nothing_ssim_alone_is_the_score(judge):
+    """Below 33 pixels a side layer4 has one position, and every map is empty."""
+    a, b = images(2, 1, side=32), images(2, 2, side=32)
+    validation = PairedValidation(same, held_out(a, b), judge=judge)
+    values = validation.measure()
+    assert math.isnan(values["gcss"])
+    assert validation.score(values) == values["ssim"]
+
+
 def test_attention_is_compared_for_the_class_seen_in_b(judge):
-    a, b = images(1, 1), images(1, 2)
+    a, b = images(1, 1, side=96), images(1, 2, side=96)
     real, label = gradcam(judge, b)
     # The other class wins on the translation.
     with torch.no_grad():

@@ -2,6 +2,7 @@
 
 import copy
 import random
+import weakref
 
 import pytest
 import torch
@@ -309,6 +310,28 @@ def test_translate_reflects_like_torch():
     translate(net, image)
     expected = torch.nn.functional.pad(image, (0, 2, 0, 3), mode="reflect")
     assert torch.equal(net.seen, expected)
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+def test_translate_frees_each_layer_as_it_goes(antialias):
+    """What a frame of 2048 x 2048 pixels needs is a few layers' outputs, not all of them."""
+    options = CutOptions(**SMALL | {"no_antialias": antialias, "no_antialias_up": antialias})
+    net = make_generator(options).eval()
+    outputs: list[weakref.ref] = []
+    most = []
+
+    def watch(layer, inputs, output):
+        alive = {id(t) for ref in outputs if (t := ref()) is not None} - {id(inputs[0])}
+        most.append(len(alive - {id(output)}))
+        outputs.append(weakref.ref(output))
+
+    for layer in net.modules():
+        if not list(layer.children()):
+            layer.register_forward_hook(watch)
+    translate(net, torch.rand(1, 1, 33, 41))
+    assert len(most) > 30
+    # The input of a residual block lives on beside the layer's own input and output.
+    assert max(most) <= 1
 
 
 def test_generator_of_options_is_drawn_by_seed():

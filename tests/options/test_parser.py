@@ -109,6 +109,8 @@ TEST = {
     "results_dir": ("r", "r"),
     "num_test": ("7", 7),
     "eval": ("false", False),
+    "save_bits": ("16", "16"),
+    "save_format": ("TIFF", "tiff"),
 }
 KNOWN = [
     *[("cut", *item) for item in (SHARED | NETWORKS | CUT).items()],
@@ -193,6 +195,30 @@ def test_norm_sets_both_and_the_single_flags_go_before_it():
     assert (model.normG, model.normD) == ("none", "instance")
     model = train("--normG", "instance", "--norm", "batch", "--model", "pix2pix").model
     assert (model.normG, model.normD) == ("instance", "batch")
+
+
+@pytest.mark.parametrize(
+    ("argv", "a", "b"),
+    [
+        ("", "auto", "auto"),
+        ("--value_range 5600 20300.5", (5600, 20300.5), (5600, 20300.5)),
+        ("--value_range=AUTO", "auto", "auto"),
+        ("--value_range_B 0 9 --no_flip", "auto", (0, 9)),
+        ("--value_range 0 9 --value_range_A auto", "auto", (0, 9)),
+        ("--value_range_A 1 2 --value_range_B auto --value_range 0 9", (1, 2), "auto"),
+        ("--value_range -5 1e3 --model classifier", (-5, 1000), (-5, 1000)),
+    ],
+)
+def test_value_ranges(argv, a, b):
+    config = train(*argv.split())
+    assert (config.data.value_range_A, config.data.value_range_B) == (a, b)
+    assert from_dict(json.loads(json.dumps(to_dict(config))), MODEL_OPTIONS) == config
+
+
+@pytest.mark.parametrize("ends", ["9 0", "5 5", "1", "1 2 3", "auto 5", "nan 5", "0 inf", "a b"])
+def test_what_is_no_range_is_named(capsys, ends):
+    line = mistake(capsys, train, "--value_range_A", *ends.split())
+    assert f"--value_range_A: '{ends}' is neither two numbers LO HI" in line
 
 
 @pytest.mark.parametrize(
@@ -317,6 +343,7 @@ def test_a_test_config_is_stored_as_that_of_its_training_run():
 
 def spellings() -> list[str]:
     names = {f.name for group in MODEL_OPTIONS.values() for f in fields(group)}
+    names |= {"value_range", "value_range_A", "value_range_B"}
     return sorted(f"--{name}" for name in names | SHARED.keys() | TEST.keys())
 
 

@@ -96,7 +96,8 @@ def check_ablation(folder):
         assert (row["real_A_vs_fake_B"] is not None) == ("→" in name)
         assert row["judge_is_teacher"] is (False if "→" in name else None)
         assert row["sets"]["kid_mwir"] is not None
-    assert "matched in range" in " ".join(report["notes"])
+    # Four images a set are too few to be thinned.
+    assert any(note.startswith("not matched in range") for note in report["notes"])
     assert (folder / "report.html").stat().st_size > 10_000
 
 

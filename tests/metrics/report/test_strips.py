@@ -23,7 +23,7 @@ def measured(folder, *, judge=None, dtypes=None, names="abcdefgh"):
         for kind, image in kinds.items():
             dtype = (dtypes or {}).get(kind, np.uint8)
             write_image(folder / kind / f"{name}.png", (image + place).astype(dtype))
-    evaluation = Evaluation(Instruments(torch.device("cpu"), judge=judge), None, match_range=None)
+    evaluation = Evaluation(Instruments(torch.device("cpu"), judge=judge), None)
     return [evaluation.measure(find_results(folder))], evaluation
 
 

@@ -1,0 +1,143 @@
+"""What the reader of an evaluation must know beside its numbers, in sentences."""
+
+from collections.abc import Iterator, Sequence
+
+from metrics import SET_METRICS
+from metrics.evaluation import Row
+from metrics.instruments import Instruments
+from metrics.profile import UNBIASED_FROM
+from metrics.summary import caveats, depth_notes
+from options import EvaluateOptions
+
+# Below this number of images a percentile bootstrap is too narrow to be called 95 %.
+FEW_FOR_INTERVALS = 20
+
+
+def notes_on(
+    rows: Sequence[Row], instruments: Instruments, options: EvaluateOptions
+) -> Iterator[str]:
+    """All sentences, most important first."""
+    for row in rows:
+        prefix = f"{row.images.name}: " if len(rows) > 1 else ""
+        for note in _row_notes(row, instruments, options, alone=len(rows) == 1):
+            yield prefix + note
+    yield from _bias_notes(rows)
+    yield from _size_notes(rows)
+    yield from _judge_notes(rows, instruments, options)
+    if instruments.labels is None:
+        yield "target contrast and the pointing game need boxes: --boxes labels.csv."
+    yield from instruments.missing
+
+
+def judged_by_teacher(row: Row, instruments: Instruments) -> bool | None:
+    """Whether the judge took part in the training of the set; None where nothing is recorded."""
+    if instruments.judge is None or not row.images.teachers:
+        return None
+    return instruments.weights["classifier"] in row.images.teachers
+
+
+def _row_notes(
+    row: Row, instruments: Instruments, options: EvaluateOptions, *, alone: bool
+) -> Iterator[str]:
+    if judged_by_teacher(row, instruments):
+        yield (
+            f"the judge {options.classifier} is the TEACHER, which took part in the training: its "
+            "metrics are no independent evidence; train another classifier with another --seed."
+        )
+    if row.images.unmatched:
+        yield row.images.unmatched
+    elif alone or row.pairing.unpaired:
+        yield row.pairing.note
+    yield from depth_notes(row.bits)
+    for comparison, summaries in row.comparisons.items():
+        if summaries:
+            yield from caveats(comparison, summaries)
+    yield from _reference_notes(row)
+    if instruments.labels is not None:
+        shares = [values.values["fake_B"]["box_share"] for values in row.values]
+        boxed = sum(share == share for share in shares)
+        if boxed < len(shares):
+            yield f"{boxed} of {len(shares)} images have a box."
+
+
+def _reference_notes(row: Row) -> Iterator[str]:
+    """On the real images that the set is compared with."""
+    if row.reference is None:
+        return
+    bits, listed = row.reference.profile.bits, row.reference.values
+    if bits != row.bits["fake_B"]:
+        yield (
+            f"the sets are not compared: the real images have {bits} bits and fake_B "
+            f"{row.bits['fake_B']}."
+        )
+        return
+    repeated = len(listed) - row.reference.profile.count
+    if repeated:
+        yield f"{repeated} of {len(listed)} real images are repetitions, which count once."
+    real = {values.contents["real_B"] for values in listed}
+    targets = [values.contents.get("real_B") for values in row.values]
+    shared = sum(target in real for target in targets)
+    if shared and not row.pairing.unpaired:
+        yield (
+            f"{shared} of {len(targets)} images show the scene of a real image that they are "
+            "compared with: distances of sets, KID and MMD² most, come out lower than for other "
+            "scenes."
+        )
+
+
+def _bias_notes(rows: Sequence[Row]) -> Iterator[str]:
+    """One sentence a metric: which rows have too few images for it."""
+    for key, least in UNBIASED_FROM.items():
+        few = [row for row in rows if row.sets[key] and row.sets[key]["biased"]]
+        if few:
+            sizes = sorted({min(row.sets[key]["n"]) for row in few})
+            shown = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+            yield (
+                f"{SET_METRICS[key].title} is BIASED: n is {shown}, below {least:,}; compare it "
+                "only between rows of equal n, or go by KID."
+            )
+
+
+def _size_notes(rows: Sequence[Row]) -> Iterator[str]:
+    """How large KID's subsets are, and what sets are too small for."""
+    values = [value for row in rows for value in row.sets.values() if value]
+    sizes = sorted({v["subset_size"] for v in values if v["std"] is not None})
+    if sizes:
+        yield (
+            f"KID is mean ± deviation over 100 subsets of {' or '.join(map(str, sizes))} images of "
+            "either set; the deviation is no interval of the mean."
+        )
+    if any(value["value"] is None for value in values):
+        yield "undefined: FID, MMD² and CORAL need 2 images of either set, KID 4."
+    if min(len(row.values) for row in rows) < FEW_FOR_INTERVALS:
+        yield f"95 % intervals of fewer than {FEW_FOR_INTERVALS} images are too narrow."
+
+
+def _judge_notes(
+    rows: Sequence[Row], instruments: Instruments, options: EvaluateOptions
+) -> Iterator[str]:
+    judge = instruments.judge
+    if judge is None:
+        yield (
+            "attention, MWIR features and the modality gap need a classifier that did not take "
+            "part in the training: --classifier FILE."
+        )
+        return
+    accuracy = instruments.judge_accuracy
+    skill = "of unknown accuracy" if accuracy is None else f"of balanced accuracy {accuracy:.3f}"
+    chance = 1 / len(judge.classifier.classes)
+    yield f"judge: {options.classifier}, {skill} on its own held-out images (chance {chance:.3f})."
+    if any(row.images.teachers == frozenset() for row in rows):
+        yield "where nothing is recorded of a set's training, the judge may be its teacher."
+    known = judge.classifier.value_range
+    strange = [r.images.name for r in rows if known and _ends(r) != tuple(known)]
+    if strange:
+        yield (
+            f"the judge learnt file values from {known[0]:g} to {known[1]:g}, of another depth "
+            f"than {', '.join(strange)}: it is shown the range of the real images in their place."
+        )
+
+
+def _ends(row: Row) -> tuple[float, float]:
+    shown = row.instruments.judge_map
+    return shown.low, shown.high
