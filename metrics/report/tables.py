@@ -61,7 +61,7 @@ def _terminal_table(block: Block) -> str:
     columns = block.columns()
     lines = [[block.title, "n", *(block.metrics[key].title for key in columns)]]
     for name, n, entries in block.lines:
-        lines.append([name, n, *(_value(key, entries.get(key)) for key in columns)])
+        lines.append([name, n, *(_value(key, entries.get(key), n) for key in columns)])
         spread = [_spread(key, entries.get(key)) for key in columns]
         if any(spread):
             lines.append(["", "", *spread])
@@ -72,14 +72,19 @@ def _terminal_table(block: Block) -> str:
     )
 
 
-def _value(key: str, entry: Mapping[str, Any] | None) -> str:
-    """The number of one cell; "-" for what was not measured; biased ones carry a dagger."""
+def _value(key: str, entry: Mapping[str, Any] | None, n: str) -> str:
+    """The number of one cell; "-" for what was not measured; biased ones carry a dagger.
+
+    Of how many images, in brackets, where these are not all n of the set.
+    """
     if entry is None:
         return "-"
     value = entry["mean"] if "mean" in entry else entry["value"]
     if value is None:
         return "inf" if entry.get("infinite") else "undefined"
-    return format_value(key, value) + "†" * entry.get("biased", False)
+    fewer = isinstance(entry["n"], int) and str(entry["n"]) != n
+    marks = "†" * entry.get("biased", False) + f" ({entry['n']})" * fewer
+    return format_value(key, value) + marks
 
 
 def _spread(key: str, entry: Mapping[str, Any] | None) -> str:
@@ -103,7 +108,7 @@ def markdown_tables(record: Mapping[str, Any]) -> str:
         for name, n, entries in block.lines:
             cells = []
             for key in columns:
-                value, spread = _value(key, entries.get(key)), _spread(key, entries.get(key))
+                value, spread = _value(key, entries.get(key), n), _spread(key, entries.get(key))
                 cells.append(f"{value} ({spread})" if spread else value)
             lines.append([_markdown_text(name), n, *cells])
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -49,7 +49,7 @@ def test_the_terminal_shows_means_and_below_them_intervals(record):
     assert lines[3] == ["two|<b>", "3", "inf", "1.0000"]
     assert ["one", "3", ":", "7", "50.00†", "0.2500"] in lines
     assert ["±", "0.1250"] in lines
-    assert ["real", "7", "2.50"] in lines
+    assert ["real", "7", "2.50", "(3)"] in lines  # of 3 of the 7 images
 
 
 def test_columns_stand_below_each_other(record):
