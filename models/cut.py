@@ -43,6 +43,8 @@ class CutModel(TranslationModel):
         self.networks["F"] = self.sampler = sampler.to(device)
         self.add_optimiser("G", self.generator, self.sampler)
         self.add_optimiser("D", self.discriminator)
+        # With dropout or batch statistics a second pass would not see what the first one saw.
+        self.passes_agree = options.no_dropout and options.normG != "batch"
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         a, b, opt = batch.a, batch.b, self.options
@@ -53,14 +55,16 @@ class CutModel(TranslationModel):
             )
         mirrored = opt.flip_equivariance and random.random() < 0.5
         source = torch.cat([a, b]) if opt.nce_idt else a
-        output = self.generate(source.flip(-1) if mirrored else source)
+        output, features = self.generate_and_encode(source, mirrored)
         fake, identity = output[: len(a)], output[len(a) :]
         losses = self.update_discriminator(fake, b)
 
         losses["G_GAN"] = opt.lambda_GAN * self.gan(self.discriminator(fake), True)
-        losses["NCE"] = contrast = self.contrast(fake, a, mirrored)
+        keys = [feature[: len(a)] for feature in features] or self.encode_source(a)
+        losses["NCE"] = contrast = self.contrast(fake, keys, mirrored)
         if opt.nce_idt:
-            losses["NCE_Y"] = self.contrast(identity, b, mirrored)
+            keys = [feature[len(a) :] for feature in features] or self.encode_source(b)
+            losses["NCE_Y"] = self.contrast(identity, keys, mirrored)
             contrast = (losses["NCE"] + losses["NCE_Y"]) / 2
         losses["G"] = losses["G_GAN"] + contrast
         self.update("G", losses["G"])
@@ -76,17 +80,33 @@ class CutModel(TranslationModel):
         }
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def contrast(self, output: Tensor, source: Tensor, mirrored: bool) -> Tensor:
+    def generate_and_encode(self, source: Tensor, mirrored: bool) -> tuple[Tensor, list[Tensor]]:
+        """G of the images, mirrored or not, and the features of `--nce_layers` of its pass.
+
+        The features are constants; [] where a pass over the images by themselves would have others.
+        """
+        self.check_size(source)
+        if mirrored or not self.passes_agree:
+            return self.generator(source.flip(-1) if mirrored else source), []
+        output, features = self.generator.forward_and_encode(source, self.options.nce_layers)
+        return output, [feature.detach() for feature in features]
+
+    @torch.no_grad()
+    def encode_source(self, source: Tensor) -> list[Tensor]:
+        """Features of `--nce_layers`, as constants."""
+        return self.generator.encode(source, self.options.nce_layers)
+
+    def contrast(self, output: Tensor, keys: list[Tensor], mirrored: bool) -> Tensor:
         """λ_NCE times the mean PatchNCE loss over the layers: output against its source.
 
-        Both (B, C, H, W); mirrored: the output is that of the mirrored source (FastCUT).
+        output: (B, C, H, W); keys: features of its source; mirrored: the output is that of the
+        mirrored source (FastCUT).
         """
         opt = self.options
         queries = self.generator.encode(output, opt.nce_layers)
         if mirrored:
             queries = [feature.flip(-1) for feature in queries]
         with torch.no_grad():
-            keys = self.generator.encode(source, opt.nce_layers)
             ids = draw_patch_ids(keys, opt.num_patches)
             keys = self.sampler(keys, ids)
         losses = [

@@ -89,6 +89,11 @@ class TranslationModel(Model):
 
     def generate(self, images: Tensor) -> Tensor:
         """G of (B, input_nc, H, W). Raises UserError for sides that the generator cannot take."""
+        self.check_size(images)
+        return self.generator(images)
+
+    def check_size(self, images: Tensor) -> None:
+        """Raises UserError for sides that the generator or the discriminator cannot take."""
         height, width = images.shape[-2:]
         multiple = self.generator.size_multiple
         if height % multiple or width % multiple:
@@ -102,7 +107,6 @@ class TranslationModel(Model):
                 f"images of {width}x{height} pixels are too small for --netD {self.options.netD}, "
                 f"which needs {smallest} a side; choose a larger --crop_size."
             )
-        return self.generator(images)
 
     def update_discriminator(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
         """One step of D on (B, judged_bands, H, W) images. Returns its two losses."""

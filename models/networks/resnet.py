@@ -67,14 +67,24 @@ class ResnetGenerator(nn.Module):
 
         Runs no further than the last of them. Raises ValueError for a position that is not there.
         """
-        wanted = sorted(layers)
-        self._check_layers(wanted)
+        self._check_layers(layers)
+        return self._run(x, layers, stop=max(layers) + 1)[1]
+
+    def forward_and_encode(self, x: Tensor, layers: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+        """What `forward` and `encode` give, in one pass."""
+        self._check_layers(layers)
+        return self._run(x, layers, stop=len(self.model))
+
+    def _run(self, x: Tensor, layers: Sequence[int], *, stop: int) -> tuple[Tensor, list[Tensor]]:
         features = []
-        for position, layer in enumerate(self.model[: wanted[-1] + 1]):
+        for position, layer in enumerate(self.model[:stop]):
             x = layer(x)
-            if position in wanted:
+            if position in layers:
                 features.append(x)
-        return features
+                if position == max(layers) and position + 1 < stop:
+                    # A ReLU that follows works in place, and `encode` ends before it.
+                    x = x.clone() if isinstance(self.model[position + 1], nn.ReLU) else x
+        return x, features
 
     def _check_layers(self, layers: Sequence[int]) -> None:
         last = len(self.model) - 1

@@ -101,13 +101,13 @@ def test_contrast_scales_with_its_weight_and_vanishes_for_a_perfect_copy(batch):
     for weight in (1.0, 10.0):
         model = build("cut", CutOptions(**SMALL, netF_nc=8, num_patches=16, lambda_NCE=weight))
         seed_step(0, 7)
-        values.append(model.contrast(batch.b, batch.a, False).item())
+        values.append(model.contrast(batch.b, model.encode_source(batch.a), False).item())
     assert values[1] == pytest.approx(10 * values[0], rel=1e-5)
     model = build("cut", CutOptions(**SMALL, num_patches=16, netF="sample", nce_T=0.01))
     seed_step(0, 7)
-    copy = model.contrast(batch.a, batch.a, False).item()
+    copy = model.contrast(batch.a, model.encode_source(batch.a), False).item()
     seed_step(0, 7)
-    assert copy < 0.5 * model.contrast(batch.b, batch.a, False).item()
+    assert copy < 0.5 * model.contrast(batch.b, model.encode_source(batch.a), False).item()
 
 
 def test_a_mirrored_output_is_compared_with_its_unmirrored_source(batch):
@@ -117,7 +117,7 @@ def test_a_mirrored_output_is_compared_with_its_unmirrored_source(batch):
     for mirrored in (False, True):
         seed_step(0, 7)
         output = batch.a.flip(-1) if mirrored else batch.a
-        losses.append(model.contrast(output, batch.a, mirrored))
+        losses.append(model.contrast(output, model.encode_source(batch.a), mirrored))
     torch.testing.assert_close(losses[0], losses[1])
 
 
@@ -141,7 +141,7 @@ def test_minibatch_negatives_reach_the_loss(batch):
         )
         model = build("cut", options)
         seed_step(0, 1)
-        losses.append(model.contrast(batch.b, batch.a, False).item())
+        losses.append(model.contrast(batch.b, model.encode_source(batch.a), False).item())
     assert losses[1] > losses[0]
 
 
@@ -355,3 +355,37 @@ def test_image_pool_keeps_its_size_and_returns_old_images_half_of_the_time():
     assert len(pool.images) == 5
     assert old / 395 == pytest.approx(0.5, abs=0.08)
     assert torch.equal(ImagePool(0).query(image), image)
+
+
+@pytest.mark.parametrize("options", [{}, {"nce_idt": False}, {"netF": "sample"}])
+def test_key_features_of_the_pass_over_the_source_are_those_of_a_pass_of_their_own(batch, options):
+    """Done once, not twice: losses, and what a step makes of every weight, are the same."""
+    options = CutOptions(**SMALL, netF_nc=8, num_patches=16, **options)
+    once, twice = build("cut", options), build("cut", options)
+    assert once.passes_agree
+    twice.passes_agree = False
+    losses = []
+    for model in (once, twice):
+        seed_step(0, 1)
+        losses.append(model.training_step(batch))
+    for name, value in losses[0].items():
+        assert value.item() == pytest.approx(losses[1][name].item(), rel=1e-5), name
+    for one, other in zip(
+        once.optimisers["G"].param_groups[0]["params"],
+        twice.optimisers["G"].param_groups[0]["params"],
+        strict=True,
+    ):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "agree"),
+    [
+        ({}, True),
+        ({"normG": "none"}, True),
+        ({"normG": "batch"}, False),
+        ({"no_dropout": False}, False),
+    ],
+)
+def test_features_are_not_shared_where_two_passes_differ(options, agree):
+    assert build("cut", CutOptions(**SMALL, netF_nc=8, **options)).passes_agree is agree

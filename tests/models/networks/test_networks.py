@@ -54,6 +54,20 @@ def test_encode_equals_the_layers_one_by_one():
         torch.testing.assert_close(feature, net.model[:depth](x))
 
 
+@pytest.mark.parametrize("layers", [(0, 4, 8, 12, 16), (2,), (5,), (3, 5), (0, 22)])
+@pytest.mark.parametrize("antialias", [True, False])
+def test_one_pass_gives_output_and_features(layers, antialias):
+    """Also where a ReLU works in place on the features, before the last of them and after it."""
+    sides = {"antialias_down": antialias, "antialias_up": antialias}
+    net = ResnetGenerator(input_nc=1, output_nc=1, ngf=4, n_blocks=9, **sides)
+    x = torch.randn(2, 1, 32, 32)
+    output, features = net.forward_and_encode(x, layers)
+    torch.testing.assert_close(output, net(x))
+    for one, other in zip(features, net.encode(x, layers), strict=True):
+        torch.testing.assert_close(one, other)
+    output.sum().backward()  # nothing that the gradient needs was changed in place
+
+
 def test_layers_that_are_not_there():
     net = ResnetGenerator(input_nc=1, output_nc=1, ngf=4, n_blocks=4)
     for layers in ([99], [-1], []):
