@@ -22,7 +22,7 @@ class ImageLabel:
     """What is known of one image.
 
     file: the labelled image, which need not exist; place: table and line, for people; class_name:
-    "" where unknown; range_m: distance of the target in metres; box: centre x, centre y, width and
+    "" where unknown; range_m: distance of the target in metres; box: left and upper edge, width and
     height of the target in pixels of `file`, (0, 0) its upper left corner. None where unknown.
     """
 
@@ -48,10 +48,10 @@ class ImageLabel:
             return None
         frame_height, frame_width = self._frame_size or (height, width)
         x, y, w, h = self.box
-        x0, y0, x1, y1 = x - w / 2, y - h / 2, x + w / 2, y + h / 2
+        x0, y0, x1, y1 = x, y, x + w, y + h
         if x1 <= 0 or y1 <= 0 or x0 >= frame_width or y0 >= frame_height:
             raise UserError(
-                f"{self.place}: the box about ({x:g}, {y:g}) lies outside the {frame_width}×"
+                f"{self.place}: the box at ({x:g}, {y:g}) lies outside the {frame_width}×"
                 f"{frame_height} pixels of the image; boxes are in pixels of the labelled file."
             )
         right, down = width / frame_width, height / frame_height

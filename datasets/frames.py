@@ -134,5 +134,6 @@ class Frames:
         x, y, width, height = box
         if abs(2 * x - columns) >= columns + width or abs(2 * y - rows) >= rows + height:
             return {}
-        cells = zip(("box_x", "box_y", "box_w", "box_h"), map(number_text, box), strict=True)
+        corner = x - width / 2, y - height / 2, width, height
+        cells = zip(("box_x", "box_y", "box_w", "box_h"), map(number_text, corner), strict=True)
         return {**dict(cells), "box_source": "ground_truth"}

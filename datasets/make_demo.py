@@ -12,7 +12,7 @@ writes, for N = num_train or num_test frames of each domain,
                                        box_w, box_h
     demo.json                          the arguments, written last
 
-A box is given by its centre, width and height in pixels; the image's upper left corner is (0, 0).
+A box is given by its upper left corner, width and height in pixels; that of the image is (0, 0).
 Aspect 0 has the nose to the sensor, 90 the nose to the left. A group is one recording: the frames
 that share terrain, weather, range and sensor setting. It holds every class once, so a recording
 can be held out whole; splits and domains share none. Everything follows from the seed alone.
@@ -166,7 +166,9 @@ def make_recording(job: RecordingJob, out: Path, recipe: dict[str, int]) -> list
 
 def label(scene: Scene, job: RecordingJob, domain: str, file: str, size: int) -> dict:
     """One row of labels.csv."""
-    numbers = (scene.range_m, scene.aspect_deg, *vehicle_box(scene, size))
+    x, y, width, height = vehicle_box(scene, size)
+    corner = x - width / 2, y - height / 2
+    numbers = (scene.range_m, scene.aspect_deg, *corner, width, height)
     texts = (file, job.split, scene.vehicle, job.group, domain)
     return dict(zip(COLUMNS, (*texts, *(f"{number:.2f}" for number in numbers)), strict=True))
 

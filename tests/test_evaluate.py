@@ -599,7 +599,7 @@ def test_the_size_of_subsets_is_said_and_what_sets_are_too_small_for(
 
 def test_contrast_and_attention_are_measured_inside_boxes(tmp_path, classifier_file):
     """Targets of 30 counts on a flat ground in the translations, of 45 in the real images."""
-    label = {"box_x": 20, "box_y": 10, "box_w": 8, "box_h": 6}
+    label = {"box_x": 16, "box_y": 7, "box_w": 8, "box_h": 6}
     sets, rows = {"fake": (30, "ab"), "real": (45, "uvw")}, []
     for name, (contrast, images) in sets.items():
         for image in images:

@@ -169,21 +169,21 @@ def test_what_is_no_table_is_refused(tmp_path, index):
 def test_corners_at_the_size_of_the_labelled_file_and_at_others(tmp_path, flat, index):
     flat(tmp_path / "real/train/T72", {"v1_0003.png": 0}, size=(32, 64))
     label = index(TABLE).find(named("v1_0003"))
-    assert label.corners(32, 64) == (16.0, 8.0, 24.0, 12.0)
-    assert label.corners(64, 32) == (8.0, 16.0, 12.0, 24.0)
+    assert label.corners(32, 64) == (20.0, 10.0, 28.0, 14.0)
+    assert label.corners(64, 32) == (10.0, 20.0, 14.0, 28.0)
 
 
 def test_without_the_labelled_file_the_box_is_taken_as_it_is(index):
     label = index(TABLE).find(named("v1_0003"))
-    assert label.corners(32, 64) == label.corners(100, 100) == (16.0, 8.0, 24.0, 12.0)
+    assert label.corners(32, 64) == label.corners(100, 100) == (20.0, 10.0, 28.0, 14.0)
 
 
 def test_a_box_may_reach_beyond_the_frame():
-    label = ImageLabel(Path("a.png"), "line 2", box=(1.0, 7.5, 6.0, 3.0))
+    label = ImageLabel(Path("a.png"), "line 2", box=(-2.0, 6.0, 6.0, 3.0))
     assert label.corners(8, 8) == (-2.0, 6.0, 4.0, 9.0)
 
 
-@pytest.mark.parametrize(("x", "y"), [(-3, 4), (11, 4), (4, -3), (4, 11)])
+@pytest.mark.parametrize(("x", "y"), [(-6, 4), (8, 4), (4, -6), (4, 8)])
 def test_a_box_outside_the_frame_is_refused_with_table_and_line(x, y):
     label = ImageLabel(Path("a.png"), "labels.csv, line 7", box=(x, y, 6.0, 6.0))
     with pytest.raises(UserError, match=r"labels\.csv, line 7: .* 8×8 pixels"):
@@ -209,7 +209,7 @@ def test_labels_of_real_tables(shared_data):
     labels = LabelIndex([root / "labels.csv", root / "sim_labels.csv"])
     real = labels.find(named("2S3/cegr01923_00130003"))
     assert (real.class_name, real.range_m) == ("2S3", 1000.0)
-    assert real.corners(512, 640) == pytest.approx((419.0, 202.5, 489.0, 249.5))
+    assert real.corners(512, 640) == pytest.approx((454.0, 226.0, 524.0, 273.0))
     simulated = find_images(root / "sim")
     assert {labels.find(named(file.name)).range_m for file in simulated} >= {200.0, 1500.0}
     for file in find_images(root / "real"):

@@ -61,10 +61,8 @@ def test_labels_list_every_file_once(demo):
         assert 300 < float(row["range_m"]) < 4000
         assert 0 <= float(row["aspect_deg"]) <= 360
         x, y, width, height = (float(row[f"box_{name}"]) for name in ("x", "y", "w", "h"))
-        assert x - width / 2 >= 0
-        assert x + width / 2 <= SIZE
-        assert y - height / 2 >= 0
-        assert y + height / 2 <= SIZE
+        assert -0.01 <= x <= x + width <= SIZE + 0.01  # two digits are kept
+        assert -0.01 <= y <= y + height <= SIZE + 0.01
         if parts[0] == "truth":
             assert (row["split"], row["domain"]) == ("truth", {"A": "sim", "B": "real"}[parts[1]])
         else:

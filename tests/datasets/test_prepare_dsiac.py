@@ -202,7 +202,7 @@ def test_the_table_has_everything_known(tmp_path, videos, prepare):
         "frame": "4",
         "time": "2006-09-27T04:08:46.400",
         "aspect_deg": "40",
-        **{"box_x": "12", "box_y": "11", "box_w": "8", "box_h": "6"},
+        **{"box_x": "8", "box_y": "8", "box_w": "8", "box_h": "6"},
         "box_source": "ground_truth",
         **{"window_low": "", "window_high": ""},
     }
@@ -244,7 +244,7 @@ def test_a_box_out_of_sight_is_left_out(tmp_path, videos, prepare):
     write_truth(tmp_path / "truth", T72, {1: (COLUMNS + 3, 10), 2: (COLUMNS + 4, 10)})
     truth = ["--agt", tmp_path / "truth", "--boxes", tmp_path / "truth"]
     rows = table(prepare("--classes", "T72", *truth))
-    assert rows[f"T72/{T72}_1.png"]["box_x"] == "35"
+    assert rows[f"T72/{T72}_1.png"]["box_x"] == "31"
     assert not rows[f"T72/{T72}_2.png"]["box_x"]
 
 
@@ -445,7 +445,7 @@ def test_chips_are_pixels_of_the_frame(videos, truth, prepare):
         np.testing.assert_array_equal(made[file], chip)
         x, y = {1: (16, 12), 4: (2, 21), 5: (17, 10), 6: (29, 1)}[number]
         box = [float(rows[file][f"box_{axis}"]) for axis in "xywh"]
-        assert box == [x - left, y - top, 8, 6]
+        assert box == [x - left - 4, y - top - 3, 8, 6]
 
 
 def test_chips_with_a_margin_show_the_target_at_one_size(videos, truth, prepare):
@@ -455,7 +455,9 @@ def test_chips_with_a_margin_show_the_target_at_one_size(videos, truth, prepare)
     expected = resize(square, (32, 32))[0].round().numpy()
     np.testing.assert_array_equal(images(out)[file], expected)
     box = [float(table(out)[file][f"box_{axis}"]) for axis in "xywh"]
-    assert box == pytest.approx([16, 16, 32 / 1.5, 6 / 8 * 32 / 1.5], abs=0.006)
+    width, height = 32 / 1.5, 6 / 8 * 32 / 1.5
+    corner = 16 - width / 2, 16 - height / 2
+    assert box == pytest.approx([*corner, width, height], abs=0.006)
 
 
 def test_a_margin_beyond_the_frame_shows_all_that_fits(videos, truth, prepare):
