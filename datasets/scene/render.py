@@ -31,10 +31,15 @@ def render(scene: Scene, size: int, oversample: int = 1, texture: float = 1.0) -
     """
     grid = Grid(size, oversample)
     radiance = background_radiance(scene, grid, texture)
+    return Rendering(radiance, paint_vehicle(radiance, scene, grid))
+
+
+def paint_vehicle(radiance: np.ndarray, scene: Scene, grid: Grid) -> np.ndarray:
+    """Put the vehicle into `radiance` (side, side), in place; returns where it is seen, bool."""
     facet_of = _depth_buffer(_facing_facets(scene), scene, grid)
     vehicle = facet_of >= 0
     radiance[vehicle] = _facet_radiance(scene)[facet_of[vehicle]]
-    return Rendering(radiance, vehicle)
+    return vehicle
 
 
 def vehicle_box(scene: Scene, size: int) -> tuple[float, float, float, float]:
@@ -44,7 +49,7 @@ def vehicle_box(scene: Scene, size: int) -> tuple[float, float, float, float]:
     (0, 0) and the middle of its first pixel (0.5, 0.5). Cut at the image's edges.
     """
     corners = np.concatenate([facet.vertices for facet, _ in _posed_facets(scene)])
-    u, v = _project(corners, scene)
+    u, v = project(corners, scene)
     left, right = np.clip([u.min(), u.max()], 0, 1) * size
     top, bottom = np.clip([v.min(), v.max()], 0, 1) * size
     return (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
@@ -85,7 +90,7 @@ def _facing_facets(scene: Scene) -> list[tuple[Facet, int]]:
     ]
 
 
-def _project(points: np.ndarray, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+def project(points: np.ndarray, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     """Image fractions u, v of points (N, 3) in the camera's frame."""
     camera = scene.recording.camera
     u = (points[:, 0] / points[:, 1] - np.tan(scene.pan)) / camera.fov + 0.5
@@ -98,7 +103,7 @@ def _depth_buffer(facets: list[tuple[Facet, int]], scene: Scene, grid: Grid) -> 
     facet_of = np.full((grid.side, grid.side), -1)
     camera = scene.recording.camera
     for facet, index in facets:
-        u, v = _project(facet.vertices, scene)
+        u, v = project(facet.vertices, scene)
         x, y = u * grid.side - 0.5, v * grid.side - 0.5
         rows = slice(max(0, int(np.ceil(y.min()))), min(grid.side, int(y.max()) + 1))
         columns = slice(max(0, int(np.ceil(x.min()))), min(grid.side, int(x.max()) + 1))

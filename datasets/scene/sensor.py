@@ -63,12 +63,24 @@ def sensor_image(
     scene: Scene, size: int, rng: np.random.Generator, bits: int = 8, sensor: Sensor = SENSOR
 ) -> np.ndarray:
     """One frame, (size, size): uint8 after gain control, or uint16 holding 14-bit counts."""
-    radiance = blur(render(scene, size, OVERSAMPLE).radiance, OVERSAMPLE, sensor)
-    radiance = radiance * fall_off(size, sensor) + fixed_pattern(scene.recording, size, sensor)
+    return sense(render(scene, size, OVERSAMPLE).radiance, scene.recording, rng, bits, sensor)
+
+
+def sense(
+    samples: np.ndarray,
+    recording: Recording,
+    rng: np.random.Generator,
+    bits: int = 8,
+    sensor: Sensor = SENSOR,
+) -> np.ndarray:
+    """What the sensor makes of radiance samples (size·OVERSAMPLE squared); as `sensor_image`."""
+    radiance = blur(samples, OVERSAMPLE, sensor)
+    size = radiance.shape[0]
+    radiance = radiance * fall_off(size, sensor) + fixed_pattern(recording, size, sensor)
     radiance = add_temporal_noise(radiance, rng, sensor)
     if bits == 16:
-        return counts(radiance, scene.recording.gain, sensor)
-    return gain_control(radiance, scene.recording, sensor)
+        return counts(radiance, recording.gain, sensor)
+    return gain_control(radiance, recording, sensor)
 
 
 def optics_mtf(frequency: np.ndarray, sensor: Sensor = SENSOR) -> np.ndarray:

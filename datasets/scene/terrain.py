@@ -13,7 +13,6 @@ from datasets.scene.world import (
     GROUND_WAVELENGTHS_M,
     Recording,
     Scene,
-    Track,
 )
 
 SOIL_EMISSIVITY = 0.93
@@ -88,7 +87,7 @@ def _ridge_mask(scene: Scene, grid: Grid, ridge: int) -> np.ndarray:
         for row, (length, share) in enumerate(((6.0, 0.45), (1.6, 0.12), (0.5, 0.035)))
     )
     height = height_m * np.clip(0.6 + outline, 0.05, None)
-    top_v = camera.horizon_v - height / terrain.hill_range_m[ridge] / camera.fov
+    top_v = camera.horizon_v - height / terrain.hill_range_m[ridge] / camera.fov_down
     centres = grid.centres[:, None]
     return (centres > top_v[None, :]) & (centres <= camera.horizon_v)
 
@@ -115,13 +114,13 @@ def _ground(
     camera, weather = recording.camera, recording.weather
     depression = np.maximum(camera.depression(v), camera.height_m / FARTHEST_GROUND_M)
     distance = camera.height_m / depression
-    row_depth = distance**2 * camera.fov / (camera.height_m * size)
+    row_depth = distance**2 * camera.fov_down / (camera.height_m * size)
     x = bearing * distance
     kelvin = weather.ground_k + _zones(recording, x, distance) * weather.scrub_k
     roughness = _soil_texture(recording, x, distance, row_depth, size)
     kelvin = kelvin + texture * weather.ground_contrast_k * roughness
     for track in recording.terrain.tracks:
-        kelvin = kelvin - track.cooling_k * _track_cover(track, x, distance, row_depth)
+        kelvin = kelvin - track.cooling_k * track.cover(x, distance, row_depth)
     radiance = surface_radiance(kelvin, SOIL_EMISSIVITY, weather.ambient_k)
     return through_atmosphere(radiance, distance, weather.extinction_per_km, weather.air_k)
 
@@ -150,15 +149,6 @@ def _zones(recording: Recording, x: np.ndarray, distance: np.ndarray) -> np.ndar
     reach = 0.08 * distance * lattice_noise(edge, x / 25.0, distance / 300.0)
     bare = (distance + reach > near) & (distance + reach < far)
     return 1.0 - bare
-
-
-def _track_cover(
-    track: Track, x: np.ndarray, distance: np.ndarray, row_depth: np.ndarray
-) -> np.ndarray:
-    """Share of each pixel that the track covers, 0..1."""
-    away = np.abs(distance - track.distance_at(x))
-    inside = np.clip((track.half_depth_m - away) / row_depth + 0.5, 0.0, 1.0)
-    return inside * np.minimum(1.0, 2 * track.half_depth_m / row_depth)
 
 
 @lru_cache(maxsize=1)

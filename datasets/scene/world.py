@@ -75,6 +75,38 @@ class Track:
         sway = self.sway_m * np.sin(2 * np.pi * x / self.period_m + self.phase)
         return self.distance_m + self.slope * x + sway
 
+    def cover(self, x: np.ndarray, distance: np.ndarray, row_depth: np.ndarray) -> np.ndarray:
+        """Share of each pixel that the track covers, 0..1.
+
+        x, distance: the pixel's middle on the ground; row_depth: its depth there, all in metres.
+        """
+        away = np.abs(distance - self.distance_at(x))
+        inside = np.clip((self.half_depth_m - away) / row_depth + 0.5, 0.0, 1.0)
+        return inside * np.minimum(1.0, 2 * self.half_depth_m / row_depth)
+
+
+@dataclass(frozen=True)
+class Circle:
+    """A ring of churned, colder soil: what a vehicle leaves that drives round and round."""
+
+    x_m: float
+    distance_m: float
+    radius_m: float
+    half_width_m: float
+    cooling_k: float
+
+    def cover(self, x: np.ndarray, distance: np.ndarray, row_depth: np.ndarray) -> np.ndarray:
+        """As Track.cover: the pixel's column of ground, less what of it lies inside the ring."""
+        near, far = distance - row_depth / 2, distance + row_depth / 2
+
+        def within(radius: float) -> np.ndarray:
+            half_chord = np.sqrt(np.maximum(radius**2 - (x - self.x_m) ** 2, 0.0))
+            start = np.maximum(near, self.distance_m - half_chord)
+            return np.maximum(np.minimum(far, self.distance_m + half_chord) - start, 0.0)
+
+        ring = within(self.radius_m + self.half_width_m) - within(self.radius_m - self.half_width_m)
+        return ring / row_depth
+
 
 @dataclass(frozen=True)
 class Bushes:
@@ -98,27 +130,36 @@ class Terrain:
     hills: tuple[np.ndarray, np.ndarray]  # lattices of the near and the far ridge
     hill_range_m: tuple[float, float]
     hill_height_m: tuple[float, float]
-    tracks: tuple[Track, ...]  # the vehicle drives on the first
+    tracks: tuple[Track | Circle, ...]  # the vehicle drives on the first
     bushes: Bushes
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole with square field of view; the image plane stays upright, the lens is shifted."""
+    """A pinhole; the image plane stays upright, the lens is shifted.
+
+    fov: across the image; squash: the field of view down the image over that across. Images are
+    square, so a frame of another shape is squashed to a square.
+    """
 
     fov: float
     height_m: float
     horizon_v: float
+    squash: float = 1.0
+
+    @property
+    def fov_down(self) -> float:
+        return self.fov * self.squash
 
     def depression(self, v: np.ndarray | float) -> np.ndarray | float:
         """Angle below the horizon at image height v."""
-        return (v - self.horizon_v) * self.fov
+        return (v - self.horizon_v) * self.fov_down
 
     def row_of(
         self, range_m: np.ndarray | float, height_m: np.ndarray | float = 0.0
     ) -> np.ndarray | float:
         """Image height v of a point so far away and so high above the ground."""
-        return self.horizon_v + (self.height_m - height_m) / (range_m * self.fov)
+        return self.horizon_v + (self.height_m - height_m) / (range_m * self.fov_down)
 
 
 @dataclass(frozen=True)
@@ -156,9 +197,17 @@ def draw_recording(rng: np.random.Generator) -> Recording:
     """A recording at a range of 500–3000 m, drawn evenly in its logarithm."""
     range_m = float(np.exp(rng.uniform(*np.log(RANGE_M))))
     fov = next(fov for longest, fov in FIELDS_OF_VIEW if range_m <= longest)
+    return draw_place(rng, range_m, fov)
+
+
+def draw_place(
+    rng: np.random.Generator, range_m: float, fov: float, squash: float = 1.0
+) -> Recording:
+    """A recording at a given range through a given lens (see Camera)."""
     weather = Weather.draw(rng)
     vehicle_v, horizon_v = rng.uniform(0.47, 0.62), rng.uniform(0.08, 0.3)
-    camera = Camera(fov, (vehicle_v - horizon_v) * fov * range_m, horizon_v)
+    height_m = (vehicle_v - horizon_v) * fov * squash * range_m
+    camera = Camera(fov, height_m, horizon_v, squash)
     return Recording(
         weather=weather,
         terrain=_draw_terrain(rng, camera, range_m),
@@ -213,7 +262,7 @@ def _draw_tracks(rng: np.random.Generator, camera: Camera, range_m: float) -> tu
 
     def track(distance: float, steepness: float) -> Track:
         # Distance on the ground that one image height spans there.
-        depth = distance**2 * camera.fov / camera.height_m
+        depth = distance**2 * camera.fov_down / camera.height_m
         width = distance * camera.fov
         return Track(
             distance_m=distance,
@@ -244,7 +293,7 @@ def _draw_bushes(
     clump = profile_noise(draw_lattice(rng), 9 * bearing / camera.fov + 100 * v)
     height = rng.uniform(0.9, 3.6, v.size) * np.where(v > far_v, 1.0, 1.3)
     # The line of sight to the vehicle's wheels, with a margin, must pass above what stands nearer.
-    clear = camera.height_m - distance * (camera.height_m / range_m + 0.035 * camera.fov)
+    clear = camera.height_m - distance * (camera.height_m / range_m + 0.035 * camera.fov_down)
     height = np.where(distance < range_m, np.minimum(height, clear), height)
     keep = (height > 0.4) & (clump > -0.5)
     order = np.argsort(-distance[keep])

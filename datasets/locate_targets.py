@@ -1,0 +1,222 @@
+"""Find the moving vehicle in videos of a fixed camera that have no ground truth.
+
+    python datasets/locate_targets.py --images DATA/real --out DATA/located
+
+takes the frames of each video (column `video` of labels.csv there, or in the folder above; else
+file names less their frame numbers) and writes
+
+    OUT/labels.csv        the table with boxes where there were none: box_x, box_y, box_w, box_h,
+                          box_confidence (0 to 1), box_source `motion`
+    OUT/<video>.png       frames spread over the video with their boxes, to look at
+
+Boxes that are there already are kept. The frames' difference to the video's median background, less
+gain, offset and displacement of each frame, is searched for what is finer than a cloud of dust; the
+path of least cost through all frames is the vehicle's. A place below --min_confidence gets no box.
+
+The size of a box is that of known boxes of its class, scaled by range; without any, that of
+what moves. Memory is that of one video's frames.
+"""
+
+import argparse
+import csv
+import io
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from data.folders import ImageFile, find_images
+from data.images import read_image, write_image
+from data.labels import LABELS_FILE, class_of_folder, read_rows
+from data.splits import spread
+from datasets.tracking.locate import NoTrack, Sighting, locate_vehicle
+from util.cli import Parser
+from util.errors import UserError, run_main
+from util.files import check_writable, write_text
+
+SHEET = (4, 3)  # frames across and down
+BOX_COLUMNS = ("box_x", "box_y", "box_w", "box_h")
+NEW_COLUMNS = (*BOX_COLUMNS, "box_confidence", "box_source")
+
+Size = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of a video. number: in the video; row: its line of labels.csv, by column."""
+
+    file: ImageFile
+    number: int
+    row: dict[str, str]
+
+    @property
+    def box(self) -> tuple[float, ...] | None:
+        """Left and upper edge, width, height; None where the table has none."""
+        texts = [self.row.get(column) for column in BOX_COLUMNS]
+        return tuple(map(float, texts)) if all(texts) else None
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point. Raises UserError."""
+    args = parse(argv)
+    videos = find_videos(args.images)
+    check_writable(args.out / LABELS_FILE)
+    known = known_sizes(videos)
+    lost = []
+    for name, frames in tqdm(sorted(videos.items()), unit="video", disable=None):
+        if all(frame.box for frame in frames):
+            continue
+        try:
+            located = locate(frames, known)
+        except NoTrack as error:
+            lost.append(f"{name} {error}")
+            continue
+        boxed = fill(frames, located, args.min_confidence)
+        write_image(args.out / f"{name}.png", contact_sheet(frames))
+        print(f"{name}: {boxed} of {len(frames)} frames located")
+    write_table(args.out / LABELS_FILE, [f for frames in videos.values() for f in frames])
+    print(f"{args.out / LABELS_FILE}: {sum(map(len, videos.values()))} images")
+    if lost:
+        raise UserError(f"nothing was located in {len(lost)} videos: {' '.join(lost)}")
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Arguments. Raises UserError."""
+    parser = Parser(__doc__)
+    add = parser.add_argument
+    add("--images", type=Path, required=True, metavar="DIR", help="frames, any depth of folders")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder of what is written")
+    add("--min_confidence", type=float, default=0.5, help="below it a frame gets no box")
+    args = parser.parse_args(argv)
+    if not 0 <= args.min_confidence <= 1:
+        raise UserError(f"--min_confidence is {args.min_confidence}; it lies between 0 and 1.")
+    if args.out.resolve() == args.images.resolve():
+        raise UserError("--out would replace the labels of --images; name another folder.")
+    return args
+
+
+def find_videos(root: Path) -> dict[str, list[Frame]]:
+    """Video -> its frames, by number. Raises UserError for a folder without images."""
+    rows: dict[Path, dict[str, str]] = {}
+    for folder in (root, root.absolute().parent):
+        table = folder / LABELS_FILE
+        if table.is_file():
+            listed = read_rows(table, required=("file",))
+            rows = {folder.absolute() / row["file"]: row for _, row in listed}
+            break
+    videos: dict[str, list[Frame]] = defaultdict(list)
+    for file in find_images(root):
+        row = rows.get(file.path.absolute(), {})
+        digits = re.search(r"\d+$", file.path.stem)
+        number = row.get("frame") or (digits[0] if digits else "")
+        if not number.isdigit():
+            raise UserError(f"{file.path} has no frame number in its name; number the frames.")
+        name = row.get("video") or re.sub(r"[_-]?\d+$", "", file.path.stem) or file.path.parent.name
+        plain = {"class": class_of_folder(file), **{k: v for k, v in row.items() if k and v}}
+        videos[name].append(Frame(file, int(number), plain))
+    return {name: sorted(frames, key=lambda f: f.number) for name, frames in videos.items()}
+
+
+def known_sizes(videos: Mapping[str, Sequence[Frame]]) -> dict[str, Size]:
+    """Class -> median size of its boxes, width and height in pixels, as seen from 1 metre."""
+    sizes: dict[str, list[np.ndarray]] = defaultdict(list)
+    for frame in (frame for frames in videos.values() for frame in frames):
+        if frame.box and _range_of(frame):
+            sizes[frame.row["class"]].append(np.array(frame.box[2:]) * _range_of(frame))
+    return {name: tuple(np.median(found, axis=0).tolist()) for name, found in sizes.items()}
+
+
+def _range_of(frame: Frame) -> float | None:
+    text = frame.row.get("range_m") or frame.row.get("range")
+    return float(text) if text else None
+
+
+def _expected_box(frame: Frame, known: Mapping[str, Size]) -> Size | None:
+    size, metres = known.get(frame.row["class"]), _range_of(frame)
+    return (size[0] / metres, size[1] / metres) if size and metres else None
+
+
+def locate(frames: Sequence[Frame], known: Mapping[str, Size]) -> list[Sighting]:
+    """The vehicle in each frame. Raises NoTrack, in words, where a video does not show one."""
+    images = [read_image(frame.file.path) for frame in frames]
+    images = [image if image.ndim == 2 else image.mean(axis=2) for image in images]
+    if len({image.shape for image in images}) > 1:
+        raise NoTrack("has frames of several sizes.")
+    times = np.array([frame.number for frame in frames], dtype=np.float64)
+    if (np.diff(times) <= 0).any():
+        raise NoTrack("has two frames of one number.")
+    return locate_vehicle(images, times, _expected_box(frames[0], known))
+
+
+def fill(frames: Sequence[Frame], sightings: Sequence[Sighting], least: float) -> int:
+    """Write the boxes into the rows that have none; returns how many were sure enough."""
+    count = 0
+    for frame, sighting in zip(frames, sightings, strict=True):
+        if frame.box:
+            continue
+        frame.row["box_confidence"] = f"{sighting.confidence:.3f}"
+        if sighting.confidence >= least:
+            x, y, width, height = sighting.box
+            corner = x - width / 2, y - height / 2
+            numbers = (f"{value:.1f}" for value in (*corner, width, height))
+            frame.row.update(zip(BOX_COLUMNS, numbers, strict=True))
+            frame.row["box_source"] = "motion"
+            count += 1
+    return count
+
+
+def contact_sheet(frames: Sequence[Frame]) -> np.ndarray:
+    """Frames spread over the video, each stretched to 8 bits, boxes in white: (H, W) uint8."""
+    columns, rows = SHEET
+    chosen = [frames[place] for place in spread(range(len(frames)), columns * rows)]
+    tiles = [_framed(frame) for frame in chosen]
+    blank = np.zeros_like(tiles[0])
+    tiles += [blank] * (columns * rows - len(tiles))
+    lines = [np.hstack(tiles[row * columns : (row + 1) * columns]) for row in range(rows)]
+    return np.vstack(lines)
+
+
+def _framed(frame: Frame) -> np.ndarray:
+    image = read_image(frame.file.path)
+    image = (image if image.ndim == 2 else image.mean(axis=2)).astype(np.float32)
+    low, high = np.percentile(image, (0.5, 99.9))
+    shown = ((image - low) / max(high - low, 1) * 255).clip(0, 255).astype(np.uint8)
+    if frame.box:
+        x, y, w, h = frame.box
+        left, right = (int(np.clip(edge, 0, shown.shape[1] - 1)) for edge in (x, x + w))
+        top, bottom = (int(np.clip(edge, 0, shown.shape[0] - 1)) for edge in (y, y + h))
+        shown[top, left : right + 1] = shown[bottom, left : right + 1] = 255
+        shown[top : bottom + 1, left] = shown[top : bottom + 1, right] = 255
+    return shown
+
+
+def write_table(path: Path, frames: Sequence[Frame]) -> None:
+    """One row an image, files relative to the table; columns of the input first."""
+    columns = list(
+        dict.fromkeys(c for f in frames for c in ("file", *f.row) if c not in NEW_COLUMNS)
+    )
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*columns, *NEW_COLUMNS], lineterminator="\n", restval="")
+    writer.writeheader()
+    for frame in sorted(frames, key=lambda frame: frame.file.name):
+        file = frame.file.path.absolute()
+        relative = Path(_relative(file, path.absolute().parent)).as_posix()
+        writer.writerow({**frame.row, "file": relative})
+    write_text(path, text.getvalue())
+
+
+def _relative(file: Path, folder: Path) -> str:
+    import os.path
+
+    return os.path.relpath(file, folder)
+
+
+if __name__ == "__main__":
+    run_main(main)

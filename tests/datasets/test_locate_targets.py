@@ -1,0 +1,74 @@
+"""From frames and a table without boxes to a table with them."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from data.images import read_image, write_image
+from data.label_index import LabelIndex
+from datasets.locate_targets import main
+from tests.datasets.tracking.test_locate import BOX, drive
+from util.errors import UserError
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """Two videos of a class at 1,000 m; the first frame of one has a box."""
+    rows, centres = [], {}
+    for name, metres in (("near", 1000), ("other", 1000)):
+        frames, centres[name] = drive(seed=len(name))
+        for number, frame in enumerate(frames):
+            file = f"T72/{name}_{number}.png"
+            write_image(tmp_path / "images" / file, frame)
+            row = {"file": file, "class": "T72", "video": name, "range_m": metres}
+            rows.append({**row, **dict.fromkeys(("box_x", "box_y", "box_w", "box_h"), "")})
+    rows[0] |= {"box_x": 1, "box_y": 2, "box_w": BOX[0], "box_h": BOX[1]}
+    with (tmp_path / "images" / "labels.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return tmp_path / "images", centres
+
+
+def test_boxes_are_filled_in_and_known_ones_kept(tmp_path, videos):
+    images, centres = videos
+    main(["--images", str(images), "--out", str(tmp_path / "out")])
+    table = tmp_path / "out" / "labels.csv"
+    with table.open(newline="") as file:
+        rows = {row["file"].rpartition("/")[2]: row for row in csv.DictReader(file)}
+    assert [rows["near_0.png"][f"box_{c}"] for c in "xywh"] == ["1", "2", *map(str, BOX)]
+    assert rows["near_0.png"]["box_source"] == ""
+    sizes = {(row["box_w"], row["box_h"]) for name, row in rows.items() if "other" in name}
+    assert sizes <= {("12.0", "8.0"), ("", "")}  # of its class, at this range
+    located = [row for row in rows.values() if row["box_source"] == "motion"]
+    assert len(located) > 0.8 * len(rows)
+    away = []
+    for row in located:
+        name, _, number = row["file"].rpartition("/")[2].removesuffix(".png").partition("_")
+        corner, size = ([float(row[f"box_{c}"]) for c in pair] for pair in ("xy", "wh"))
+        centre = np.array(corner) + np.array(size) / 2
+        away.append(np.hypot(*(centre - centres[name][int(number)])))
+    assert np.median(away) < 2
+    assert read_image(tmp_path / "out" / "near.png").shape == (3 * 96, 4 * 96)
+    LabelIndex([table])  # the project reads it
+
+
+def test_a_video_without_motion_is_named_and_the_others_are_done(tmp_path, videos):
+    images, _ = videos
+    still = read_image(images / "T72" / "near_3.png")
+    for number in range(12):
+        write_image(images / "T72" / f"still_{number}.png", still)
+    with pytest.raises(UserError, match="1 videos: still shows nothing that moves"):
+        main(["--images", str(images), "--out", str(tmp_path / "out")])
+    assert (tmp_path / "out" / "other.png").exists()
+
+
+def test_bad_flags_are_one_sentence(tmp_path):
+    for flags, words in (
+        (["--images", tmp_path, "--out", tmp_path], "name another folder"),
+        (["--images", tmp_path / "none", "--out", tmp_path], "no folder"),
+        (["--images", tmp_path, "--out", "x", "--min_confidence", "2"], "between 0 and 1"),
+    ):
+        with pytest.raises(UserError, match=words):
+            main([str(flag) for flag in flags])
