@@ -20,7 +20,7 @@ from models.translation import make_generator, translate
 from options import TestConfig, TranslationOptions, parse_test, tested_options
 from util.batch import Batch
 from util.checkpoint import load, run_path
-from util.device import select_device
+from util.compute import select_compute
 from util.errors import UserError, run_main
 from util.files import write_text
 from util.html import GalleryRow, write_gallery
@@ -51,12 +51,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         weights = load(Path(source), hint="check --weights")
     if not isinstance(config.model, TranslationOptions):
         raise UserError(f"--model {config.run.model} translates nothing; name another run.")
-    device = select_device(config.run.gpu_ids)
     generator = make_generator(config.model)
     load_weights(generator, weights, source=source)
-    generator = generator.to(device).train(not config.test.eval)
+    generator.train(not config.test.eval)
     dataset = build_test_dataset(config, value_maps=value_maps)
-    Translation(config, generator, dataset, device, teacher=teacher).run()
+    Translation(config, generator, dataset, teacher=teacher).run()
 
 
 def _stored(config: TestConfig, dataset: ImageDataset) -> dict[str, Stored]:
@@ -89,16 +88,18 @@ class Translation:
         config: TestConfig,
         generator: nn.Module,
         dataset: ImageDataset,
-        device: torch.device,
         *,
         teacher: str | None,
     ) -> None:
-        self.config, self.generator, self.dataset, self.device = config, generator, dataset, device
-        self.teacher = teacher
+        self.config, self.dataset, self.teacher = config, dataset, teacher
         results = run_path(config.test.results_dir, config.run.name, flag="--name")
         phase = f"{config.data.phase}_{config.run.epoch}"
         self.folder = run_path(results, phase, flag="--phase")
         self.stored = _stored(config, dataset)
+        run, bits = config.run, self.stored["fake_B"].files.bits
+        self.compute = select_compute(run.gpu_ids, run.precision, compiled=run.compile, bits=bits)
+        self.generator = self.compute.place(generator)
+        self.compute.compile(self.generator, "forward")
         self.beyond = EndsTally(self.stored["real_A"].domain, beyond=True)
         self.at_ends = EndsTally(self.stored["fake_B"].domain, beyond=False)
         self.rows: list[GalleryRow] = []
@@ -123,7 +124,7 @@ class Translation:
         )
         for step, batch in enumerate(loader.epoch(0)):
             seed_step(self.config.run.seed, step)
-            fake = translate(self.generator, batch.a.to(self.device))
+            fake = translate(self.generator, batch.a.to(self.compute.device), self.compute)
             self.write(batch, fake.cpu())
         self.remove_stale()
         facts = {"images": f"{count} of {total}", "data": str(self.config.data.dataroot)}
@@ -140,6 +141,7 @@ class Translation:
         lines = [f"{role}: {s.domain} -> [-1, 1]" for role, s in (("A", source), ("B", target))]
         if target.files != target.domain:
             lines.append(f"--save_bits: of B, {target.domain} become {target.files}")
+        lines.append(f"on {self.compute}")
         return "\n".join(lines)
 
     def range_notes(self) -> Iterator[str]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from data.build import build_training_datasets, build_validation_datasets
@@ -29,7 +28,7 @@ from models.base import Model
 from models.gradcam import evaluating
 from models.translation import TranslationModel, translate
 from options import TrainConfig, continue_options, parse_train, to_dict
-from util.device import select_device
+from util.compute import select_compute
 from util.errors import UserError, run_main
 from util.monitor import Monitor, RunningMeans
 from util.position import Position
@@ -55,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"--model {config.run.model} cannot learn from --dataset_mode "
             f"{config.data.dataset_mode}; use {' or '.join(model_class.dataset_modes)}."
         )
-    device = select_device(config.run.gpu_ids)
+    compute = select_compute(config.run.gpu_ids, config.run.precision, compiled=config.run.compile)
     schedule = Schedule(config.training)
     position = Position(**state["position"]) if state else Position(config.training.epoch_count)
     if position.epoch > schedule.last_epoch:
@@ -63,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     dataset, held_out = build_training_datasets(config, value_maps=maps)
     seed_step(config.run.seed, 0)
-    model = model_class(config.model, device=device, facts=dataset.facts())
+    model = model_class(config.model, compute=compute, facts=dataset.facts())
     if state:
         model.load_state_dict(state["model"], source=str(folder.state_file))
         schedule.load_state_dict(state["schedule"])
@@ -74,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if validation:
         best = best.go_on(phase=config.training.val_phase, judge=validation.judge)
     folder.begin(_record(config, dataset, model), continued=state is not None)
-    print(_summary(config, dataset, held_out, model, device), flush=True)
+    print(_summary(config, dataset, held_out, model), flush=True)
     if validation:
         print(_validation_summary(config, validation, model, best), flush=True)
     monitor = Monitor(
@@ -103,7 +102,7 @@ def _translator(model: TranslationModel) -> Translate:
 
     def call(images: Tensor) -> Tensor:
         with evaluating(model.generator):
-            return translate(model.generator, images)
+            return translate(model.generator, images, model.compute)
 
     return call
 
@@ -207,12 +206,13 @@ def _summary(
     dataset: ImageDataset,
     held_out: ImageDataset | None,
     model: Model,
-    device: torch.device,
 ) -> str:
     sizes = {n: sum(p.numel() for p in net.parameters()) for n, net in model.networks.items()}
     parts = ", ".join(f"{name} {size / 1e6:.2f} M" for name, size in sizes.items())
     images = ", ".join(f"{len(d.files)} images {role}" for role, d in dataset.domains.items())
-    lines = [f"{config.run.name}: {config.run.model} on {device}, {images}; parameters: {parts}"]
+    lines = [
+        f"{config.run.name}: {config.run.model} on {model.compute}, {images}; parameters: {parts}"
+    ]
     lines += model.notes
     for role, domain in dataset.domains.items():
         lines.append(f"{role}: {domain.value_map} -> [-1, 1]")
@@ -262,6 +262,7 @@ class Training:
         for batch in self.loader.epoch(self.position.epoch, first_batch=self.position.batches):
             waited = time.perf_counter() - clock
             seed_step(self.config.run.seed, self.position.step + 1)
+            self.model.compute.begin_step()
             losses = self.model.training_step(batch.to(self.model.device))
             self.position.advance(len(batch.names))
             self.watched.add({"loss": losses[self.model.watched_loss]})

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from models.networks import load_weights
 from options import ModelOptions
 from util.batch import Batch, DataFacts
+from util.compute import Compute
 from util.errors import UserError
 
 
@@ -23,10 +24,12 @@ class Model(ABC):
     dataset_modes: ClassVar[tuple[str, ...]]
     watched_loss: ClassVar[str]
 
-    def __init__(self, options: ModelOptions, *, device: torch.device, facts: DataFacts) -> None:
-        self.options, self.device, self.facts = options, device, facts
+    def __init__(self, options: ModelOptions, *, compute: Compute, facts: DataFacts) -> None:
+        self.options, self.compute, self.facts = options, compute, facts
+        self.device = compute.device
         self.networks: dict[str, nn.Module] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        self.scalers: dict[str, torch.amp.GradScaler] = {}  # of the gradients, for fp16 alone
         self.notes: list[str] = []  # what the user should know of how the model was built
         self.teacher: str | None = None  # digest of a frozen network that takes part in the loss
 
@@ -50,16 +53,20 @@ class Model(ABC):
         """One Adam for the parameters of all `parts`."""
         parameters = [p for part in parts for p in part.parameters()]
         betas = (self.options.beta1, self.options.beta2)
-        self.optimisers[name] = torch.optim.Adam(parameters, lr=self.options.lr, betas=betas)
+        self.optimisers[name] = torch.optim.Adam(
+            parameters, lr=self.options.lr, betas=betas, fused=self.device.type != "mps"
+        )
+        self.scalers[name] = torch.amp.GradScaler(enabled=self.compute.precision == "fp16")
 
     def update(self, name: str, loss: Tensor) -> None:
         """One step of an optimiser down the gradient of `loss` in its own parameters alone."""
-        optimiser = self.optimisers[name]
+        optimiser, scaler = self.optimisers[name], self.scalers[name]
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         optimiser.zero_grad(set_to_none=True)
         # `inputs` spares the gradients of the networks that the loss only passes through.
-        loss.backward(inputs=parameters)
-        optimiser.step()
+        scaler.scale(loss).backward(inputs=parameters)
+        scaler.step(optimiser)
+        scaler.update()
 
     def set_rate(self, factor: float) -> None:
         """Learning rate of all optimisers: `factor` times --lr."""
@@ -72,6 +79,7 @@ class Model(ABC):
         return {
             "networks": {name: net.state_dict() for name, net in self.networks.items()},
             "optimisers": {name: opt.state_dict() for name, opt in self.optimisers.items()},
+            "scalers": {name: scaler.state_dict() for name, scaler in self.scalers.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any], *, source: str) -> None:
@@ -81,6 +89,8 @@ class Model(ABC):
             raise UserError(f"{source} was saved by another model; continue it with its own flags.")
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
+            if scale := state["scalers"][name]:  # nothing where the run was not in fp16
+                self.scalers[name].load_state_dict(scale)
 
     def load_networks(self, networks: Mapping[str, Any], *, source: str) -> None:
         """Take over the weights of all own networks that `networks` has; the rest stays as drawn.

@@ -13,6 +13,7 @@ from models.gradcam import evaluating
 from models.networks.classifier import Classifier
 from options import ClassifierOptions
 from util.batch import Batch, DataFacts
+from util.compute import Compute
 from util.errors import UserError
 
 
@@ -23,10 +24,8 @@ class ClassifierModel(Model):
     watched_loss = "cross_entropy"
     options: ClassifierOptions
 
-    def __init__(
-        self, options: ClassifierOptions, *, device: torch.device, facts: DataFacts
-    ) -> None:
-        super().__init__(options, device=device, facts=facts)
+    def __init__(self, options: ClassifierOptions, *, compute: Compute, facts: DataFacts) -> None:
+        super().__init__(options, compute=compute, facts=facts)
         if len(facts.classes) < 2:
             found = f"only the class {facts.classes[0]}" if facts.classes else "no class"
             raise UserError(f"the training images show {found}; a classifier needs at least two.")
@@ -42,16 +41,18 @@ class ClassifierModel(Model):
         else:
             classifier.start_from_imagenet(Path(options.imagenet_weights))
             self.notes.append(f"the ResNet-18 starts from {options.imagenet_weights}")
-        self.classifier = classifier.to(device)
+        self.classifier = compute.place(classifier)
+        compute.compile(self.classifier, "forward")
         # The bare ResNet, so that its state-dict keys are torchvision's.
         self.networks["classifier"] = classifier.net
         self.add_optimiser("classifier", classifier.net)
-        counts = torch.tensor(facts.class_counts, dtype=torch.float32, device=device)
+        counts = torch.tensor(facts.class_counts, dtype=torch.float32, device=self.device)
         self.class_weights = counts.sum() / (len(counts) * counts)
         self.report: dict[str, Any] = {}
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
-        scores = self.classifier(batch.a)
+        with self.compute.autocast():
+            scores = self.classifier(batch.a).float()
         loss = F.cross_entropy(scores, batch.label, weight=self.class_weights)
         self.update("classifier", loss)
         accuracy = (scores.argmax(dim=1) == batch.label).float().mean()
@@ -61,7 +62,7 @@ class ClassifierModel(Model):
         """Balanced accuracy: the mean recall of the classes that occur in the batches."""
         size = len(self.facts.classes)
         confusion = torch.zeros(size * size, dtype=torch.int64)
-        with torch.no_grad(), evaluating(self.classifier):
+        with torch.no_grad(), self.compute.autocast(), evaluating(self.classifier):
             for batch in batches:
                 predicted = self.classifier(batch.a).argmax(dim=1)
                 confusion += torch.bincount(

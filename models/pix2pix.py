@@ -6,6 +6,7 @@ from torch import Tensor
 from models.translation import TranslationModel
 from options import Pix2PixOptions
 from util.batch import Batch, DataFacts
+from util.compute import Compute
 
 
 class Pix2PixModel(TranslationModel):
@@ -15,9 +16,9 @@ class Pix2PixModel(TranslationModel):
     watched_loss = "G_L1"
     options: Pix2PixOptions
 
-    def __init__(self, options: Pix2PixOptions, *, device: torch.device, facts: DataFacts) -> None:
+    def __init__(self, options: Pix2PixOptions, *, compute: Compute, facts: DataFacts) -> None:
         bands = options.input_nc + options.output_nc
-        super().__init__(options, device=device, facts=facts, judged_bands=bands)
+        super().__init__(options, compute=compute, facts=facts, judged_bands=bands)
         self.add_optimiser("G", self.generator)
         self.add_optimiser("D", self.discriminator)
 
@@ -25,7 +26,7 @@ class Pix2PixModel(TranslationModel):
         a, b = batch.a, batch.b
         fake = self.generate(a)
         losses = self.update_discriminator(torch.cat([a, fake], 1), torch.cat([a, b], 1))
-        judged = self.discriminator(torch.cat([a, fake], 1))
+        judged = self.judge(torch.cat([a, fake], 1))
         terms = {
             "G_GAN": self.options.lambda_GAN * self.gan(judged, True),
             "G_L1": self.options.lambda_L1 * (fake - b).abs().mean(),

@@ -11,6 +11,7 @@ from models.pix2pix import Pix2PixModel
 from options import Pix2PixGradcamOptions
 from util.batch import Batch, DataFacts
 from util.checkpoint import digest
+from util.compute import Compute
 from util.errors import UserError
 
 
@@ -20,16 +21,17 @@ class Pix2PixGradcamModel(Pix2PixModel):
     options: Pix2PixGradcamOptions
 
     def __init__(
-        self, options: Pix2PixGradcamOptions, *, device: torch.device, facts: DataFacts
+        self, options: Pix2PixGradcamOptions, *, compute: Compute, facts: DataFacts
     ) -> None:
-        super().__init__(options, device=device, facts=facts)
+        super().__init__(options, compute=compute, facts=facts)
         if options.classifier is None:
             raise UserError(
                 "--model pix2pix_gradcam needs a trained classifier; name its file with "
                 "--classifier (train one with --model classifier)."
             )
         # Not among the networks: it is frozen, and its own file keeps it.
-        self.classifier = load_classifier(Path(options.classifier)).to(device)
+        self.classifier = compute.place(load_classifier(Path(options.classifier)))
+        compute.compile(self.classifier, "features")
         self.teacher = digest(self.classifier.net.state_dict())
         self._match_value_range(facts)
         self.class_of_label = self._class_indices(facts)
@@ -69,8 +71,9 @@ class Pix2PixGradcamModel(Pix2PixModel):
         if self.class_of_label is not None:
             label = self.class_of_label[batch.label]
         stage = self.options.cam_layer
-        with torch.no_grad():
-            target, predicted = gradcam(self.classifier, batch.b, label, stage=stage)
-        attention, _ = gradcam(self.classifier, fake, predicted, stage=stage)
+        with self.compute.autocast():
+            with torch.no_grad():
+                target, predicted = gradcam(self.classifier, batch.b, label, stage=stage)
+            attention, _ = gradcam(self.classifier, fake, predicted, stage=stage)
         difference = (attention - target).square().mean()
         return {"G_CAM": self.options.lambda_gradcam * difference}

@@ -11,6 +11,7 @@ from models.losses import GAN_LOSSES
 from models.networks import build_discriminator, build_generator, init_weights
 from options import TranslationOptions
 from util.batch import DataFacts
+from util.compute import Compute
 from util.errors import UserError
 
 
@@ -29,17 +30,17 @@ def make_generator(options: TranslationOptions) -> nn.Module:
     return init_weights(generator, init_type=options.init_type, init_gain=options.init_gain)
 
 
-def translate(generator: nn.Module, images: Tensor) -> Tensor:
+def translate(generator: nn.Module, images: Tensor, compute: Compute) -> Tensor:
     """Whole images of any size through the generator, without gradient.
 
     (B, C, H, W) in [-1, 1] -> (B, C', H, W). Sides are reflected at the bottom and right up to
-    what the generator needs, and cropped back.
+    what the generator needs, and cropped back. compute: what the generator was placed by.
     """
     height, width = images.shape[-2:]
     multiple = generator.size_multiple
     rows = _reflected_positions(height, -(-height // multiple) * multiple, images.device)
     columns = _reflected_positions(width, -(-width // multiple) * multiple, images.device)
-    with torch.inference_mode():
+    with torch.inference_mode(), compute.autocast():
         if len(rows) != height:
             images = images[:, :, rows]
         if len(columns) != width:
@@ -66,14 +67,14 @@ class TranslationModel(Model):
         self,
         options: TranslationOptions,
         *,
-        device: torch.device,
+        compute: Compute,
         facts: DataFacts,
         judged_bands: int,
     ) -> None:
-        super().__init__(options, device=device, facts=facts)
+        super().__init__(options, compute=compute, facts=facts)
         self.gan = GAN_LOSSES[options.gan_mode]
         self.pool = ImagePool(options.pool_size)
-        self.generator = make_generator(options).to(device)
+        self.generator = compute.place(make_generator(options))
         discriminator = build_discriminator(
             options.netD,
             input_nc=judged_bands,
@@ -83,14 +84,22 @@ class TranslationModel(Model):
             antialias=not options.no_antialias,
         )
         init_weights(discriminator, init_type=options.init_type, init_gain=options.init_gain)
-        self.discriminator = discriminator.to(device)
+        self.discriminator = compute.place(discriminator)
+        compute.compile(self.generator, "forward")
+        compute.compile(self.discriminator, "forward")
         self.networks = {"G": self.generator, "D": self.discriminator}
         self.last_images: dict[str, Tensor] = {}
 
     def generate(self, images: Tensor) -> Tensor:
         """G of (B, input_nc, H, W). Raises UserError for sides that the generator cannot take."""
         self.check_size(images)
-        return self.generator(images)
+        with self.compute.autocast():
+            return self.generator(images)
+
+    def judge(self, images: Tensor) -> Tensor:
+        """D of (B, judged_bands, H, W): logits (B, 1, h, w) in fp32."""
+        with self.compute.autocast():
+            return self.discriminator(images).float()
 
     def check_size(self, images: Tensor) -> None:
         """Raises UserError for sides that the generator or the discriminator cannot take."""
@@ -110,8 +119,12 @@ class TranslationModel(Model):
 
     def update_discriminator(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
         """One step of D on (B, judged_bands, H, W) images. Returns its two losses."""
-        judged_fake = self.gan(self.discriminator(self.pool.query(fake.detach())), False)
-        judged_real = self.gan(self.discriminator(real), True)
+        fake = self.pool.query(fake.detach())
+        if self.options.normD == "batch" or fake.shape != real.shape:
+            logits_fake, logits_real = self.judge(fake), self.judge(real)
+        else:  # each image by itself, so one pass can take all
+            logits_fake, logits_real = self.judge(torch.cat([fake, real])).chunk(2)
+        judged_fake, judged_real = self.gan(logits_fake, False), self.gan(logits_real, True)
         self.update("D", (judged_fake + judged_real) / 2)
         return {"D_real": judged_real.detach(), "D_fake": judged_fake.detach()}
 

@@ -46,6 +46,12 @@ class RunOptions:
     )
     gpu_ids: str = option("auto", "GPU number; -1 for the CPU; auto takes CUDA, MPS or the CPU")
     seed: int = option(0, "start of all randomness: same seed, same run", minimum=0)
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = option(
+        "auto",
+        "of the networks; auto: bf16 where the hardware computes in it, fp32 elsewhere and where "
+        "images of more than 8 bits are made",
+    )
+    compile: bool = option(False, "torch.compile the networks: a slow start, then faster steps")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ CUT and pix2pix code; buffers (`filt`) included.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +21,7 @@ def norm_layer(norm: Norm) -> Callable[[int], nn.Module]:
     Instance norm has no parameters and no running statistics; batch norm has both.
     """
     return {
-        "instance": nn.InstanceNorm2d,
+        "instance": InstanceNorm,
         "batch": nn.BatchNorm2d,
         "none": lambda channels: nn.Identity(),
     }[norm]
@@ -30,6 +30,59 @@ def norm_layer(norm: Norm) -> Callable[[int], nn.Module]:
 def uses_bias(norm: Norm) -> bool:
     """Convolutions before a norm have a bias only with instance norm, as in the public code."""
     return norm == "instance"
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Each channel of each image to mean 0 and variance 1 (Ulyanov et al. 2016).
+
+    The statistics are in fp32. As fast in channels-last memory, where torch's copies the images
+    there and back.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W) -> the same shape, type and memory format."""
+        if x.device.type != "cpu" or torch.compiler.is_compiling():
+            return super().forward(x)
+        if _channels_last(x):
+            return _InstanceNormCpu.apply(x, self.eps)
+        return super().forward(x.float()).to(x.dtype)
+
+
+class _InstanceNormCpu(torch.autograd.Function):
+    """Instance norm of a channels-last batch: batch norm of one image at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
+        # With a scale in fp32, torch keeps the statistics of half-precision images in fp32 too.
+        ones = torch.ones(x.shape[1])
+        y, statistics = torch.empty_like(x), []
+        for image, normed in zip(x.split(1), y.split(1), strict=True):
+            mean, scale = torch.empty(2, x.shape[1])
+            torch.ops.aten.native_batch_norm.out(
+                *(image, ones, torch.zeros_like(ones), None, None, True, 0.0, eps),
+                **{"out": normed, "save_mean": mean, "save_invstd": scale},
+            )
+            statistics += [mean, scale]
+        ctx.save_for_backward(x, ones, *statistics)
+        ctx.eps = eps
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        x, ones, *statistics = ctx.saved_tensors
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        out = torch.empty_like(x)
+        for place, (mean, scale) in enumerate(zip(statistics[::2], statistics[1::2], strict=True)):
+            image = slice(place, place + 1)
+            out[image], *_ = torch.ops.aten.native_batch_norm_backward(
+                *(gradient[image], x[image], ones, None, None, mean, scale, True, ctx.eps),
+                [True, False, False],
+            )
+        return out, None
+
+
+def _channels_last(x: Tensor) -> bool:
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
 def binomial_filter(taps: tuple[int, ...], channels: int) -> Tensor:
@@ -48,12 +101,23 @@ class Downsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> (B, C, ceil(H/2), ceil(W/2))."""
+        if x.device.type != "cpu":
+            return self._blur(x)
+        # In bf16 the backward pass of a depthwise convolution takes several times as long there.
+        with torch.autocast("cpu", enabled=False):
+            return self._blur(x.float()).to(x.dtype)
+
+    def _blur(self, x: Tensor) -> Tensor:
         padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
         return F.conv2d(padded, self.filt, stride=2, groups=x.shape[1])
 
 
 class Upsample(nn.Module):
-    """Antialiased upsampling by 2: replicate-pad, transposed [1 3 3 1] filter, crop."""
+    """Antialiased upsampling by 2: replicate-pad, transposed [1 3 3 1] filter, crop.
+
+    These are the weights of bilinear interpolation, which is how it is done; `filt` is there for
+    the public code, whose state dicts have it.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -61,9 +125,25 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> (B, C, 2H, 2W)."""
-        padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
-        y = F.conv_transpose2d(padded, self.filt, stride=2, padding=2, groups=x.shape[1])
-        return y[:, :, 1:-1, 1:-1]
+        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+class ImageConv(nn.Conv2d):
+    """The convolution whose result is the image, always in fp32: bf16 has steps of 1/256."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W) -> (B, C', H', W') in fp32."""
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
+class ImageConvTranspose(nn.ConvTranspose2d):
+    """The same, transposed."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W) -> (B, C', H', W') in fp32."""
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
 
 
 def init_weights(net: nn.Module, *, init_type: Init, init_gain: float) -> nn.Module:

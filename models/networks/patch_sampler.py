@@ -27,13 +27,14 @@ class PatchSampler(nn.Module):
         """Unit vectors (B, S, width) of the patches at `patch_ids`, for each feature map.
 
         features: (B, C_l, H_l, W_l) each; patch_ids: (S_l,) positions in 0..H_l*W_l-1 each, the
-        same for all images of the batch. Without MLP the width is C_l.
+        same for all images of the batch. Without MLP the width is C_l. The result is in fp32.
         """
         patches = []
         for position, (feature, ids) in enumerate(zip(features, patch_ids, strict=True)):
-            sample = feature.flatten(2)[:, :, ids].transpose(1, 2)
+            sample = feature.flatten(2).transpose(1, 2).index_select(1, ids)
             if self.use_mlp:
                 sample = self.get_submodule(f"mlp_{position}")(sample)
+            sample = sample.float()
             # The public code's epsilon stands outside the root, unlike F.normalize's. The root has
             # no slope at 0: a patch whose features are all off stays 0, without gradient.
             square = sample.square().sum(dim=-1, keepdim=True)

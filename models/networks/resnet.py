@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from models.networks.layers import Downsample, Norm, Upsample, norm_layer, uses_bias
+from models.networks.layers import Downsample, ImageConv, Norm, Upsample, norm_layer, uses_bias
 
 
 class ResnetGenerator(nn.Module):
@@ -55,7 +55,7 @@ class ResnetGenerator(nn.Module):
                     )
                 )
             layers += [make_norm(wide // 2), nn.ReLU(True)]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh()]
+        layers += [nn.ReflectionPad2d(3), ImageConv(ngf, output_nc, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.networks.layers import Norm, norm_layer, uses_bias
+from models.networks.layers import ImageConvTranspose, Norm, norm_layer, uses_bias
 
 
 class UnetGenerator(nn.Module):
@@ -52,7 +52,7 @@ class _UnetTop(nn.Module):
             nn.Conv2d(input_nc, inner, 4, stride=2, padding=1, bias=bias),
             below,
             nn.ReLU(),
-            nn.ConvTranspose2d(inner * 2, output_nc, 4, stride=2, padding=1),
+            ImageConvTranspose(inner * 2, output_nc, 4, stride=2, padding=1),
             nn.Tanh(),
         )
 

@@ -13,10 +13,11 @@ from models.networks.classifier import Classifier, load_classifier
 from models.translation import make_generator, translate
 from options import ClassifierOptions, CutOptions, Pix2PixGradcamOptions, Pix2PixOptions
 from util.batch import Batch, DataFacts
+from util.compute import Compute
 from util.errors import UserError
 from util.seeding import seed_step
 
-CPU = torch.device("cpu")
+CPU = Compute(torch.device("cpu"))
 SMALL = {"ngf": 4, "ndf": 4, "netG": "resnet_4blocks"}
 FACTS = DataFacts(classes=("BMP2", "T72"), class_counts=(3, 1))
 
@@ -37,7 +38,12 @@ def classifier_file(tmp_path):
 
 def build(name, options, facts=FACTS):
     seed_step(0, 0)
-    return MODELS[name][0](options, device=CPU, facts=facts)
+    return MODELS[name][0](options, compute=CPU, facts=facts)
+
+
+def contrast(model, output, source, *, mirrored=False):
+    (queries,), (keys,) = model.encode([output]), model.encode_sources([source])
+    return model.contrast(queries, keys, mirrored)
 
 
 def snapshot(model):
@@ -101,13 +107,13 @@ def test_contrast_scales_with_its_weight_and_vanishes_for_a_perfect_copy(batch):
     for weight in (1.0, 10.0):
         model = build("cut", CutOptions(**SMALL, netF_nc=8, num_patches=16, lambda_NCE=weight))
         seed_step(0, 7)
-        values.append(model.contrast(batch.b, model.encode_source(batch.a), False).item())
+        values.append(contrast(model, batch.b, batch.a).item())
     assert values[1] == pytest.approx(10 * values[0], rel=1e-5)
     model = build("cut", CutOptions(**SMALL, num_patches=16, netF="sample", nce_T=0.01))
     seed_step(0, 7)
-    copy = model.contrast(batch.a, model.encode_source(batch.a), False).item()
+    copy = contrast(model, batch.a, batch.a).item()
     seed_step(0, 7)
-    assert copy < 0.5 * model.contrast(batch.b, model.encode_source(batch.a), False).item()
+    assert copy < 0.5 * contrast(model, batch.b, batch.a).item()
 
 
 def test_a_mirrored_output_is_compared_with_its_unmirrored_source(batch):
@@ -117,7 +123,7 @@ def test_a_mirrored_output_is_compared_with_its_unmirrored_source(batch):
     for mirrored in (False, True):
         seed_step(0, 7)
         output = batch.a.flip(-1) if mirrored else batch.a
-        losses.append(model.contrast(output, model.encode_source(batch.a), mirrored))
+        losses.append(contrast(model, output, batch.a, mirrored=mirrored))
     torch.testing.assert_close(losses[0], losses[1])
 
 
@@ -125,7 +131,7 @@ def test_fastcut_mirrors_half_of_the_steps(batch, monkeypatch):
     options = CutOptions(**SMALL, netF_nc=8, num_patches=8, nce_idt=False, flip_equivariance=True)
     model, seen = build("cut", options), []
     monkeypatch.setattr(
-        model, "contrast", lambda out, src, mirrored: seen.append(mirrored) or out.sum() * 0
+        model, "contrast", lambda out, src, mirrored: seen.append(mirrored) or out[0].sum() * 0
     )
     for step in range(40):
         seed_step(0, step)
@@ -141,7 +147,7 @@ def test_minibatch_negatives_reach_the_loss(batch):
         )
         model = build("cut", options)
         seed_step(0, 1)
-        losses.append(model.contrast(batch.b, model.encode_source(batch.a), False).item())
+        losses.append(contrast(model, batch.b, batch.a).item())
     assert losses[1] > losses[0]
 
 
@@ -295,7 +301,7 @@ def test_translate_pads_and_crops_back(size):
             return x
 
     image = torch.rand(1, 1, *size)
-    assert torch.equal(translate(Identity(), image), image)
+    assert torch.equal(translate(Identity(), image, CPU), image)
 
 
 def test_translate_reflects_like_torch():
@@ -307,7 +313,7 @@ def test_translate_reflects_like_torch():
             return x
 
     net, image = Remember(), torch.rand(1, 1, 5, 6)
-    translate(net, image)
+    translate(net, image, CPU)
     expected = torch.nn.functional.pad(image, (0, 2, 0, 3), mode="reflect")
     assert torch.equal(net.seen, expected)
 
@@ -328,7 +334,7 @@ def test_translate_frees_each_layer_as_it_goes(antialias):
     for layer in net.modules():
         if not list(layer.children()):
             layer.register_forward_hook(watch)
-    translate(net, torch.rand(1, 1, 33, 41))
+    translate(net, torch.rand(1, 1, 33, 41), CPU)
     assert len(most) > 30
     # The input of a residual block lives on beside the layer's own input and output.
     assert max(most) <= 1
@@ -370,12 +376,14 @@ def test_key_features_of_the_pass_over_the_source_are_those_of_a_pass_of_their_o
         losses.append(model.training_step(batch))
     for name, value in losses[0].items():
         assert value.item() == pytest.approx(losses[1][name].item(), rel=1e-5), name
-    for one, other in zip(
-        once.optimisers["G"].param_groups[0]["params"],
-        twice.optimisers["G"].param_groups[0]["params"],
-        strict=True,
-    ):
-        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6)
+    gradients = [
+        torch.cat(
+            [weight.grad.flatten() for weight in model.optimisers["G"].param_groups[0]["params"]]
+        )
+        for model in (once, twice)
+    ]
+    difference = (gradients[0] - gradients[1]).abs().max()
+    assert difference <= 1e-5 * gradients[1].abs().max()
 
 
 @pytest.mark.parametrize(

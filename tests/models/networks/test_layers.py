@@ -1,0 +1,72 @@
+"""Layers beside torch's own and beside the formulas that they stand for."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from models.networks.layers import (
+    Downsample,
+    ImageConv,
+    ImageConvTranspose,
+    InstanceNorm,
+    Upsample,
+)
+
+
+def gradient(function, x, weights):
+    x = x.detach().requires_grad_()
+    (found,) = torch.autograd.grad((function(x).double() * weights).sum(), x)
+    return found
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize(("dtype", "steps"), [(torch.float32, 1e-6), (torch.bfloat16, 2**-8)])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_instance_norm_is_that_of_torch_in_any_layout(layout, dtype, steps, batch):
+    torch.manual_seed(0)
+    x = (3 * torch.randn(batch, 8, 9, 7) + 5).to(dtype).to(memory_format=layout)
+    weights = torch.randn(x.shape, dtype=torch.float64)
+    ours = InstanceNorm(8)(x)
+    assert ours.dtype == dtype
+    assert ours.is_contiguous(memory_format=layout)
+    exact = F.instance_norm(x.double())
+    assert (ours - exact).abs().max() <= 4 * steps
+    found = gradient(InstanceNorm(8), x, weights)
+    expected = gradient(F.instance_norm, x.double(), weights)
+    assert (found - expected).abs().max() <= 4 * steps * expected.abs().max()
+
+
+def test_instance_norm_hands_back_the_layout_that_it_was_given():
+    x = torch.randn(2, 4, 8, 8).to(memory_format=torch.channels_last)
+    # A gradient in the other layout, as a layer after it may hand it back.
+    found = gradient(InstanceNorm(4), x, torch.randn(2, 4, 8, 8))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (5, 6), (1, 1)])
+def test_upsample_is_the_transposed_filter_of_the_public_code(size):
+    torch.manual_seed(0)
+    layer, x = Upsample(3), torch.randn(2, 3, *size)
+    padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    expected = F.conv_transpose2d(padded, layer.filt, stride=2, padding=2, groups=3)
+    torch.testing.assert_close(layer(x), expected[:, :, 1:-1, 1:-1])
+
+
+def test_downsample_blurs_in_full_precision_on_the_cpu():
+    torch.manual_seed(0)
+    layer, x = Downsample(4), torch.randn(2, 4, 9, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = layer(x.bfloat16())
+        assert layer(x).dtype == torch.float32
+    assert half.dtype == torch.bfloat16
+    assert torch.equal(half, layer(x.bfloat16().float()).bfloat16())
+
+
+@pytest.mark.parametrize("kind", [ImageConv, ImageConvTranspose])
+def test_the_image_is_made_in_fp32(kind):
+    torch.manual_seed(0)
+    layer, x = kind(4, 1, 3), torch.randn(1, 4, 8, 8).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        image = layer(x)
+    assert image.dtype == torch.float32
+    torch.testing.assert_close(image, layer(x.float()))

@@ -1,0 +1,103 @@
+"""How a run computes: on which device, in which precision, in which memory layout, compiled or not.
+
+Networks run in the chosen precision; losses, normalisation statistics, the generator's last
+convolution and the optimisers stay in fp32.
+"""
+
+import ctypes
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from util.device import select_device
+from util.errors import UserError
+
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """What networks are placed on and how they are called.
+
+    precision: fp32; tf32 (fp32 whose convolutions and products CUDA rounds to 10 bits of fraction);
+    bf16 or fp16 (autocast). compiled: whether torch.compile makes kernels for them.
+    """
+
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "tf32", *HALF)
+    device: torch.device
+    precision: str = "fp32"
+    compiled: bool = False
+
+    def autocast(self) -> torch.autocast:
+        """The context that networks are called in. Backward passes belong outside."""
+        half = HALF.get(self.precision)
+        return torch.autocast(self.device.type, half or torch.bfloat16, enabled=half is not None)
+
+    def place(self, net: nn.Module) -> nn.Module:
+        """The network on the device in the layout that its kernels like best."""
+        # MPS has no kernels for channels-last; CUDA's for plain fp32 gain nothing from it.
+        plain = self.device.type == "mps" or (self.device.type, self.precision) == ("cuda", "fp32")
+        layout = torch.contiguous_format if plain else torch.channels_last
+        return net.to(self.device, memory_format=layout)
+
+    def compile(self, net: nn.Module, *methods: str) -> None:
+        """With `compiled`, put compiled versions in the place of these methods of the network."""
+        # CUDA graphs spare the host, which a step on small images waits for.
+        mode = "reduce-overhead" if self.device.type == "cuda" else "default"
+        for name in methods if self.compiled else ():
+            setattr(net, name, torch.compile(getattr(net, name), mode=mode, dynamic=False))
+
+    def begin_step(self) -> None:
+        """Before each training step: what CUDA graphs returned in the last one may be reused."""
+        if self.compiled and self.device.type == "cuda":
+            torch.compiler.cudagraph_mark_step_begin()
+
+    def __str__(self) -> str:
+        return f"{self.device} in {self.precision}" + ", compiled" * self.compiled
+
+
+def select_compute(
+    gpu_ids: str, precision: str, *, compiled: bool = False, bits: int = 8
+) -> Compute:
+    """The device of --gpu_ids and the precision of --precision there; sets torch up for both.
+
+    precision: as in Compute, or auto: bf16 where the hardware computes in it, fp32 elsewhere and
+    where the images that are made have more than 8 bits. Raises UserError for a device that is not
+    there or a precision that it lacks.
+    """
+    device = select_device(gpu_ids)
+    if precision == "auto":
+        precision = "bf16" if bits <= 8 and _has_bf16(device) else "fp32"
+    if precision in ("tf32", "fp16") and device.type != "cuda":
+        raise UserError(
+            f"--precision {precision} is for CUDA GPUs, and this run is on {device}; use bf16, "
+            "fp32 or auto."
+        )
+    rounded = precision != "fp32"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = rounded
+    if device.type == "cpu":
+        _keep_freed_memory()
+    return Compute(device, precision, compiled)
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return False
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc reuse the memory of large tensors in place of returning it to the system.
+
+    A step frees and takes the same gigabytes again; page by page from the system, that costs as
+    much time as the arithmetic of the cheaper layers.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
