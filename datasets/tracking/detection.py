@@ -96,6 +96,8 @@ def fit_box(
 ) -> tuple[float, float]:
     """Centre (x, y) of the box of the vehicle's size that holds most of it, close to `near`."""
     sharp, floor, corner = _sharp(residual, noise, look, near, reach=1.0, blur=SMOOTH)
+    # Less the noise, or a part hidden by dust makes the box slide over empty ground.
+    sharp = np.maximum(sharp - floor, 0.0)
     held = np.minimum(sharp / max(SATURATION * _rank(sharp, look, 1 / 2), floor), 1.0)
     for axis, length in enumerate((look.height, look.width)):
         held = ndimage.convolve1d(held, _box_kernel(length), axis=axis, mode="constant")
