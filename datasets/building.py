@@ -69,15 +69,22 @@ def label_rows(root: Path, folder: Path, files: Sequence[ImageFile]) -> list[Row
     An image that the table does not list has an empty line, and so no class. Where the table lists
     nothing of `root`, or there is none, the class is the image's class folder.
     """
+    return [row for _, row in labelled_files(root, folder, files)]
+
+
+def labelled_files(
+    root: Path, folder: Path, files: Sequence[ImageFile]
+) -> list[tuple[Path | None, Row]]:
+    """As label_rows, each line with the image that the table lists by it, None for none."""
     table = read_labels(root)
     if not table:
-        return [{"class": class_of_folder(file)} for file in files]
+        return [(None, {"class": class_of_folder(file)}) for file in files]
     lines = {
-        path.relative_to(folder).with_suffix("").as_posix(): label.row
+        path.relative_to(folder).with_suffix("").as_posix(): (path, label.row)
         for path, label in table.items()
         if path.is_relative_to(folder) and path.suffix.lower() in EXTENSIONS
     }
-    return [lines.get(file.name, {}) for file in files]
+    return [lines.get(file.name, (None, {})) for file in files]
 
 
 def symbolic_link(source: Path, target: Path) -> None:

@@ -14,12 +14,14 @@ gain, offset and displacement of each frame, is searched for what is finer than 
 path of least cost through all frames is the vehicle's. A place below --min_confidence gets no box.
 
 The size of a box is that of known boxes of its class, scaled by range; without any, that of
-what moves. Memory is that of one video's frames.
+what moves. Memory is that of one video's frames. Where the truth is known, as of the videos of
+make_demo.py, --truth names its table, and the boxes found are compared with it.
 """
 
 import argparse
 import csv
 import io
+import os
 import re
 import sys
 from collections import defaultdict
@@ -34,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.folders import ImageFile, find_images
 from data.images import read_image, write_image
+from data.label_index import LabelIndex
 from data.labels import LABELS_FILE, class_of_folder, read_rows
 from data.splits import spread
 from datasets.tracking.locate import NoTrack, Sighting, locate_vehicle
@@ -42,6 +45,7 @@ from util.errors import UserError, run_main
 from util.files import check_writable, write_text
 
 SHEET = (4, 3)  # frames across and down
+SHEET_SIDE = 512  # of its frames: smaller ones are enlarged so far, by a whole number
 BOX_COLUMNS = ("box_x", "box_y", "box_w", "box_h")
 NEW_COLUMNS = (*BOX_COLUMNS, "box_confidence", "box_source")
 
@@ -67,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Raises UserError."""
     args = parse(argv)
     videos = find_videos(args.images)
+    truth = LabelIndex([args.truth]) if args.truth else None
     check_writable(args.out / LABELS_FILE)
     known = known_sizes(videos)
     lost = []
@@ -83,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{name}: {boxed} of {len(frames)} frames located")
     write_table(args.out / LABELS_FILE, [f for frames in videos.values() for f in frames])
     print(f"{args.out / LABELS_FILE}: {sum(map(len, videos.values()))} images")
+    if truth:
+        print(compare([f for frames in videos.values() for f in frames], truth))
     if lost:
         raise UserError(f"nothing was located in {len(lost)} videos: {' '.join(lost)}")
 
@@ -94,6 +101,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--images", type=Path, required=True, metavar="DIR", help="frames, any depth of folders")
     add("--out", type=Path, required=True, metavar="DIR", help="folder of what is written")
     add("--min_confidence", type=float, default=0.5, help="below it a frame gets no box")
+    add("--truth", type=Path, metavar="TABLE", help="true boxes to compare with")
     args = parser.parse_args(argv)
     if not 0 <= args.min_confidence <= 1:
         raise UserError(f"--min_confidence is {args.min_confidence}; it lies between 0 and 1.")
@@ -172,6 +180,29 @@ def fill(frames: Sequence[Frame], sightings: Sequence[Sighting], least: float) -
     return count
 
 
+def compare(frames: Sequence[Frame], truth: LabelIndex) -> str:
+    """How far the boxes found are from the true ones, in words."""
+    errors, inside = [], []
+    for frame in frames:
+        label = truth.find(frame.file)
+        if (
+            frame.box is None
+            or frame.row.get("box_source") != "motion"
+            or not (label and label.box)
+        ):
+            continue
+        (x, y, w, h), (true_x, true_y, true_w, true_h) = frame.box, label.box
+        away = np.array([x + w / 2 - true_x - true_w / 2, y + h / 2 - true_y - true_h / 2])
+        errors.append(np.hypot(*away))
+        inside.append((np.abs(away) <= np.array([true_w, true_h]) / 2).all())
+    if not errors:
+        return "there is no frame with both a box found and a true one"
+    return (
+        f"against the truth: centres {np.median(errors):.2f} pixels away (median), "
+        f"{np.mean(inside):.1%} of them inside the true box, {len(errors)} frames"
+    )
+
+
 def contact_sheet(frames: Sequence[Frame]) -> np.ndarray:
     """Frames spread over the video, each stretched to 8 bits, boxes in white: (H, W) uint8."""
     columns, rows = SHEET
@@ -188,10 +219,18 @@ def _framed(frame: Frame) -> np.ndarray:
     image = (image if image.ndim == 2 else image.mean(axis=2)).astype(np.float32)
     low, high = np.percentile(image, (0.5, 99.9))
     shown = ((image - low) / max(high - low, 1) * 255).clip(0, 255).astype(np.uint8)
-    if frame.box:
-        x, y, w, h = frame.box
-        left, right = (int(np.clip(edge, 0, shown.shape[1] - 1)) for edge in (x, x + w))
-        top, bottom = (int(np.clip(edge, 0, shown.shape[0] - 1)) for edge in (y, y + h))
+    times = max(1, SHEET_SIDE // max(shown.shape))
+    return draw_box(shown, frame.box, times)
+
+
+def draw_box(image: np.ndarray, box: tuple[float, ...] | None, times: int) -> np.ndarray:
+    """The image (H, W) uint8 enlarged so many times, with a white line around the box."""
+    shown = image.repeat(times, axis=0).repeat(times, axis=1)
+    if box:
+        # Outside the box: a vehicle of few pixels must be seen in it.
+        x, y, w, h = (times * number for number in box)
+        left, right = (int(np.clip(edge, 0, shown.shape[1] - 1)) for edge in (x - 1, x + w))
+        top, bottom = (int(np.clip(edge, 0, shown.shape[0] - 1)) for edge in (y - 1, y + h))
         shown[top, left : right + 1] = shown[bottom, left : right + 1] = 255
         shown[top : bottom + 1, left] = shown[top : bottom + 1, right] = 255
     return shown
@@ -207,15 +246,9 @@ def write_table(path: Path, frames: Sequence[Frame]) -> None:
     writer.writeheader()
     for frame in sorted(frames, key=lambda frame: frame.file.name):
         file = frame.file.path.absolute()
-        relative = Path(_relative(file, path.absolute().parent)).as_posix()
+        relative = Path(os.path.relpath(file, path.absolute().parent)).as_posix()
         writer.writerow({**frame.row, "file": relative})
     write_text(path, text.getvalue())
-
-
-def _relative(file: Path, folder: Path) -> str:
-    import os.path
-
-    return os.path.relpath(file, folder)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,15 @@ A box is given by its upper left corner, width and height in pixels; that of the
 Aspect 0 has the nose to the sensor, 90 the nose to the left. A group is one recording: the frames
 that share terrain, weather, range and sensor setting. It holds every class once, so a recording
 can be held out whole; splits and domains share none. Everything follows from the seed alone.
+
+    python datasets/make_demo.py --out datasets/demo_video --video 6 --dust
+
+writes videos instead, each of one vehicle that drives a circle before a fixed sensor:
+
+    frames/<CLASS>/<video>_<frame>.png
+    frames/labels.csv              without boxes, as for locate_targets.py
+    labels.csv                     with them; columns as of prepare_dsiac.py
+    demo.json                      the arguments, written last
 """
 
 import argparse
@@ -24,7 +33,7 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +44,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.images import write_image
+from datasets.demo_videos import VideoJob, make_video, plan_videos, write_tables
 from datasets.scene import (
     VEHICLES,
     Scene,
@@ -50,13 +60,16 @@ from util.files import write_text
 
 FRAMES_PER_RECORDING = len(VEHICLES)
 MINIMUM_SIZE = 32
-# The arguments that decide what is written, and nothing else: they go into demo.json.
-RECIPE = ("num_train", "num_test", "size", "seed", "bits")
+# The arguments that decide what is written, and nothing else, go into demo.json: those of all sets,
+# and those of stills or of videos, with their defaults.
+COMMON = ("size", "seed", "bits")
+STILLS = {"num_train": 400, "num_test": 50}
+VIDEOS = {"num_frames": 90, "frame_step": 10, "dust": False}
 COLUMNS = (
     *("file", "split", "class", "group", "domain", "range_m", "aspect_deg"),
     *("box_x", "box_y", "box_w", "box_h"),
 )
-# Codes of the random streams: a stream is (seed, set, recording, frame, purpose).
+# Codes of the random streams: a stream is (seed, set, recording, frame, purpose). Videos are set 5.
 SETS = {
     ("real", "train"): 0,
     ("real", "test"): 1,
@@ -81,6 +94,11 @@ class RecordingJob:
         name = "truth" if self.domain == "truth" else f"{self.domain}-{self.split}"
         return f"{name}-{self.index:04d}"
 
+    @property
+    def images(self) -> int:
+        """How many it makes."""
+        return self.frames * (2 if self.domain == "truth" else 1)
+
     def rng(self, seed: int, frame: int, purpose: int) -> np.random.Generator:
         """A stream of its own, so that no draw depends on the order of the work."""
         code = SETS[self.domain, self.split]
@@ -92,23 +110,35 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(__doc__)
     add = parser.add_argument
     add("--out", type=Path, required=True, help="folder to make; must not exist or be empty")
-    add("--num_train", type=int, default=400, help="training frames of each domain")
-    add("--num_test", type=int, default=50, help="test frames of each domain, and truth pairs")
+    add("--num_train", type=int, help="training frames of each domain; default 400")
+    add("--num_test", type=int, help="test frames of each domain, and truth pairs; default 50")
+    add("--video", type=int, metavar="N", help="make N videos instead")
+    add("--num_frames", type=int, help="frames to keep of each video; default 90")
+    add("--frame_step", type=int, help="of 30 a second, keep each frame_step-th; default 10")
+    add("--dust", action="store_true", default=None, help="the vehicles raise dust")
     add("--size", type=int, default=256, help="image side in pixels")
     add("--seed", type=int, default=0, help="everything follows from it")
     add("--bits", type=int, default=8, choices=(8, 16), help="16: sensor counts of 14 bits")
     add("--num_threads", type=int, default=os.cpu_count(), help="processes; the result is the same")
     args = parser.parse_args(argv)
-    for name, least in (
-        *(("num_train", 1), ("num_test", 1), ("num_threads", 1)),
-        *(("size", MINIMUM_SIZE), ("seed", 0)),
-    ):
-        if getattr(args, name) < least:
-            raise UserError(f"--{name} is {getattr(args, name)}; it must be {least} or more.")
+    own, foreign = (STILLS, VIDEOS) if args.video is None else (VIDEOS, STILLS)
+    for name in foreign:
+        if getattr(args, name) is not None:
+            state = "needs" if args.video is None else "does not go with"
+            raise UserError(f"--{name} {state} --video; --help tells the two modes apart.")
+    for name, value in own.items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+    least = {"size": MINIMUM_SIZE, "seed": 0}
+    counts = ("num_train", "num_test", "video", "num_frames", "frame_step", "num_threads")
+    for name in (*counts, *least):
+        value, low = getattr(args, name), least.get(name, 1)
+        if value is not None and value < low:
+            raise UserError(f"--{name} is {value}; it must be {low} or more.")
     return args
 
 
-def already_made(out: Path, recipe: dict[str, int]) -> bool:
+def already_made(out: Path, recipe: Mapping[str, int]) -> bool:
     """Whether `out` holds this very set; False where it is free. Raises UserError otherwise."""
     record = out / "demo.json"
     if record.is_file():
@@ -140,7 +170,7 @@ def plan(num_train: int, num_test: int) -> Iterator[RecordingJob]:
             yield RecordingJob(domain, split, index, min(FRAMES_PER_RECORDING, count - start))
 
 
-def make_recording(job: RecordingJob, out: Path, recipe: dict[str, int]) -> list[dict]:
+def make_recording(job: RecordingJob, out: Path, recipe: Mapping[str, int]) -> list[dict]:
     """Write the recording's frames; returns their rows of labels.csv."""
     seed, size, bits = recipe["seed"], recipe["size"], recipe["bits"]
     rng = job.rng(seed, 0, DRAW_RECORDING)
@@ -173,14 +203,17 @@ def label(scene: Scene, job: RecordingJob, domain: str, file: str, size: int) ->
     return dict(zip(COLUMNS, (*texts, *(f"{number:.2f}" for number in numbers)), strict=True))
 
 
-def make_all(out: Path, recipe: dict[str, int], processes: int) -> list[dict]:
-    """Make every recording in `processes` processes; returns the rows in the plan's order."""
-    jobs = list(plan(recipe["num_train"], recipe["num_test"]))
-    work = partial(make_recording, out=out, recipe=recipe)
+def make_all(out: Path, recipe: Mapping[str, int], processes: int) -> list[dict]:
+    """Make every recording or video in `processes` processes; returns the rows in their order."""
+    jobs: list[RecordingJob] | list[VideoJob]
+    if "video" in recipe:
+        jobs, make = list(plan_videos(recipe)), make_video
+    else:
+        jobs, make = list(plan(recipe["num_train"], recipe["num_test"])), make_recording
+    work = partial(make, out=out, recipe=recipe)
     rows: list[dict] = []
     processes = min(processes, len(jobs))
-    total = 2 * (recipe["num_train"] + 2 * recipe["num_test"])
-    with tqdm(total=total, unit="image", disable=None) as progress:
+    with tqdm(total=sum(job.images for job in jobs), unit="image", disable=None) as progress:
         if processes == 1:
             for job in jobs:
                 rows += work(job)
@@ -206,14 +239,18 @@ def write_labels(path: Path, rows: list[dict]) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Raises UserError."""
     args = parse(argv)
-    recipe = {name: getattr(args, name) for name in RECIPE}
+    names = (*STILLS,) if args.video is None else ("video", *VIDEOS)
+    recipe = {name: getattr(args, name) for name in (*names, *COMMON)}
     if already_made(args.out, recipe):
         print(f"{args.out} already holds this demo set; nothing to do.")
         return
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         rows = make_all(args.out, recipe, args.num_threads)
-        write_labels(args.out / "labels.csv", rows)
+        if args.video is None:
+            write_labels(args.out / "labels.csv", rows)
+        else:
+            write_tables(args.out, rows)
         write_text(args.out / "demo.json", json.dumps(recipe, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"cannot write to {args.out} ({error.strerror or error}).") from None

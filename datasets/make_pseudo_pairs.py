@@ -13,6 +13,7 @@ takes each real image and its translation to the simulator's style, and makes
 The results must cover all images: `test.py --num_test all`, once with --phase train. Labels are
 looked up by name in the dataset that the results were made from (--labels, or where the results say
 that it is): in its labels.csv, or its class folders where the table lists nothing or is missing.
+Where test.py resized the images, boxes are scaled likewise.
 
 Images are hard links: they cost no space, and stay what they are when results are deleted or made
 anew. On another disk, or where hard links are refused, they are copies, which is said. Another run
@@ -31,17 +32,20 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.folders import ImageFile, find_images, pair_by_name, phase_folder
-from data.images import read_image
+from data.images import read_image, read_size
+from data.label_index import BOX_COLUMNS
 from datasets.building import (
     Item,
+    Row,
     absolute,
     build,
     copy,
     hard_link,
     items_in,
-    label_rows,
+    labelled_files,
     refuse_foreign,
 )
+from datasets.recipe import number_text
 from util.cli import Parser
 from util.errors import UserError, run_main
 
@@ -118,8 +122,9 @@ class Result:
             )
         # As test.py finds images: of domain A, or of the folder itself.
         folder = phase_folder(root, phase, "A") or root
-        rows = label_rows(root, folder, [real for _, real in pairs])
         fakes, reals = zip(*pairs, strict=True)
+        labelled = labelled_files(root, folder, reals)
+        rows = [fit_box(row, s, r.path) for (s, row), r in zip(labelled, reals, strict=True)]
         return items_in(phase, "A", fakes, rows) + items_in(phase, "B", reals, rows)
 
 
@@ -137,6 +142,32 @@ def _check_sizes(images: Path, pairs: Pairs) -> None:
             f"{len(unequal)} pairs of {images} have fake_B and real_A of unequal size "
             f"({', '.join(unequal[:10])}{', ...' * (len(unequal) > 10)}); run test.py again."
         )
+
+
+def fit_box(row: Row, source: Path | None, result: Path) -> Row:
+    """The line of a labelled image, with its box in pixels of a result, which shows all of it.
+
+    Where `source` is gone, its size is unknown, and so is the box. Raises UserError for an edge
+    that is no number.
+    """
+    if source is None or not any(row.get(column) for column in BOX_COLUMNS):
+        return row
+    if not source.is_file():
+        return {name: "" if str(name).startswith("box_") else cell for name, cell in row.items()}
+    (height, width), (new_height, new_width) = read_size(source), read_size(result)
+    if (height, width) == (new_height, new_width):
+        return row
+    fitted = dict(row)
+    scales = 2 * (new_width / width, new_height / height)
+    for column, scale in zip(BOX_COLUMNS, scales, strict=True):
+        try:
+            fitted[column] = number_text(float(row.get(column) or "") * scale)
+        except ValueError:
+            raise UserError(
+                f"{column} of {source} is '{row.get(column) or ''}' in its table, which is no "
+                "number; correct it, or leave the cells of the box empty."
+            ) from None
+    return fitted
 
 
 def main(argv: Sequence[str] | None = None) -> None:

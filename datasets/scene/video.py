@@ -108,8 +108,8 @@ def draw_video(rng: np.random.Generator, vehicle: str, *, dust: bool) -> Video:
         step_deg=rng.choice((-1.0, 1.0)) * rng.uniform(*STEP_DEG),
         turret_deg=float(np.clip(rng.normal(0.0, 12.0), -40.0, 40.0)),
         load=rng.uniform(0.75, 1.25),
-        dust=Dust.draw(rng) if dust else None,
         control=draw_lattice(rng),
+        dust=Dust.draw(rng) if dust else None,  # last: all else is the same with it and without
     )
 
 

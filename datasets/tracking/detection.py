@@ -13,10 +13,10 @@ CANDIDATES = 6
 FINE = 0.17  # of the vehicle's size: standard deviation of the blur that leaves what is fine
 HAT = 1.5  # likewise of the window that a vehicle fits into, for opening
 SMOOTH = 0.4  # likewise of the blur that is taken off where the box is fitted
-WIDE = 1.0  # and where the size is measured
+WIDE = 2.0  # and where the size is measured
 # A residual counts in full from this share of the vehicle's median on: hot spots must not decide.
 SATURATION = 2.0
-FULL_SHARE = 0.3
+FULL_SHARE = 0.15  # of its upper quartile, how far the vehicle reaches: hulls are much less hot
 PLATEAU = 0.97  # a box may slide while it holds this share of the most
 
 
@@ -96,6 +96,8 @@ def fit_box(
 ) -> tuple[float, float]:
     """Centre (x, y) of the box of the vehicle's size that holds most of it, close to `near`."""
     sharp, floor, corner = _sharp(residual, noise, look, near, reach=1.0, blur=SMOOTH)
+    # Less the noise, or a part hidden by dust makes the box slide over empty ground.
+    sharp = np.maximum(sharp - floor, 0.0)
     held = np.minimum(sharp / max(SATURATION * _rank(sharp, look, 1 / 2), floor), 1.0)
     for axis, length in enumerate((look.height, look.width)):
         held = ndimage.convolve1d(held, _box_kernel(length), axis=axis, mode="constant")

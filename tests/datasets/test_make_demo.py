@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from data.images import read_image
-from datasets import make_demo
+from data.label_index import LabelIndex
+from datasets import frames, make_demo
 from datasets.scene import VEHICLES
 from util.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = 48
+VIDEO = f"--video 3 --num_frames 5 --frame_step 30 --size {SIZE} --seed 5 --num_threads 1".split()
 ARGUMENTS = f"--num_train 10 --num_test 8 --size {SIZE} --seed 5 --num_threads 1".split()
 
 
@@ -163,6 +165,114 @@ def test_a_file_in_the_way_is_refused(tmp_path):
         with pytest.raises(UserError, match="file"):
             make(out)
     assert (tmp_path / "file").is_file()
+
+
+def film(out: Path, *arguments: str) -> Path:
+    make_demo.main(["--out", str(out), *VIDEO, *arguments])
+    return out
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    return film(tmp_path_factory.mktemp("made") / "videos")
+
+
+def test_videos_hold_the_frames_asked_for(videos):
+    found = {path.relative_to(videos).as_posix() for path in videos.rglob("*.png")}
+    assert found == {
+        f"frames/{name}/video-{index:04d}_{number}.png"
+        for index, name in enumerate(list(VEHICLES)[:3])
+        for number in (1, 31, 61, 91, 121)
+    }
+    for path in videos.rglob("*.png"):
+        image = read_image(path)
+        assert (image.shape, image.dtype) == ((SIZE, SIZE), np.uint8)
+
+
+def test_truth_of_videos(videos):
+    rows = labels(videos)
+    assert tuple(rows[0]) == frames.COLUMNS
+    assert sorted(row["file"] for row in rows) == sorted(
+        path.relative_to(videos).as_posix() for path in videos.rglob("*.png")
+    )
+    for row in rows:
+        assert row["file"] == f"frames/{row['class']}/{row['video']}_{row['frame']}.png"
+        assert row["box_source"] == "ground_truth"
+        x, y, width, height = (float(row[f"box_{name}"]) for name in ("x", "y", "w", "h"))
+        assert 0 <= x < x + width <= SIZE
+        assert 0 <= y < y + height <= SIZE
+    aspects = [float(row["aspect_deg"]) for row in rows if row["video"] == "video-0001"]
+    turns = (np.diff(aspects) + 180) % 360 - 180
+    np.testing.assert_allclose(turns, turns[0], atol=0.02)  # a circle at an even pace
+    assert 0.25 * 30 <= abs(turns[0]) <= 0.4 * 30
+    LabelIndex([videos / "labels.csv"])  # the project reads it
+
+
+def test_frames_have_a_table_of_their_own_without_boxes(videos):
+    for row, unboxed in zip(labels(videos), labels(videos / "frames"), strict=True):
+        assert row["file"] == f"frames/{unboxed.pop('file')}"
+        for column, cell in unboxed.items():
+            assert cell == ("" if column.startswith("box_") else row[column])
+
+
+def test_videos_are_the_same_in_any_number_of_processes(videos, tmp_path):
+    assert contents(film(tmp_path / "again", "--num_threads", "2")) == contents(videos)
+
+
+def test_more_videos_and_other_frames_change_no_frame(videos, tmp_path):
+    more = film(tmp_path / "more", "--video", "4", "--num_frames", "3", "--frame_step", "60")
+    for name in ("T72/video-0000_1", "BMP2/video-0001_61", "BMP2/video-0001_121"):
+        file = f"frames/{name}.png"
+        assert (more / file).read_bytes() == (videos / file).read_bytes()
+
+
+def test_dust_changes_images_and_not_the_truth(videos, tmp_path):
+    dusty = film(tmp_path / "dusty", "--dust")
+    assert (dusty / "labels.csv").read_bytes() == (videos / "labels.csv").read_bytes()
+    changed = [
+        p.read_bytes() != (dusty / p.relative_to(videos)).read_bytes()
+        for p in videos.rglob("*.png")
+    ]
+    assert all(changed)
+
+
+def test_videos_of_sixteen_bits(tmp_path):
+    made = film(tmp_path / "deep", "--bits", "16", "--video", "1")
+    images = [read_image(path) for path in made.rglob("*.png")]
+    assert all(image.dtype == np.uint16 for image in images)
+    assert 255 < max(image.max() for image in images) < 2**14
+
+
+def test_finished_videos_are_left_alone_and_others_refused(videos, capsys):
+    before = {path: path.stat().st_mtime_ns for path in videos.rglob("*")}
+    film(videos, "--num_threads", "2")
+    assert "already" in capsys.readouterr().out
+    with pytest.raises(UserError, match="other arguments"):
+        film(videos, "--dust")
+    with pytest.raises(UserError, match="other arguments"):
+        make(videos)
+    assert {path: path.stat().st_mtime_ns for path in videos.rglob("*")} == before
+    recorded = json.loads((videos / "demo.json").read_text())
+    assert recorded == {
+        **{"video": 3, "num_frames": 5, "frame_step": 30, "dust": False},
+        **{"size": SIZE, "seed": 5, "bits": 8},
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--dust"], "--dust needs --video"),
+        (["--num_frames", "9"], "--num_frames needs --video"),
+        (["--video", "2", "--num_train", "9"], "--num_train does not go with --video"),
+        (["--video", "0"], "--video is 0"),
+        (["--video", "2", "--frame_step", "0"], "--frame_step is 0"),
+    ],
+)
+def test_flags_of_the_other_mode_are_refused(arguments, words, tmp_path):
+    with pytest.raises(UserError, match=words):
+        make_demo.main(["--out", str(tmp_path / "demo"), *arguments])
+    assert not (tmp_path / "demo").exists()
 
 
 @pytest.mark.parametrize(

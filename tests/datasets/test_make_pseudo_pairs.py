@@ -115,6 +115,57 @@ def test_both_images_of_a_pair_have_the_whole_label(work):
                 }
 
 
+@pytest.fixture
+def boxed(work):
+    """The source's table with boxes; the sources are larger than the results."""
+    table = work / "mwir_real2cut" / "labels.csv"
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    box = dict(zip(("box_x", "box_y", "box_w", "box_h"), ("2", "4", "6.5", "8"), strict=True))
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*rows[0], *box, "box_source"])
+        writer.writeheader()
+        writer.writerows(row | box | {"box_source": "motion"} for row in rows)
+    for source in (work / "data" / "real").rglob("*.jpg"):
+        write_image(source, np.full((32, 16), 7, np.uint8))
+    return table
+
+
+def boxes(dataset: Path) -> set[tuple[str, ...]]:
+    return {
+        tuple(row[column] for column in ("box_x", "box_y", "box_w", "box_h", "box_source"))
+        for row in read_table(dataset).values()
+    }
+
+
+def test_boxes_are_in_pixels_of_the_results(work, boxed):
+    """From 16 pixels across and 32 down to 8 by 8."""
+    assert boxes(make(work)) == {("1", "1", "3.25", "2", "motion")}
+
+
+def test_boxes_of_unchanged_size_are_kept_to_the_letter(work, boxed):
+    for source in (work / "data" / "real").rglob("*.jpg"):
+        write_image(source, grey(7))
+    assert boxes(make(work)) == {("2", "4", "6.5", "8", "motion")}
+
+
+def test_a_box_of_unknown_scale_is_left_out(work, boxed):
+    for source in (work / "data" / "real" / "train").rglob("*.jpg"):
+        source.unlink()
+    dataset = make(work)
+    rows = read_table(dataset)
+    assert {row["box_x"] for row in rows.values() if row["split"] == "train"} == {""}
+    assert {row["box_source"] for row in rows.values() if row["split"] == "train"} == {""}
+    assert {row["box_x"] for row in rows.values() if row["split"] == "test"} == {"1"}
+    assert all(row["class"] for row in rows.values())
+
+
+def test_a_box_that_is_no_number_is_one_sentence(work, boxed):
+    boxed.write_text(boxed.read_text(encoding="utf-8").replace("6.5", "wide"), encoding="utf-8")
+    with pytest.raises(UserError, match=r"box_w of .* is 'wide'.*correct it"):
+        make(work)
+
+
 def test_labels_reach_training(work):
     out = make(work)
     argv = ["--model", "pix2pix", "--dataset_mode", "aligned", "--dataroot", str(out)]

@@ -9,11 +9,15 @@ from datasets.tracking.locate import NoTrack, locate_vehicle
 SIDE, FRAMES, BOX = 96, 30, (12, 8)
 
 
-def drive(*, seed=0, sign=1, bits=8):
-    """Frames (T, H, W) with gain, offset and noise of their own, and the patch's centres (T, 2)."""
+def drive(*, seed=0, sign=1, bits=8, spot=0):
+    """Frames (T, H, W) with gain, offset and noise of their own, and the patch's centres (T, 2).
+
+    spot: how much hotter the patch's lower right corner is, 3 by 2 pixels.
+    """
     random = np.random.default_rng(seed)
     ground = 40 * ndimage.gaussian_filter(random.standard_normal((SIDE, SIDE)), 2)
     detail = 25 + 15 * random.random(BOX[::-1])
+    detail[-2:, -3:] += spot
     frames, centres = [], []
     for t in range(FRAMES):
         x, y = 20 + 2 * t, round(48 + 15 * np.sin(t / 6))
@@ -36,6 +40,17 @@ def test_the_way_is_found_in_spite_of_gain_and_offset(seed, sign, bits):
     assert (away < np.array(BOX) / 2).all(axis=1).mean() > 0.9
     assert np.median([sighting.confidence for sighting in found]) > 0.7
     assert {sighting.box[2:] for sighting in found} == {BOX}
+
+
+def test_a_hot_spot_is_not_taken_for_the_vehicle():
+    """Nobody tells the size: it is that of the whole patch, and the middle that of it, too."""
+    frames, centres = drive(seed=3, spot=110)
+    found = locate_vehicle(frames, np.arange(FRAMES, dtype=np.float64))
+    width, height = found[0].box[2:]
+    assert 0.7 * BOX[0] < width < 1.3 * BOX[0]
+    assert 0.7 * BOX[1] < height < 1.3 * BOX[1]
+    away = np.array([sighting.box[:2] for sighting in found]) - centres
+    assert np.median(np.hypot(*away.T)) < 1.5
 
 
 def test_where_nothing_moves_there_is_no_track():
