@@ -120,6 +120,7 @@ class Translation:
             shuffle=False,
             seed=self.config.run.seed,
             num_threads=self.config.data.num_threads,
+            device=self.device,
         )
         for step, batch in enumerate(loader.epoch(0)):
             seed_step(self.config.run.seed, step)

@@ -32,6 +32,12 @@ class Batch:
         a, label = (t.to(device, non_blocking=True) for t in (self.a, self.label))
         return Batch(a, b, label, self.names)
 
+    def record_stream(self, stream: torch.cuda.Stream) -> None:
+        """Tell the memory's owner that `stream` uses it, which another stream has filled."""
+        for tensor in (self.a, self.b, self.label):
+            if tensor is not None:
+                tensor.record_stream(stream)
+
 
 @dataclass(frozen=True)
 class DataFacts:

@@ -342,14 +342,22 @@ def test_16_bits_in_three_bands_are_refused(tmp_path, write, flag, joined):
 
 def test_a_broken_image_comes_back_as_its_error(pairs):
     (pairs / "trainA" / "v" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    dataset, _ = training(pairs)
+    dataset, _ = training(pairs, "--cache", "none")
     assert isinstance(dataset[1, 0], Sample)
     assert isinstance(dataset[1, 1], UserError) and "b.png" in str(dataset[1, 1])
 
 
+@pytest.mark.parametrize("cache", ["ram", "disk"])
+def test_a_broken_image_is_found_before_training_where_images_are_kept(pairs, monkeypatch, cache):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(pairs / "cache"))
+    (pairs / "trainA" / "v" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(UserError, match=r"b\.png is not a readable image"):
+        training(pairs, "--cache", cache)
+
+
 def test_a_dataset_reaches_processes_that_are_spawned(pairs):
     dataset, _ = training(pairs)
-    copy = pickle.loads(pickle.dumps(dataset))
+    copy = pickle.loads(pickle.dumps(dataset))  # with images in memory, the default
     assert torch.equal(copy[3, 1].a, dataset[3, 1].a) and copy[3, 1].name == "v/b"
 
 
