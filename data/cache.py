@@ -126,14 +126,15 @@ Opened = tuple[BinaryIO, dict[Path, Place]]
 
 
 def _opened(kept: Path, files: Sequence[Path], state: str) -> Opened | None:
-    """None where there is no such file, or one of another state of the images."""
-    with suppress(OSError, ValueError):
+    """None where there is no such file, one of another state of the images, or part of one."""
+    try:
         file = kept.open("rb")
         head = json.loads(file.readline())
-        if head["state"] == state:
-            return file, _places(files, head["layouts"], start=file.tell())
-        file.close()
-    return None
+        places = _places(files, head["layouts"], start=file.tell())
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    whole = os.fstat(file.fileno()).st_size == places[files[-1]].end
+    return (file, places) if whole and head["state"] == state else None
 
 
 def _written(kept: Path, files: Sequence[Path], state: str) -> Opened:
