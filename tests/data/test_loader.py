@@ -89,6 +89,14 @@ def test_where_decoded_images_are_kept_changes_nothing(
     assert_equal(list(loader(kept, num_threads=workers).epoch(2)), list(loader(dataset).epoch(2)))
 
 
+def test_readers_are_not_stopped_by_threads_of_torch(dataset):
+    # Threads that computed something do not exist in a forked process, where waiting for them is
+    # waiting for ever: readers use none.
+    torch.set_num_threads(2)
+    torch.nn.functional.conv2d(torch.rand(4, 8, 64, 64), torch.rand(8, 8, 3, 3)).sum()
+    assert len(list(loader(dataset, num_threads=1).epoch(1))) == 3
+
+
 def test_an_epoch_goes_on_where_it_was_left(dataset):
     whole = list(loader(dataset).epoch(7))
     for first in range(4):
