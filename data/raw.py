@@ -38,8 +38,9 @@ class RawSample:
 class RawImages:
     """The images of one role in a batch of B.
 
-    stacks: images of one shape together, (n, H, W) or (n, H, W, 3); members: the numbers of the
-    samples that they belong to; placements: by sample; change: of all samples, or None.
+    stacks: images of one shape that are resized alike, (n, H, W) or (n, H, W, 3); members: the
+    numbers of the samples that they belong to; placements: by sample; change: of all samples, or
+    None.
     """
 
     stacks: tuple[Tensor, ...]
@@ -59,9 +60,9 @@ class RawImages:
             )
         # A crop that is not resized is all that is handed on of its image.
         kept = [image.placement.trim(image.values) for image in images]
-        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for number, (values, _) in enumerate(kept):
-            groups[values.shape].append(number)
+        groups: dict[tuple[tuple[int, ...], ...], list[int]] = defaultdict(list)
+        for number, (values, placement) in enumerate(kept):
+            groups[values.shape, placement.size].append(number)
         changes = [image.change for image in images if image.change is not None]
         return cls(
             stacks=tuple(

@@ -108,6 +108,33 @@ def test_resized_images_of_several_sizes_are_equal(folder):
     assert batch.b.shape == batch.a.shape
 
 
+def test_a_crop_is_not_taken_for_an_image_of_its_size_that_is_resized(tmp_path, write):
+    for name, side in (("0", 20), ("1", 16), ("2", 20), ("3", 16)):
+        for part in ("trainA", "trainB"):
+            write(tmp_path / part / f"{name}.png", RNG.integers(0, 256, (side, side), np.uint8))
+    dataset = build(tmp_path, "--model", "pix2pix", "--load_size", "20", "--crop_size", "16")
+    batch, expected = batch_and_plain(dataset, range(4), load=20, crop=16)
+    torch.testing.assert_close(batch.a, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "preprocess", ["resize_and_crop", "resize", "crop", "scale_width_and_crop"]
+)
+@pytest.mark.parametrize("bands", ["1", "3"])
+def test_who_shares_its_batch_changes_no_image(tmp_path, write, preprocess, bands):
+    shapes = [(20, 20), (16, 16), (20, 20), (31, 20), (16, 40), (20, 20, 3), (24, 17, 3), (16, 16)]
+    for number, shape in enumerate(shapes):
+        for part in ("trainA", "trainB"):
+            write(tmp_path / part / f"{number}.png", RNG.integers(0, 256, shape, np.uint8))
+    flags = ["--model", "pix2pix", "--preprocess", preprocess, "--input_nc", bands]
+    dataset = build(tmp_path, *flags, "--load_size", "20", "--crop_size", "16")
+    together = dataset.prepare(dataset.collect([(EPOCH, i) for i in range(len(shapes))]))
+    alone = [dataset[EPOCH, i] for i in range(len(shapes))]
+    for role in ("a", "b"):
+        expected = torch.stack([getattr(sample, role) for sample in alone])
+        torch.testing.assert_close(getattr(together, role), expected, rtol=0, atol=1e-6)
+
+
 def test_unpaired_images_draw_a_then_b(folder):
     flags = ["--model", "cut", "--load_size", "20", "--crop_size", "16", "--value_range_B"]
     dataset = build(folder, *flags, "50", "100")  # so that B is clipped
