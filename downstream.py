@@ -260,20 +260,21 @@ class Trial:
         )
         items = [(image, name) for image, name, _ in test.items]
         dataset = LabeledDataset(selection, items, classes=classes, augment=False)
+        device = select_device(self.config.run.gpu_ids)
         loader = Loader(
             dataset,
             batch_size=data.batch_size,
             shuffle=False,
             seed=self.seed,
             num_threads=data.num_threads,
+            device=device,
         )
-        device = select_device(self.config.run.gpu_ids)
         classifier = load_classifier(file).to(device)
         columns = [classifier.classes.index(name) for name in classes]
         found = []
         with torch.inference_mode():
             for batch in loader.epoch(0):
-                scores = classifier(batch.a.to(device))[:, columns]
+                scores = classifier(batch.a)[:, columns]
                 found.append(scores.argmax(dim=1).cpu().numpy())
         return confusion_matrix(np.array(dataset.labels), np.concatenate(found), len(classes))
 

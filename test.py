@@ -121,10 +121,11 @@ class Translation:
             shuffle=False,
             seed=self.config.run.seed,
             num_threads=self.config.data.num_threads,
+            device=self.compute.device,
         )
         for step, batch in enumerate(loader.epoch(0)):
             seed_step(self.config.run.seed, step)
-            fake = translate(self.generator, batch.a.to(self.compute.device), self.compute)
+            fake = translate(self.generator, batch.a, self.compute)
             self.write(batch, fake.cpu())
         self.remove_stale()
         facts = {"images": f"{count} of {total}", "data": str(self.config.data.dataroot)}

@@ -91,6 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         shuffle=not config.data.serial_batches,
         seed=config.run.seed,
         num_threads=config.data.num_threads,
+        device=model.device,
     )
     Training(
         config, folder, schedule, model, loader, validation, best, position, monitor, watched
@@ -213,7 +214,7 @@ def _summary(
     lines = [
         f"{config.run.name}: {config.run.model} on {model.compute}, {images}; parameters: {parts}"
     ]
-    lines += model.notes
+    lines += model.notes + dataset.notes()
     for role, domain in dataset.domains.items():
         lines.append(f"{role}: {domain.value_map} -> [-1, 1]")
         use = measure_range_use([file.path for file in domain.files], domain.value_map)
@@ -263,7 +264,7 @@ class Training:
             waited = time.perf_counter() - clock
             seed_step(self.config.run.seed, self.position.step + 1)
             self.model.compute.begin_step()
-            losses = self.model.training_step(batch.to(self.model.device))
+            losses = self.model.training_step(batch)
             self.position.advance(len(batch.names))
             self.watched.add({"loss": losses[self.model.watched_loss]})
             values = {

@@ -1,10 +1,13 @@
 """Augmentation for classifying thermal images.
 
 Gain and offset of a camera, position and size in the frame differ from video to video; a classifier
-that sees them fixed learns them in place of the vehicle.
+that sees them fixed learns them in place of the vehicle. What is drawn is drawn an image at a time,
+with the image's own generator; what is done with it is done with all images at once.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,17 +21,66 @@ SCALE = 0.2  # largest change of size
 NOISE = 0.03  # largest noise, standard deviation in units of [-1, 1]
 
 
-def augment_thermal(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """Random gain, offset, shift, scale and noise: (C, H, W) in [-1, 1] -> the same."""
-    scale = 1 + rng.uniform(-SCALE, SCALE)
-    shift = rng.uniform(-SHIFT, SHIFT, size=2) * 2
-    theta = torch.tensor([[1 / scale, 0, shift[0]], [0, 1 / scale, shift[1]]], dtype=torch.float32)
-    grid = F.affine_grid(theta[None], [1, *image.shape], align_corners=False)
+@dataclass(frozen=True)
+class ThermalChange:
+    """What is done to images: fields are numbers for one image, tensors (B,) for a batch.
+
+    zoom: distances in the image that were 1 in the result; right, down: where the result's middle
+    lies in the image, in half sides; gain: of the contrast; offset: of the brightness, in units of
+    [-1, 1]; noise: (C, H, W) or (B, C, H, W), added.
+    """
+
+    zoom: float | Tensor
+    right: float | Tensor
+    down: float | Tensor
+    gain: float | Tensor
+    offset: float | Tensor
+    noise: np.ndarray | Tensor
+
+    @classmethod
+    def draw(cls, shape: tuple[int, int, int], rng: np.random.Generator) -> "ThermalChange":
+        """At random, for an image of this shape (C, H, W)."""
+        zoom = 1 / (1 + rng.uniform(-SCALE, SCALE))
+        right, down = rng.uniform(-SHIFT, SHIFT, size=2) * 2
+        gain = math.exp(rng.normal(0, GAIN))
+        offset = rng.uniform(-OFFSET, OFFSET)
+        noise = rng.normal(0, rng.uniform(0, NOISE), size=shape).astype(np.float32)
+        return cls(zoom, right, down, gain, offset, noise)
+
+    @classmethod
+    def stack(cls, changes: Sequence["ThermalChange"]) -> "ThermalChange":
+        """Of single images -> of their batch."""
+        numbers = [[c.zoom, c.right, c.down, c.gain, c.offset] for c in changes]
+        noise = torch.from_numpy(np.stack([change.noise for change in changes]))
+        return cls(*torch.tensor(numbers, dtype=torch.float32).unbind(dim=1), noise)
+
+
+def augment_thermal(images: Tensor, change: ThermalChange) -> Tensor:
+    """Gain, offset, shift, scale and noise: (B, C, H, W) in [-1, 1] -> the same."""
+    zoom, right, down, gain, offset = (
+        value[:, None, None, None]
+        for value in (change.zoom, change.right, change.down, change.gain, change.offset)
+    )
+    height, width = images.shape[-2:]
+    x, y = (_centres(length, images.device) for length in (width, height))
+    places = torch.cat(
+        [
+            (x[:, None] * zoom + right).expand(-1, height, width, 1),
+            (y[:, None, None] * zoom + down).expand(-1, height, width, 1),
+        ],
+        dim=-1,
+    )
     moved = F.grid_sample(
-        image[None], grid, mode="bilinear", padding_mode="reflection", align_corners=False
-    )[0]
-    middle = moved.mean()
-    gain = math.exp(rng.normal(0, GAIN))
-    moved = (moved - middle) * gain + middle + rng.uniform(-OFFSET, OFFSET)
-    noise = rng.normal(0, rng.uniform(0, NOISE), size=tuple(moved.shape)).astype(np.float32)
-    return (moved + torch.from_numpy(noise)).clamp(-1, 1)
+        images, places, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+    middle = moved.mean(dim=(1, 2, 3), keepdim=True)
+    moved = (moved - middle) * gain + middle + offset
+    return (moved + change.noise).clamp(-1, 1)
+
+
+def _centres(length: int, device: torch.device) -> Tensor:
+    """Pixel centres along a side whose ends are -1 and 1.
+
+    As in F.affine_grid, whose product of matrices may be of TF32 on a GPU: a tenth of a pixel off.
+    """
+    return torch.linspace(-1, 1, length, device=device) * (length - 1) / length

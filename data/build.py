@@ -80,7 +80,8 @@ def _require_validation_images(selection: Selection, *, paired: bool) -> None:
 
 def build_test_dataset(config: TrainConfig, *, value_maps: Mapping[str, ValueMap]) -> ImageDataset:
     """The images to translate, with partners where there are any; nothing random in size."""
-    selection = _selection(config, training=False, value_maps=value_maps)
+    # Each image is read once: nothing is gained by keeping it.
+    selection = replace(_selection(config, training=False, value_maps=value_maps), cache="none")
     modes = {"aligned": AlignedDataset, "unaligned": UnalignedDataset, "single": SingleDataset}
     if config.data.dataset_mode not in modes:
         raise UserError(
@@ -115,6 +116,7 @@ def _selection(
         seed=config.run.seed,
         value_maps=value_maps,
         value_ranges={"A": data.value_range_A, "B": data.value_range_B},
+        cache=data.cache,
     )
 
 

@@ -1,7 +1,8 @@
 """Datasets: how images are found, paired and brought into shape, one class a --dataset_mode.
 
 An item is asked for by (epoch, index), and all that is random in it follows from
-(seed, epoch, index): any process can make any sample at any time.
+(seed, epoch, index): any process can make any sample at any time. `collect` reads the files of a
+batch and draws what is random, `prepare` makes float tensors of it, on whatever device it lies.
 """
 
 import re
@@ -13,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.augment import augment_thermal
+from data.augment import ThermalChange, augment_thermal
+from data.cache import Cache, Images, keep_images
 from data.folders import (
     ImageFile,
     find_images,
@@ -22,10 +24,11 @@ from data.folders import (
     require_phase_folder,
 )
 from data.labels import Label, class_of_folder, read_labels
-from data.transforms import Placement, Preprocessing, to_bands
+from data.raw import RawBatch, RawImage, RawImages, RawSample
+from data.transforms import Preprocessing, place, to_bands
 from data.value_map import ValueMap, find_value_map, given_value_map, read_depth
 from options import ValueRange
-from util.batch import DataFacts
+from util.batch import Batch, DataFacts
 from util.errors import UserError
 from util.seeding import generator_for
 
@@ -47,22 +50,50 @@ class Sample:
 class Domain:
     """The images of one domain, their value map and the number of bands they are handed out in.
 
-    clipped: whether values beyond the map's range are cut off at -1 and 1.
+    images: what decodes the files; clipped: whether values beyond the map's range are cut off at
+    -1 and 1.
     """
 
     files: Sequence[ImageFile]
+    images: Images
     value_map: ValueMap
     bands: int
     clipped: bool
 
-    def read(self, index: int) -> Tensor:
-        """Decode image `index`: (bands, H, W), its value range mapped to [-1, 1]."""
-        return self.encode(read_depth(self.files[index].path, bits=self.value_map.bits))
+    def read(self, index: int) -> np.ndarray:
+        """File values of image `index`: (H, W) or (H, W, 3). Raises UserError for a bad one."""
+        path = self.files[index].path
+        return read_depth(path, bits=self.value_map.bits, read=self.images.read)
 
-    def encode(self, image: np.ndarray) -> Tensor:
-        """File values (H, W) or (H, W, 3) -> (bands, H, W)."""
-        bands = to_bands(self.value_map.encode(image), self.bands)
+    def draw(
+        self,
+        index: int,
+        preprocessing: Preprocessing,
+        rng: np.random.Generator,
+        *,
+        augment: bool = False,
+    ) -> RawImage:
+        """Image `index`, and at random how it comes to its size and what else changes in it."""
+        values = self.read(index)
+        path = str(self.files[index].path)
+        placement = preprocessing.draw(*values.shape[:2], rng, name=path)
+        shape = (self.bands, placement.height, placement.width)
+        return RawImage(values, placement, ThermalChange.draw(shape, rng) if augment else None)
+
+    def encode(self, values: Tensor) -> Tensor:
+        """File values (N, H, W) or (N, H, W, 3) -> (N, bands, H, W), their range as [-1, 1]."""
+        colours = values[:, None] if values.ndim == 3 else values.permute(0, 3, 1, 2).contiguous()
+        bands = to_bands(self.value_map.scale(colours), self.bands)
         return bands.clamp(-1, 1) if self.clipped else bands
+
+    def prepare(self, raw: RawImages) -> Tensor:
+        """(B, bands, H, W) on the device of `raw`; images of one shape are worked on together."""
+        ready: dict[int, Tensor] = {}
+        for stack, members in zip(raw.stacks, raw.members, strict=True):
+            images = place(self.encode(stack), [raw.placements[member] for member in members])
+            ready.update(zip(members, images, strict=True))
+        batch = torch.stack([ready[member] for member in range(len(ready))])
+        return batch if raw.change is None else augment_thermal(batch, raw.change)
 
 
 @dataclass(frozen=True)
@@ -70,7 +101,7 @@ class Selection:
     """What every dataset is built from.
 
     value_maps: of a checkpoint, by role; value_ranges: where there is none, the ends of the maps,
-    by role; what neither has is found in the files.
+    by role; what neither has is found in the files; cache: where decoded images are kept.
     """
 
     root: Path
@@ -84,10 +115,14 @@ class Selection:
     seed: int
     value_maps: Mapping[str, ValueMap]
     value_ranges: Mapping[str, ValueRange] = field(default_factory=dict)
+    cache: Cache = "none"
 
-    def domain(self, role: str, files: Sequence[ImageFile]) -> Domain:
-        """role: "A" (source) or "B" (target), after --direction."""
-        value_map = self.value_maps.get(role) or self._new_map(role, files)
+    def domain(
+        self, role: str, files: Sequence[ImageFile], *, images: Images | None = None
+    ) -> Domain:
+        """role: "A" (source) or "B" (target), after --direction; images: where `files` are kept."""
+        images = images or keep_images([file.path for file in files], self.cache)
+        value_map = self.value_maps.get(role) or self._new_map(role, files, images)
         bands, flag = (self.bands_a, "input_nc") if role == "A" else (self.bands_b, "output_nc")
         if bands == 3 and value_map.bits > 8:
             raise UserError(
@@ -95,12 +130,13 @@ class Selection:
                 f"use --{flag} 1."
             )
         # G ends in tanh: a target beyond the range would tell D by that alone what is real.
-        return Domain(files, value_map, bands, clipped=role == "B" and self.preprocessing.training)
+        clipped = role == "B" and self.preprocessing.training
+        return Domain(files, images, value_map, bands, clipped)
 
-    def _new_map(self, role: str, files: Sequence[ImageFile]) -> ValueMap:
+    def _new_map(self, role: str, files: Sequence[ImageFile], images: Images) -> ValueMap:
         ends = self.value_ranges.get(role, "auto")
         if ends == "auto":
-            return find_value_map([file.path for file in files])
+            return find_value_map([file.path for file in files], read=images.read)
         return given_value_map(files[0].path, *ends, flag=f"value_range_{role}")
 
     def folder_letters(self) -> tuple[str, str]:
@@ -167,16 +203,37 @@ class ImageDataset(torch.utils.data.Dataset):
         return len(self.files)
 
     def __getitem__(self, key: tuple[int, int]) -> Sample | UserError:
-        """Sample `index` of `epoch`. A UserError is handed back, so that it survives a worker."""
-        epoch, index = key
+        """Sample `index` of `epoch`: a batch of its own."""
+        raw = self.collect([key])
+        if isinstance(raw, UserError):
+            return raw
+        batch = self.prepare(raw)
+        b = None if batch.b is None else batch.b[0]
+        return Sample(batch.a[0], b, int(batch.label), *batch.names)
+
+    def collect(self, keys: Sequence[tuple[int, int]]) -> RawBatch | UserError:
+        """Read the samples (epoch, index). A UserError is handed back: so it survives a worker."""
+        seed = self.selection.seed
         try:
-            return self.load(epoch, index, generator_for(self.selection.seed, epoch, index))
+            return RawBatch.of([self.draw(*key, generator_for(seed, *key)) for key in keys])
         except UserError as error:
             return error
 
-    def load(self, epoch: int, index: int, rng: np.random.Generator) -> Sample:
-        """Make one sample, drawing from `rng` alone."""
+    def prepare(self, raw: RawBatch) -> Batch:
+        """What `collect` gave -> images in [-1, 1], made on the device where `raw` lies."""
+        images = {role: self.domains[role].prepare(found) for role, found in raw.images.items()}
+        return Batch(images["A"], images.get("B"), raw.label, raw.names)
+
+    def draw(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
+        """Read one sample, drawing from `rng` alone."""
         raise NotImplementedError
+
+    def notes(self) -> list[str]:
+        """How the decoded images are kept, for people."""
+        roles: dict[Images, list[str]] = {}
+        for role, domain in self.domains.items():
+            roles.setdefault(domain.images, []).append(role)
+        return [f"{', '.join(of)}: {images.note}" for images, of in roles.items() if images.note]
 
     def label_files(self) -> None:
         """The class of each sample: of A's file, else of its partner's; class folders otherwise."""
@@ -213,7 +270,7 @@ class UnalignedDataset(ImageDataset):
             return len(self.files)
         return max(len(domain.files) for domain in self.domains.values())
 
-    def load(self, epoch: int, index: int, rng: np.random.Generator) -> Sample:
+    def draw(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
         preprocessing = self.preprocessing
         if self.full_size_after is not None and epoch > self.full_size_after:
             preprocessing = preprocessing.without_margin()
@@ -222,11 +279,8 @@ class UnalignedDataset(ImageDataset):
             place = index % len(domain.files)
             if role == "B" and not self.selection.serial:
                 place = int(rng.integers(len(domain.files)))
-            image, file = domain.read(place), domain.files[place]
-            placement = preprocessing.draw(*image.shape[-2:], rng)
-            images[role] = preprocessing.apply(image, placement, name=str(file.path))
-        name = self.files[index % len(self.files)].name
-        return Sample(images["A"], images.get("B"), -1, name)
+            images[role] = domain.draw(place, preprocessing, rng)
+        return RawSample(images, -1, self.files[index % len(self.files)].name)
 
 
 class AlignedDataset(ImageDataset):
@@ -246,7 +300,7 @@ class AlignedDataset(ImageDataset):
                 # The halves of one file have one value map.
                 shared = {"B": self.domains["A"].value_map, **selection.value_maps}
                 selection = replace(selection, value_maps=shared)
-            self.domains["B"] = selection.domain("B", files)
+            self.domains["B"] = selection.domain("B", files, images=self.domains["A"].images)
         else:
             self._find_folders(letter_a, letter_b)
         self.label_files()
@@ -262,42 +316,35 @@ class AlignedDataset(ImageDataset):
         self.domains["A"] = self.selection.domain("A", [a for a, _ in pairs])
         self.domains["B"] = self.selection.domain("B", [b for _, b in pairs])
 
-    def load(self, epoch: int, index: int, rng: np.random.Generator) -> Sample:
+    def draw(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
         file = self.files[index]
         if self.side_by_side:
-            images = self._halves(file)
+            images = self._halves(index)
         else:
             images = {role: domain.read(index) for role, domain in self.domains.items()}
-        sizes = {role: tuple(image.shape[-2:]) for role, image in images.items()}
+        sizes = {role: image.shape[:2] for role, image in images.items()}
         if len(set(sizes.values())) > 1:
             (ha, wa), (hb, wb) = sizes["A"], sizes["B"]
             raise UserError(
                 f"the pair {file.name} has images of {wa}x{ha} and {wb}x{hb} pixels; "
                 "the two must have one size."
             )
-        placement = self.preprocessing.draw(*sizes["A"], rng)
-        a, b = (self._shape(images.get(role), placement, role, index) for role in ("A", "B"))
-        return Sample(a, b, self.labels[index], file.name)
+        placement = self.preprocessing.draw(*sizes["A"], rng, name=str(file.path))
+        raw = {role: RawImage(image, placement) for role, image in images.items()}
+        return RawSample(raw, self.labels[index], file.name)
 
-    def _shape(
-        self, image: Tensor | None, placement: Placement, role: str, index: int
-    ) -> Tensor | None:
-        if image is None:
-            return None
-        path = self.domains[role].files[index].path
-        return self.preprocessing.apply(image, placement, name=str(path))
-
-    def _halves(self, file: ImageFile) -> dict[str, Tensor]:
-        image = read_depth(file.path, bits=self.domains["A"].value_map.bits)
+    def _halves(self, index: int) -> dict[str, np.ndarray]:
+        image = self.domains["A"].read(index)
         width = image.shape[1]
         if width % 2:
             raise UserError(
-                f"{file.path} is {width} pixels wide; a side-by-side image has an even width."
+                f"{self.files[index].path} is {width} pixels wide; a side-by-side image has an "
+                "even width."
             )
         left, right = image[:, : width // 2], image[:, width // 2 :]
         if self.selection.direction == "BtoA":
             left, right = right, left
-        return {"A": self.domains["A"].encode(left), "B": self.domains["B"].encode(right)}
+        return {"A": left, "B": right}
 
 
 class SingleDataset(ImageDataset):
@@ -309,12 +356,9 @@ class SingleDataset(ImageDataset):
         folder = phase_folder(selection.root, selection.phase, letter) or selection.root
         self.domains["A"] = selection.domain("A", find_images(folder, limit=selection.limit))
 
-    def load(self, epoch: int, index: int, rng: np.random.Generator) -> Sample:
-        image, file = self.domains["A"].read(index), self.files[index]
-        placement = self.preprocessing.draw(*image.shape[-2:], rng)
-        return Sample(
-            self.preprocessing.apply(image, placement, name=str(file.path)), None, -1, file.name
-        )
+    def draw(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
+        image = self.domains["A"].draw(index, self.preprocessing, rng)
+        return RawSample({"A": image}, -1, self.files[index].name)
 
 
 class LabeledDataset(ImageDataset):
@@ -341,24 +385,17 @@ class LabeledDataset(ImageDataset):
 
     def facts(self) -> DataFacts:
         """With the mean and deviation of up to 256 images, spread over the whole set."""
-        step = -(-len(self.files) // 256)
-        values = torch.stack(
-            [
-                torch.stack([image.mean(), image.square().mean()])
-                for image in map(self.domains["A"].read, range(0, len(self.files), step))
-            ]
-        )
+        domain, step = self.domains["A"], -(-len(self.files) // 256)
+        images = map(domain.read, range(0, len(self.files), step))
+        encoded = (domain.encode(torch.from_numpy(np.stack([image]))) for image in images)
+        values = torch.stack([torch.stack([x.mean(), x.square().mean()]) for x in encoded])
         mean, mean_square = values.double().mean(dim=0).tolist()
         std = max(mean_square - mean**2, 1e-6) ** 0.5
         return replace(super().facts(), mean=mean, std=std)
 
-    def load(self, epoch: int, index: int, rng: np.random.Generator) -> Sample:
-        image, file = self.domains["A"].read(index), self.files[index]
-        placement = self.preprocessing.draw(*image.shape[-2:], rng)
-        image = self.preprocessing.apply(image, placement, name=str(file.path))
-        if self.augment:
-            image = augment_thermal(image, rng)
-        return Sample(image, None, self.labels[index], file.name)
+    def draw(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
+        image = self.domains["A"].draw(index, self.preprocessing, rng, augment=self.augment)
+        return RawSample({"A": image}, self.labels[index], self.files[index].name)
 
 
 def index_classes(names: Sequence[str]) -> tuple[tuple[str, ...], list[int]]:

@@ -17,6 +17,8 @@ from util.files import replacing
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+ONE_BAND_MODES = ("L", "1", "LA")
+COLOUR_MODES = ("RGB", "RGBA", "P", "PA")
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -38,6 +40,19 @@ def read_size(path: Path) -> tuple[int, int]:
     """
     with _opened(path) as image:
         return image.height, image.width
+
+
+def read_layout(path: Path) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of an image as `read_image` returns it, from the head of the file alone.
+
+    Raises UserError for a file that is missing or no image. What `read_image` refuses for its
+    content has a layout, too.
+    """
+    with _opened(path) as image:
+        size = image.height, image.width
+        if image.mode in SIXTEEN_BIT_MODES:
+            return size, np.dtype(np.uint16)
+        return size if image.mode in ONE_BAND_MODES else (*size, 3), np.dtype(np.uint8)
 
 
 @contextmanager
@@ -66,7 +81,7 @@ def _to_array(image: Image.Image, path: Path) -> np.ndarray:
                 "rescale it to 0..65535."
             )
         return counts.astype(np.uint16)
-    if image.mode in ("L", "1", "LA", "RGB", "RGBA", "P", "PA"):
+    if image.mode in (*ONE_BAND_MODES, *COLOUR_MODES):
         _refuse_deep_colour(image, path)
         if image.mode in ("P", "PA"):
             image = image.convert("RGB")

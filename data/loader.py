@@ -1,12 +1,13 @@
 """Batches of a dataset, in an order that follows from (seed, epoch)."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from data.datasets import ImageDataset, Sample
+from data.datasets import ImageDataset
+from data.raw import RawBatch
 from util.batch import Batch
 from util.errors import UserError
 from util.seeding import generator_for
@@ -31,11 +32,24 @@ class EpochOrder(Sampler[list[tuple[int, int]]]):
             yield keys[start : start + self.batch_size]
 
 
-class Loader:
-    """Iterates over the batches of one epoch after another.
+class Batches(Dataset):
+    """What a reader process makes of a list of (epoch, index): one batch, prepared or raw."""
 
-    length: only the first samples of the dataset; None for all. num_threads: processes that read,
-    no more than there are cores; 0 reads in this one.
+    def __init__(self, dataset: ImageDataset, *, prepared: bool) -> None:
+        self.dataset, self.prepared = dataset, prepared
+
+    def __getitem__(self, keys: list[tuple[int, int]]) -> Batch | RawBatch | UserError:
+        raw = self.dataset.collect(keys)
+        return raw if isinstance(raw, UserError) or not self.prepared else self.dataset.prepare(raw)
+
+
+class Loader:
+    """Iterates over the batches of one epoch after another, which it hands out on `device`.
+
+    For a CUDA device the reader processes hand on integers, and floats are made of them on the
+    device, a batch ahead of the step; for others the reader processes make them. length: only the
+    first samples of the dataset; None for all. num_threads: processes that read, no more than there
+    are cores; 0 reads in this one.
     """
 
     def __init__(
@@ -46,17 +60,21 @@ class Loader:
         shuffle: bool,
         seed: int,
         num_threads: int,
+        device: torch.device,
         length: int | None = None,
     ) -> None:
         length = length or len(dataset)
         self.order = EpochOrder(length, batch_size=batch_size, shuffle=shuffle, seed=seed)
+        self.device, self.prepare = device, dataset.prepare
+        on_gpu = device.type == "cuda"
         workers = min(num_threads, len(self.order), os.cpu_count() or 1)
         self.loader = DataLoader(
-            dataset,
-            batch_sampler=self.order,
+            Batches(dataset, prepared=not on_gpu),
+            sampler=self.order,
+            batch_size=None,
+            collate_fn=_as_it_is,
             num_workers=workers,
-            collate_fn=collate,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=on_gpu,
             persistent_workers=workers > 0,
         )
 
@@ -66,31 +84,46 @@ class Loader:
     def epoch(self, epoch: int, *, first_batch: int = 0) -> Iterator[Batch]:
         """Batches of this epoch, from `first_batch` on. Raises UserError for a bad image."""
         self.order.epoch, self.order.first_batch = epoch, first_batch
-        for batch in self.loader:
+        batches = iter(self.loader)
+        if self.device.type == "cuda":
+            batches = prepared_ahead(batches, self.prepare, self.device)
+        for batch in batches:
             if isinstance(batch, UserError):
                 # Raised anew: an error that its own frame holds is a cycle, and where the cycle
                 # collector finds torch's workers, their end takes 10 s.
                 raise UserError(*batch.args)
-            yield batch
+            yield batch.to(self.device)
 
 
-def collate(samples: list[Sample | UserError]) -> Batch | UserError:
-    """Stack samples; the first UserError among them, or one for images of several sizes."""
-    for sample in samples:
-        if isinstance(sample, UserError):
-            return sample
-    sources = [sample.a for sample in samples]
-    targets = [sample.b for sample in samples if sample.b is not None]
-    sizes = [{tuple(image.shape) for image in images} for images in (sources, targets)]
-    if max(map(len, sizes)) > 1:
-        found = " and ".join(f"{w}x{h}" for _, h, w in sorted(max(sizes, key=len)))
-        return UserError(
-            f"images of {found} pixels cannot share a batch; use --batch_size 1 or a --preprocess "
-            "that gives one size."
-        )
-    return Batch(
-        a=torch.stack(sources),
-        b=torch.stack(targets) if targets else None,
-        label=torch.tensor([sample.label for sample in samples]),
-        names=tuple(sample.name for sample in samples),
-    )
+def _as_it_is(batch: Batch | RawBatch | UserError) -> Batch | RawBatch | UserError:
+    return batch
+
+
+def prepared_ahead(
+    batches: Iterator[RawBatch | UserError],
+    prepare: Callable[[RawBatch], Batch],
+    device: torch.device,
+) -> Iterator[Batch | UserError]:
+    """Batches on a CUDA device, where each is copied and prepared while the step before it runs.
+
+    batches: in page-locked memory, so that copies need no one to wait for them.
+    """
+    own = torch.cuda.Stream(device)
+
+    def start() -> Batch | UserError | None:
+        raw = next(batches, None)
+        if raw is None or isinstance(raw, UserError):
+            return raw
+        with torch.cuda.stream(own):
+            return prepare(raw.to(device))
+
+    coming = start()
+    while isinstance(coming, Batch):
+        ready, step = coming, torch.cuda.current_stream(device)
+        step.wait_stream(own)
+        # Else its memory would be given to a batch to come while the step still reads it.
+        ready.record_stream(step)
+        coming = start()
+        yield ready
+    if coming is not None:
+        yield coming

@@ -1,5 +1,9 @@
-"""Size and mirror of images, on float tensors, so that 16-bit values keep their precision."""
+"""Size and mirror of images, on float tensors, so that 16-bit values keep their precision.
 
+`Preprocessing.draw` says how an image comes to its size, `place` does so with many images at once.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,14 +53,24 @@ class Preprocessing:
             return self
         return replace(self, load_size=self.crop_size)
 
-    def draw(self, height: int, width: int, rng: np.random.Generator) -> "Placement":
-        """Where to crop an image of this size, and whether to mirror it."""
-        height, width = self.resized(height, width)
+    def draw(self, height: int, width: int, rng: np.random.Generator, *, name: str) -> "Placement":
+        """How an image of this size comes to the network's, by chance in training.
+
+        Raises UserError for an image, here called `name`, that is smaller than the crop.
+        """
+        size = height, width = self.resized(height, width)
         top = left = 0
         if self.training and self.preprocess.endswith("crop"):
-            top = int(rng.integers(max(0, height - self.crop_size) + 1))
-            left = int(rng.integers(max(0, width - self.crop_size) + 1))
-        return Placement(top, left, bool(self.flip and rng.random() < 0.5))
+            side = self.crop_size
+            if min(size) < side:
+                raise UserError(
+                    f"{name} is {width}x{height} pixels, smaller than --crop_size {side}; "
+                    "lower it or use --preprocess resize_and_crop."
+                )
+            top, left = (int(rng.integers(length - side + 1)) for length in size)
+            height = width = side
+        mirrored = bool(self.flip and rng.random() < 0.5)
+        return Placement(size, top, left, height, width, mirrored)
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """Size (height, width) after resizing, before cropping."""
@@ -69,47 +83,57 @@ class Preprocessing:
             return scaled, self.load_size
         return height, width
 
-    def apply(self, image: Tensor, placement: "Placement", *, name: str) -> Tensor:
-        """(C, H, W) -> (C, H', W'). Raises UserError for an image smaller than the crop."""
-        size = self.resized(*image.shape[-2:])
-        if size != image.shape[-2:]:
-            image = resize(image, size)
-        if self.training and self.preprocess.endswith("crop"):
-            side = self.crop_size
-            if min(size) < side:
-                raise UserError(
-                    f"{name} is {size[1]}x{size[0]} pixels, smaller than --crop_size {side}; "
-                    "lower it or use --preprocess resize_and_crop."
-                )
-            top, left = placement.top, placement.left
-            image = image[:, top : top + side, left : left + side]
-        return image.flip(-1) if placement.mirrored else image
-
 
 @dataclass(frozen=True)
 class Placement:
-    """One drawn crop corner in pixels, and mirror; shared by the two images of a pair."""
+    """How one image comes to its size; shared by the two images of a pair.
 
+    size: height and width after resizing; top, left, height, width: what is kept of that, in
+    pixels; mirrored: whether left and right change places.
+    """
+
+    size: tuple[int, int]
     top: int
     left: int
+    height: int
+    width: int
     mirrored: bool
 
+    def cut(self, image: Tensor) -> Tensor:
+        """The part of a resized image (..., H, W) that is kept, mirrored or not."""
+        kept = image[..., self.top : self.top + self.height, self.left : self.left + self.width]
+        return kept.flip(-1) if self.mirrored else kept
 
-def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Antialiased bicubic (C, H, W) -> (C, *size); never beyond the image's own extremes."""
-    resized = F.interpolate(
-        image[None], size=size, mode="bicubic", align_corners=False, antialias=True
-    )[0]
-    return resized.clamp(image.min(), image.max())
+    def trim(self, image: np.ndarray) -> tuple[np.ndarray, "Placement"]:
+        """What is needed of an image (H, W, ...) that is not resized, and how that is placed."""
+        if image.shape[:2] != self.size:
+            return image, self
+        kept = image[self.top : self.top + self.height, self.left : self.left + self.width]
+        return kept, replace(self, size=kept.shape[:2], top=0, left=0)
 
 
-def to_bands(image: Tensor, bands: int) -> Tensor:
-    """(1 or 3, H, W) -> (bands, H, W): luminance of RGB, or the grey band repeated."""
-    if image.shape[0] == bands:
-        return image
+def place(images: Tensor, placements: Sequence[Placement]) -> list[Tensor]:
+    """Images (N, C, H, W) that are resized to one size -> each (C, H', W'), cut and mirrored."""
+    (size,) = {placement.size for placement in placements}
+    if size != images.shape[-2:]:
+        images = resize(images, size)
+    return [p.cut(image) for p, image in zip(placements, images, strict=True)]
+
+
+def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Antialiased bicubic (..., C, H, W) -> (..., C, *size); never beyond an image's extremes."""
+    batch = images.reshape(-1, *images.shape[-3:])
+    resized = F.interpolate(batch, size=size, mode="bicubic", align_corners=False, antialias=True)
+    low, high = (of(batch, dim=(1, 2, 3), keepdim=True) for of in (torch.amin, torch.amax))
+    return resized.clamp(low, high).reshape(*images.shape[:-2], *size)
+
+
+def to_bands(images: Tensor, bands: int) -> Tensor:
+    """(..., 1 or 3, H, W) -> (..., bands, H, W): luminance of RGB, or the grey band repeated."""
+    if images.shape[-3] == bands:
+        return images
     if bands == 3:
-        return image.expand(3, -1, -1)
-    # Grey stored as RGB comes back exactly: the weights are normalised to sum to 1.
-    weights = torch.tensor(LUMA_WEIGHTS, dtype=torch.float64)
-    grey = torch.einsum("chw,c->hw", image.double(), weights / weights.sum())
-    return grey[None].float()
+        return images.expand(*images.shape[:-3], 3, -1, -1)
+    # In float64, weights normalised to sum to 1: grey stored as RGB comes back exactly.
+    colours = zip(LUMA_WEIGHTS, images.double().split(1, dim=-3), strict=True)
+    return sum(band * (weight / sum(LUMA_WEIGHTS)) for weight, band in colours).float()

@@ -1,6 +1,6 @@
 """The one mapping between file units and the network's [-1, 1], and back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,16 +88,18 @@ class Stored:
         }
 
 
-def find_value_map(files: Sequence[Path]) -> ValueMap:
+def find_value_map(
+    files: Sequence[Path], *, read: Callable[[Path], np.ndarray] = read_image
+) -> ValueMap:
     """The map of a set of images: 0..255 for 8 bits, the extreme counts of the set for 16 bits.
 
-    Raises UserError for a constant 16-bit set.
+    read: what decodes a file. Raises UserError for a constant 16-bit set.
     """
-    if read_image(files[0]).dtype == np.uint8:
+    if read(files[0]).dtype == np.uint8:
         return EIGHT_BIT
 
     def extremes(path: Path) -> tuple[int, int]:
-        image = read_depth(path, bits=16)
+        image = read_depth(path, bits=16, read=read)
         return int(image.min()), int(image.max())
 
     with ThreadPoolExecutor() as pool:
@@ -124,9 +126,11 @@ def given_value_map(file: Path, low: float, high: float, *, flag: str) -> ValueM
     return ValueMap(low, high, bits)
 
 
-def read_depth(path: Path, *, bits: int) -> np.ndarray:
-    """`read_image`, and a UserError where the file's depth is not `bits`."""
-    image = read_image(path)
+def read_depth(
+    path: Path, *, bits: int, read: Callable[[Path], np.ndarray] = read_image
+) -> np.ndarray:
+    """What `read` decodes, and a UserError where the file's depth is not `bits`."""
+    image = read(path)
     depth = image.dtype.itemsize * 8
     if depth != bits:
         raise UserError(

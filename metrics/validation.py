@@ -51,8 +51,9 @@ class HeldOut:
             shuffle=False,
             seed=0,
             num_threads=self.num_threads,
+            device=self.device,
         )
-        return (batch.to(self.device) for batch in loader.epoch(0))
+        return loader.epoch(0)
 
 
 class Validation(ABC):

@@ -73,6 +73,12 @@ class DataOptions:
     serial_batches: bool = option(False, "take images in their order, not shuffled")
     batch_size: int = option(1, "images a step", minimum=1)
     num_threads: int = option(4, "processes that read images; 0 reads in the main one", minimum=0)
+    cache: Literal["ram", "disk", "none"] = option(
+        "ram",
+        "where decoded training images are kept: ram, in memory that all processes share, unless "
+        "a set would take over half of what is free; disk, in a file below $XDG_CACHE_HOME (else "
+        "~/.cache) that later runs use too; none, nowhere: each is decoded every time",
+    )
     max_dataset_size: int | None = option(None, "read no more images than this a domain", minimum=1)
     value_range: ValueRange | None = option(
         None, "sets --value_range_A and --value_range_B together"

@@ -27,12 +27,13 @@ TUNABLE = frozenset(
 )
 VALUE_RANGES = frozenset({"value_range_A", "value_range_B"})
 # What a continued run must share with its beginning: the order of images hangs on it.
-FIXED_WHEN_CONTINUED = _names(DataOptions) - {"dataroot", "num_threads", "value_range"} | {"seed"}
+READING = frozenset({"num_threads", "cache"})  # how images are read changes nothing in them
+FIXED_WHEN_CONTINUED = _names(DataOptions) - READING - {"dataroot", "value_range"} | {"seed"}
 # What comes from the command line alone, never from the record.
-OWN_WHEN_CONTINUED = frozenset(
-    {"name", "epoch", "checkpoints_dir", "gpu_ids", "num_threads"}
-    | {"continue_train", "epoch_count", "pretrained_name"}
-)
+OWN_WHEN_CONTINUED = READING | {
+    *("name", "epoch", "checkpoints_dir", "gpu_ids"),
+    *("continue_train", "epoch_count", "pretrained_name"),
+}
 OWN_WHEN_TESTED = _names(RunOptions, DataOptions, TrainingOptions, DisplayOptions) - {
     *("model", "direction", "dataset_mode", "dataroot", "preprocess", "load_size", "crop_size"),
     *VALUE_RANGES,

@@ -158,6 +158,17 @@ def test_a_continued_run_keeps_its_options(run, capsys):
             run(train, "--continue_train", "--n_epochs", 5, *flags)
 
 
+def test_where_decoded_images_are_kept_changes_no_weights(run, capsys):
+    flags = [*CUT, *SMALL, "--lr_policy", "step", "--n_epochs_decay", 0]
+    kept = run(train, *flags, "--n_epochs", 2, name="kept")
+    assert "A: 5 images decoded, " in capsys.readouterr().out
+    parts = run(train, *flags, "--n_epochs", 1, "--cache", "none", name="parts")
+    assert "images decoded" not in capsys.readouterr().out
+    run(train, *flags, "--n_epochs", 2, "--cache", "ram", "--continue_train", name="parts")
+    assert "B: 5 images decoded, " in capsys.readouterr().out
+    assert_same(weights(kept), weights(parts))
+
+
 def test_a_run_killed_before_its_mark_is_marked(run):
     folder = run(train, *CUT, *SMALL, *SHORT)
     (folder / "finished").unlink()

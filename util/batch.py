@@ -21,16 +21,16 @@ class Batch:
     label: Tensor
     names: tuple[str, ...]
 
-    def pin_memory(self) -> "Batch":
-        """The same batch in page-locked memory; torch's DataLoader calls this by its name."""
-        b = None if self.b is None else self.b.pin_memory()
-        return Batch(self.a.pin_memory(), b, self.label.pin_memory(), self.names)
-
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
-        b = None if self.b is None else self.b.to(device, non_blocking=True)
-        a, label = (t.to(device, non_blocking=True) for t in (self.a, self.label))
-        return Batch(a, b, label, self.names)
+        """The same batch on this device."""
+        b = None if self.b is None else self.b.to(device)
+        return Batch(self.a.to(device), b, self.label.to(device), self.names)
+
+    def record_stream(self, stream: torch.cuda.Stream) -> None:
+        """Tell the memory's owner that `stream` uses it, which another stream has filled."""
+        for tensor in (self.a, self.b, self.label):
+            if tensor is not None:
+                tensor.record_stream(stream)
 
 
 @dataclass(frozen=True)

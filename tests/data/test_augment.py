@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.augment import GAIN, NOISE, OFFSET, SCALE, SHIFT, augment_thermal
+from data.augment import GAIN, NOISE, OFFSET, SCALE, SHIFT, ThermalChange, augment_thermal
 from data.preview import preview
 
 
@@ -15,7 +15,10 @@ def spot(size: int = 32) -> torch.Tensor:
 
 
 def draws(image: torch.Tensor, count: int) -> list[torch.Tensor]:
-    return [augment_thermal(image, np.random.default_rng(seed)) for seed in range(count)]
+    shape = tuple(image.shape)
+    changes = [ThermalChange.draw(shape, np.random.default_rng(seed)) for seed in range(count)]
+    images = image.expand(count, *shape)
+    return list(augment_thermal(images, ThermalChange.stack(changes)))
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 32), (3, 20, 31)])
@@ -30,7 +33,7 @@ def test_it_follows_from_the_generator_alone():
     assert torch.equal(first, again)
     assert not torch.equal(first, draws(spot(), 2)[1])
     before = spot()
-    augment_thermal(before, np.random.default_rng(0))
+    draws(before, 1)
     assert torch.equal(before, spot())
 
 

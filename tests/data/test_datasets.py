@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import data.images
 from data.build import build_test_dataset, build_training_datasets
 from data.datasets import Sample
 from data.value_map import EIGHT_BIT, ValueMap
@@ -342,14 +343,40 @@ def test_16_bits_in_three_bands_are_refused(tmp_path, write, flag, joined):
 
 def test_a_broken_image_comes_back_as_its_error(pairs):
     (pairs / "trainA" / "v" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    dataset, _ = training(pairs)
+    dataset, _ = training(pairs, "--cache", "none")
     assert isinstance(dataset[1, 0], Sample)
     assert isinstance(dataset[1, 1], UserError) and "b.png" in str(dataset[1, 1])
 
 
+@pytest.mark.parametrize("cache", ["ram", "disk"])
+def test_a_broken_image_is_found_before_training_where_images_are_kept(pairs, monkeypatch, cache):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(pairs / "cache"))
+    (pairs / "trainA" / "v" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(UserError, match=r"b\.png is not a readable image"):
+        training(pairs, "--cache", cache)
+
+
+@pytest.mark.parametrize("joined", [False, True], ids=["two folders", "side by side"])
+def test_every_image_is_decoded_once(tmp_path, write, monkeypatch, joined):
+    folders = ["train"] if joined else ["trainA", "trainB"]
+    counts = RNG.integers(0, 9999, (6, 4, 8), dtype=np.uint16)
+    files = [
+        write(tmp_path / folder / f"{i}.png", counts[i]) for folder in folders for i in range(3)
+    ]
+    decoded, to_array = [], data.images._to_array
+    monkeypatch.setattr(
+        "data.images._to_array", lambda image, path: decoded.append(path) or to_array(image, path)
+    )
+    dataset, _ = training(tmp_path)  # auto: the extremes of the counts are found, too
+    for epoch in range(3):
+        assert all(isinstance(dataset[epoch, index], Sample) for index in range(3))
+    assert sorted(decoded) == sorted(files)
+    assert [note.split(":")[0] for note in dataset.notes()] == (["A, B"] if joined else ["A", "B"])
+
+
 def test_a_dataset_reaches_processes_that_are_spawned(pairs):
     dataset, _ = training(pairs)
-    copy = pickle.loads(pickle.dumps(dataset))
+    copy = pickle.loads(pickle.dumps(dataset))  # with images in memory, the default
     assert torch.equal(copy[3, 1].a, dataset[3, 1].a) and copy[3, 1].name == "v/b"
 
 

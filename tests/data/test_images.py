@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data.images import read_image, read_size, write_image
+from data.images import read_image, read_layout, read_size, write_image
 from util.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -83,6 +83,30 @@ def test_the_size_is_told_without_the_pixels(tmp_path, image):
             read_size(path)
     with pytest.raises(UserError, match="there is no image"):
         read_size(tmp_path / "absent.png")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".bmp", ".webp", ".jpg"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "I", "I;16", "I;16B"])
+def test_the_layout_is_that_of_the_decoded_image(tmp_path, mode, suffix):
+    path = tmp_path / f"x{suffix}"
+    image = Image.fromarray(COUNTS if mode.startswith("I") else RGB[..., 0])
+    try:
+        image.convert(mode).save(path)
+    except (OSError, ValueError):
+        pytest.skip(f"{suffix} has no such images")
+    image = read_image(path)
+    assert read_layout(path) == (image.shape, image.dtype)
+    path.write_bytes(path.read_bytes()[:-20])
+    if suffix in (".png", ".bmp"):  # their heads come first
+        assert read_layout(path) == (image.shape, image.dtype)
+
+
+def test_the_layout_of_no_image_is_refused(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"file,class")
+    with pytest.raises(UserError, match="is not a readable image"):
+        read_layout(tmp_path / "x.png")
+    with pytest.raises(UserError, match="there is no image"):
+        read_layout(tmp_path / "absent.png")
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".webp"])

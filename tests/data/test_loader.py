@@ -2,21 +2,22 @@
 
 import gc
 import weakref
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils.data._utils.pin_memory import pin_memory
 
 from data.build import build_training_datasets
-from data.datasets import Sample
-from data.loader import EpochOrder, Loader, collate
+from data.loader import EpochOrder, Loader, prepared_ahead
 from models import MODEL_OPTIONS
 from options import parse_train
 from util.batch import Batch
 from util.errors import UserError
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -27,12 +28,16 @@ def dataset(tmp_path, write):
         for i in range(10):
             image = rng.integers(0, 256, (12, 14), dtype=np.uint8)
             write(tmp_path / f"train{letter}" / f"{i}.png", image)
-    argv = ["--dataroot", str(tmp_path), "--load_size", "10", "--crop_size", "8", "--seed", "3"]
+    return build(tmp_path, "--cache", "none")
+
+
+def build(root, *flags):
+    argv = ["--dataroot", str(root), "--load_size", "10", "--crop_size", "8", "--seed", "3", *flags]
     return build_training_datasets(parse_train(argv, MODEL_OPTIONS), value_maps={})[0]
 
 
 def loader(dataset, **options) -> Loader:
-    defaults = {"batch_size": 4, "shuffle": True, "seed": 3, "num_threads": 0}
+    defaults = {"batch_size": 4, "shuffle": True, "seed": 3, "num_threads": 0, "device": CPU}
     return Loader(dataset, **{**defaults, **options})
 
 
@@ -72,6 +77,24 @@ def test_workers_change_nothing(dataset):
     for epoch in (1, 2):
         assert_equal(list(alone.epoch(epoch)), list(helped.epoch(epoch)))
     assert_equal(list(alone.epoch(2, first_batch=1)), list(helped.epoch(2, first_batch=1)))
+
+
+@pytest.mark.parametrize("cache", ["ram", "disk"])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_where_decoded_images_are_kept_changes_nothing(
+    dataset, tmp_path, monkeypatch, cache, workers
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    kept = build(tmp_path, "--cache", cache)
+    assert_equal(list(loader(kept, num_threads=workers).epoch(2)), list(loader(dataset).epoch(2)))
+
+
+def test_readers_are_not_stopped_by_threads_of_torch(dataset):
+    # Threads that computed something do not exist in a forked process, where waiting for them is
+    # waiting for ever: readers use none.
+    torch.set_num_threads(2)
+    torch.nn.functional.conv2d(torch.rand(4, 8, 64, 64), torch.rand(8, 8, 3, 3)).sum()
+    assert len(list(loader(dataset, num_threads=1).epoch(1))) == 3
 
 
 def test_an_epoch_goes_on_where_it_was_left(dataset):
@@ -135,43 +158,76 @@ def test_an_error_leaves_no_cycle_behind(dataset):
         gc.enable()
 
 
-def sample(height: int, width: int, *, b: bool = True) -> Sample:
-    image = torch.zeros(1, height, width)
-    return Sample(image, image + 1 if b else None, 2, "x")
+# --- what runs on CUDA, with streams that only take note
 
 
-def test_images_of_several_sizes_cannot_share_a_batch():
-    error = collate([sample(8, 9), sample(8, 9), sample(6, 7)])
-    assert isinstance(error, UserError)
-    assert "7x6 and 9x8" in str(error) and "--batch_size 1" in str(error)
-    assert isinstance(collate([sample(8, 9), sample(8, 9)]), Batch)
+class Streams:
+    """Stands for torch.cuda's streams: what is done under which, and who waits for whom."""
+
+    def __init__(self, monkeypatch):
+        self.now, self.log = "step", []
+        monkeypatch.setattr(torch.cuda, "Stream", lambda device: "own")
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda device: self)
+        monkeypatch.setattr(torch.cuda, "stream", self.under)
+        monkeypatch.setattr(torch.Tensor, "record_stream", lambda tensor, stream: None)
+        monkeypatch.setattr(Batch, "record_stream", lambda batch, _: self.note("used", batch))
+
+    @contextmanager
+    def under(self, stream):
+        self.now, before = stream, self.now
+        yield
+        self.now = before
+
+    def wait_stream(self, stream):
+        self.log.append(("step waits for", stream))
+
+    def note(self, what, batch):
+        self.log.append((what, self.now, batch.names))
 
 
-def test_a_batch_without_targets():
-    batch = collate([sample(4, 4, b=False), sample(4, 4, b=False)])
-    assert batch.b is None and batch.a.shape == (2, 1, 4, 4)
-    assert batch.label.tolist() == [2, 2] and batch.names == ("x", "x")
+def test_each_batch_is_prepared_ahead_of_its_step(dataset, monkeypatch):
+    streams = Streams(monkeypatch)
+    keys = [[(1, 0)], [(1, 1)], [(1, 2)]]
+
+    def prepare(raw):
+        streams.note("prepared", raw)
+        return dataset.prepare(raw)
+
+    found = []
+    for batch in prepared_ahead(map(dataset.collect, keys), prepare, CPU):
+        streams.note("step", batch)
+        found.append(batch)
+    assert_equal(found, [dataset.prepare(dataset.collect(key)) for key in keys])
+    assert streams.log == [
+        ("prepared", "own", ("0",)),
+        ("step waits for", "own"),
+        ("used", "step", ("0",)),
+        ("prepared", "own", ("1",)),
+        ("step", "step", ("0",)),
+        ("step waits for", "own"),
+        ("used", "step", ("1",)),
+        ("prepared", "own", ("2",)),
+        ("step", "step", ("1",)),
+        ("step waits for", "own"),
+        ("used", "step", ("2",)),
+        ("step", "step", ("2",)),
+    ]
 
 
-def test_the_first_error_of_a_batch_is_handed_on():
-    errors = [UserError("one"), UserError("two")]
-    assert collate([sample(4, 4), *errors]) is errors[0]
+def test_a_bad_image_stops_no_step_before_its_own(dataset, monkeypatch):
+    Streams(monkeypatch)
+    raws = [dataset.collect([(1, 0)]), UserError("bad"), dataset.collect([(1, 1)])]
+    first, *rest = prepared_ahead(iter(raws), dataset.prepare, CPU)
+    assert first.names == ("0",) and rest == [raws[1]]
+    assert list(prepared_ahead(iter([]), dataset.prepare, CPU)) == []
 
 
-@pytest.mark.parametrize("targets", [True, False])
-def test_torch_finds_how_to_pin_a_batch(monkeypatch, targets):
-    # Page-locked memory needs an accelerator; a copy stands for it here.
-    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor, *_: tensor.clone())
-    batch = collate([sample(4, 4, b=targets)])
-    pinned = pin_memory(batch)
-    assert pinned.names == batch.names and torch.equal(pinned.a, batch.a)
-    assert pinned.a.data_ptr() != batch.a.data_ptr()
-    assert pinned.label.data_ptr() != batch.label.data_ptr()
-    assert (pinned.b is not None) == targets
-
-
-def test_a_batch_goes_to_a_device():
-    batch = collate([sample(4, 4)])
-    moved = batch.to(torch.device("meta"))
-    assert {moved.a.device.type, moved.b.device.type, moved.label.device.type} == {"meta"}
-    assert moved.names == batch.names
+@pytest.mark.filterwarnings("ignore:'pin_memory'")  # where there is no GPU
+def test_readers_of_a_gpu_hand_on_integers(dataset):
+    reader = loader(dataset, device=torch.device("cuda"), num_threads=2)
+    raw = next(iter(reader.loader))
+    stacks = [stack for images in raw.images.values() for stack in images.stacks]
+    assert {stack.dtype for stack in stacks} == {torch.uint8}
+    assert [tuple(stack.shape) for stack in stacks] == [(4, 12, 14)] * 2
+    first = next(loader(dataset).epoch(1))
+    assert_equal([dataset.prepare(raw)], [first])

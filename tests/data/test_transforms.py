@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data.transforms import Placement, Preprocessing, resize, to_bands
+from data.transforms import Placement, Preprocessing, place, resize, to_bands
 from data.value_map import EIGHT_BIT
 from options import DataOptions
 from util.errors import UserError
@@ -29,8 +29,8 @@ def positions(height: int, width: int) -> torch.Tensor:
 
 
 def run(steps: Preprocessing, image: torch.Tensor, seed: int = 0) -> torch.Tensor:
-    rng = np.random.default_rng(seed)
-    return steps.apply(image, steps.draw(*image.shape[-2:], rng), name="x.png")
+    placement = steps.draw(*image.shape[-2:], np.random.default_rng(seed), name="x.png")
+    return place(image[None], [placement])[0]
 
 
 SIZES = [(40, 60), (20, 31), (100, 64), (7, 5), (150, 300)]
@@ -96,15 +96,14 @@ def test_one_placement_serves_both_images_of_a_pair():
     steps = preprocessing(load_size=12, crop_size=8)
     image = torch.rand(1, 12, 12)
     for seed in range(20):
-        placement = steps.draw(12, 12, np.random.default_rng(seed))
-        a = steps.apply(image, placement, name="a")
-        b = steps.apply(-image, placement, name="b")
+        placement = steps.draw(12, 12, np.random.default_rng(seed), name="x.png")
+        a, b = place(torch.stack([image, -image]), [placement, placement])
         torch.testing.assert_close(a, -b)
 
 
 def test_the_mirror_turns_left_and_right():
     image = positions(2, 3).float()
-    turned = preprocessing("none").apply(image, Placement(0, 0, True), name="x")
+    turned = Placement((2, 3), 0, 0, 2, 3, mirrored=True).cut(image)
     assert turned[1, 0].tolist() == [2, 1, 0] and turned[0, :, 0].tolist() == [0, 1]
 
 
@@ -208,6 +207,10 @@ def test_a_crop_has_its_size_or_the_image_is_refused(preprocess, height, width, 
 
 def test_a_placement_follows_from_the_generator_alone():
     steps = preprocessing(load_size=64, crop_size=8)
-    assert steps.draw(9, 9, np.random.default_rng(5)) == steps.draw(9, 9, np.random.default_rng(5))
+
+    def draw(steps, seed):
+        return steps.draw(9, 9, np.random.default_rng(seed), name="x.png")
+
+    assert draw(steps, 5) == draw(steps, 5) != draw(steps, 6)
     quiet = replace(steps, training=False, flip=False)
-    assert quiet.draw(9, 9, np.random.default_rng(5)) == Placement(0, 0, False)
+    assert draw(quiet, 5) == Placement((64, 64), 0, 0, 64, 64, mirrored=False)

@@ -8,7 +8,6 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from data.datasets import Sample
 from metrics.distribution import kid
 from metrics.validation import (
     Best,
@@ -20,16 +19,23 @@ from metrics.validation import (
 )
 from models.gradcam import gradcam
 from models.networks.classifier import Classifier
+from util.batch import Batch
 from util.errors import UserError
 
 CPU = torch.device("cpu")
 
 
-class Samples(list):
-    """A dataset of finished samples, asked for by (epoch, index)."""
+class Prepared(list):
+    """A dataset of images (a, b) that need no preparation."""
 
-    def __getitem__(self, key):
-        return super().__getitem__(key[1])
+    def collect(self, keys):
+        a, b = zip(*(self[index] for _, index in keys), strict=True)
+        targets = None if b[0] is None else torch.stack(b)
+        names = tuple(str(index) for _, index in keys)
+        return Batch(torch.stack(a), targets, torch.full((len(a),), -1), names)
+
+    def prepare(self, batch):
+        return batch
 
 
 def images(count, seed, *, bands=1, side=40):
@@ -39,8 +45,8 @@ def images(count, seed, *, bands=1, side=40):
 
 def held_out(a, b=None, *, batch_size=2):
     partners = [None] * len(a) if b is None else b
-    samples = [Sample(x, y, -1, str(i)) for i, (x, y) in enumerate(zip(a, partners, strict=True))]
-    return HeldOut(Samples(samples), batch_size, num_threads=0, device=CPU)
+    samples = Prepared(zip(a, partners, strict=True))
+    return HeldOut(samples, batch_size, num_threads=0, device=CPU)
 
 
 @pytest.fixture

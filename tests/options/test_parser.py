@@ -48,6 +48,7 @@ SHARED = {
     "serial_batches": (None, True),
     "batch_size": ("4", 4),
     "num_threads": ("0", 0),
+    "cache": ("disk", "disk"),
     "max_dataset_size": ("7", 7),
     "n_epochs": ("3", 3),
     "n_epochs_decay": ("5", 5),

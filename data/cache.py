@@ -1,0 +1,203 @@
+"""Images decoded once: in memory that all processes of a run share, or in a file for later runs.
+
+Both are a file that is mapped, one without a name for `ram`, so reader processes add nothing to it,
+whether they are forked (and inherit the map) or spawned (and are handed the open file).
+"""
+
+import json
+import mmap
+import os
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from hashlib import sha256
+from math import prod
+from multiprocessing import reduction
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from data.images import read_image, read_layout
+from util.errors import UserError
+from util.files import replacing
+from util.memory import free_memory
+
+Cache = Literal["ram", "disk", "none"]
+
+LARGEST_SHARE = 0.5  # of the free memory, for one set of images
+ALIGNMENT = 64  # bytes
+FORMAT = "decoded images 1"  # changes whenever the same files would be stored in another way
+
+Layout = tuple[tuple[int, ...], str]  # shape and type of an image
+
+
+class Images:
+    """Images of a set, decoded anew at each call. note: how they are kept, for people."""
+
+    note = ""
+
+    def read(self, path: Path) -> np.ndarray:
+        """As data.images.read_image; the array may be read-only."""
+        return read_image(path)
+
+
+class Place(NamedTuple):
+    """Where one decoded image lies in a file."""
+
+    start: int
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def end(self) -> int:
+        return self.start + prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+class KeptImages(Images):
+    """Images that lie decoded in an open file."""
+
+    def __init__(self, file: BinaryIO, places: Mapping[Path, Place], *, where: str) -> None:
+        self.file, self.places, self.where = file, places, where
+        self.bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.note = f"{len(places):,} images decoded, {_spell(_size(places))} in {where}"
+
+    def read(self, path: Path) -> np.ndarray:
+        start, shape, dtype = self.places[path]
+        return np.ndarray(shape, dtype, buffer=self.bytes, offset=start)
+
+    def __reduce__(self):
+        """For spawned processes; where a system cannot send an open file, they decode anew."""
+        if not hasattr(reduction, "DupFd"):
+            return Images, ()
+        return _received, (reduction.DupFd(self.file.fileno()), self.places, self.where)
+
+
+def _received(sent: Any, places: Mapping[Path, Place], where: str) -> KeptImages:
+    return KeptImages(os.fdopen(sent.detach(), "rb"), places, where=where)
+
+
+def keep_images(files: Sequence[Path], cache: Cache) -> Images:
+    """The images of `files`, each decoded once, now or by an earlier run; "none": at each call.
+
+    Where they would take more than half of the free memory, "ram" decodes at each call, too.
+    Raises UserError for a bad image, and where the file of "disk" cannot be written.
+    """
+    if cache == "none":
+        return Images()
+    return _in_memory(files) if cache == "ram" else _on_disk(files)
+
+
+def _in_memory(files: Sequence[Path]) -> Images:
+    places = _places(files, _layouts(files), start=0)
+    free = free_memory()
+    if free is not None and _size(places) > LARGEST_SHARE * free:
+        images = Images()
+        images.note = (
+            f"{len(files):,} images of {_spell(_size(places))} are decoded anew each time: "
+            f"{_spell(free)} of memory are free, and --cache ram takes half of that at most "
+            "(--cache disk keeps them in a file)"
+        )
+        return images
+    file = _nameless_file()
+    _decode(places, file)
+    return KeptImages(file, places, where="memory")
+
+
+def _nameless_file() -> BinaryIO:
+    if hasattr(os, "memfd_create"):  # Linux: in memory, without the limits of /dev/shm
+        return os.fdopen(os.memfd_create("images"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def _on_disk(files: Sequence[Path]) -> KeptImages:
+    # Of before the images are decoded: what changes meanwhile is found by the next run.
+    state = _digest([FORMAT, *map(_state, files)])
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mwir-realism"
+    kept = folder / f"{_digest(map(str, files))[:32]}.images"
+    file, places = _opened(kept, files, state) or _written(kept, files, state)
+    return KeptImages(file, places, where=str(kept))
+
+
+Opened = tuple[BinaryIO, dict[Path, Place]]
+
+
+def _opened(kept: Path, files: Sequence[Path], state: str) -> Opened | None:
+    """None where there is no such file, one of another state of the images, or part of one."""
+    try:
+        file = kept.open("rb")
+        head = json.loads(file.readline())
+        places = _places(files, head["layouts"], start=file.tell())
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    whole = os.fstat(file.fileno()).st_size == places[files[-1]].end
+    return (file, places) if whole and head["state"] == state else None
+
+
+def _written(kept: Path, files: Sequence[Path], state: str) -> Opened:
+    """A line of JSON, then the images; it takes the place of an earlier file when it is whole."""
+    layouts = _layouts(files)
+    with replacing(kept) as temporary:
+        file = temporary.open("w+b")
+        file.write(json.dumps({"state": state, "layouts": layouts}).encode() + b"\n")
+        places = _places(files, layouts, start=file.tell())
+        _decode(places, file)
+        os.fsync(file.fileno())
+    return file, places
+
+
+def _decode(places: Mapping[Path, Place], file: BinaryIO) -> None:
+    """Every image to its place, several at a time."""
+    one_writes = threading.Lock()
+
+    def put(path: Path) -> None:
+        image = read_image(path)
+        if (image.shape, image.dtype) != (places[path].shape, places[path].dtype):
+            raise UserError(f"{path} changed while it was read; start again.")
+        with one_writes:
+            file.seek(places[path].start)
+            file.write(image)
+
+    with ThreadPoolExecutor() as pool:
+        done = pool.map(put, places)
+        for _ in tqdm(done, "decoding", len(places), unit="image", leave=False, disable=None):
+            pass
+    file.flush()
+
+
+def _layouts(files: Sequence[Path]) -> list[Layout]:
+    with ThreadPoolExecutor() as pool:
+        return [(shape, dtype.str) for shape, dtype in pool.map(read_layout, files)]
+
+
+def _places(files: Sequence[Path], layouts: Sequence[Layout], *, start: int) -> dict[Path, Place]:
+    """One image after another, from byte `start` of a file on."""
+    places = {}
+    for path, (shape, dtype) in zip(files, layouts, strict=True):
+        start = -(-start // ALIGNMENT) * ALIGNMENT
+        places[path] = Place(start, tuple(shape), dtype)
+        start = places[path].end
+    return places
+
+
+def _size(places: Mapping[Path, Place]) -> int:
+    return sum(place.end - place.start for place in places.values())
+
+
+def _state(path: Path) -> str:
+    """What changes when a file does; a missing one is for `read_layout` to complain of."""
+    with suppress(OSError):
+        found = path.stat()
+        return f"{path} {found.st_size} {found.st_mtime_ns}"
+    return f"{path} is missing"
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def _spell(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

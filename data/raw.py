@@ -1,0 +1,114 @@
+"""Samples between file and network: integers as they were read, and what was drawn for them.
+
+In this form a batch crosses from process to process and to the GPU, where its dataset prepares it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.augment import ThermalChange
+from data.transforms import Placement
+from util.errors import UserError
+
+
+@dataclass(frozen=True)
+class RawImage:
+    """One image: (H, W) or (H, W, 3), uint8 or uint16; change: None without augmentation."""
+
+    values: np.ndarray
+    placement: Placement
+    change: ThermalChange | None = None
+
+
+@dataclass(frozen=True)
+class RawSample:
+    """One item: images by role, "A" and perhaps "B", class index or -1, name of A."""
+
+    images: dict[str, RawImage]
+    label: int
+    name: str
+
+
+@dataclass(frozen=True)
+class RawImages:
+    """The images of one role in a batch of B.
+
+    stacks: images of one shape that are resized alike, (n, H, W) or (n, H, W, 3); members: the
+    numbers of the samples that they belong to; placements: by sample; change: of all samples, or
+    None.
+    """
+
+    stacks: tuple[Tensor, ...]
+    members: tuple[tuple[int, ...], ...]
+    placements: tuple[Placement, ...]
+    change: ThermalChange | None
+
+    @classmethod
+    def of(cls, images: Sequence[RawImage]) -> "RawImages":
+        """Raises UserError where they will not come to one size."""
+        sizes = {(image.placement.height, image.placement.width) for image in images}
+        if len(sizes) > 1:
+            found = " and ".join(f"{width}x{height}" for height, width in sorted(sizes))
+            raise UserError(
+                f"images of {found} pixels cannot share a batch; use --batch_size 1 or a "
+                "--preprocess that gives one size."
+            )
+        # A crop that is not resized is all that is handed on of its image.
+        kept = [image.placement.trim(image.values) for image in images]
+        groups: dict[tuple[tuple[int, ...], ...], list[int]] = defaultdict(list)
+        for number, (values, placement) in enumerate(kept):
+            groups[values.shape, placement.size].append(number)
+        changes = [image.change for image in images if image.change is not None]
+        return cls(
+            stacks=tuple(
+                torch.from_numpy(np.stack([kept[number][0] for number in group]))
+                for group in groups.values()
+            ),
+            members=tuple(map(tuple, groups.values())),
+            placements=tuple(placement for _, placement in kept),
+            change=ThermalChange.stack(changes) if changes else None,
+        )
+
+    def each(self, do: Callable[[Tensor], Tensor]) -> "RawImages":
+        """The same with `do` applied to every tensor."""
+        change = self.change
+        if change is not None:
+            change = ThermalChange(*(do(getattr(change, item.name)) for item in fields(change)))
+        return RawImages(tuple(map(do, self.stacks)), self.members, self.placements, change)
+
+
+@dataclass(frozen=True)
+class RawBatch:
+    """What becomes a Batch: images by role, label (B,), names."""
+
+    images: dict[str, RawImages]
+    label: Tensor
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, samples: Sequence[RawSample]) -> "RawBatch":
+        """Raises UserError for images of several sizes."""
+        images = {
+            role: RawImages.of([sample.images[role] for sample in samples])
+            for role in samples[0].images
+        }
+        label = torch.tensor([sample.label for sample in samples])
+        return cls(images, label, tuple(sample.name for sample in samples))
+
+    def each(self, do: Callable[[Tensor], Tensor]) -> "RawBatch":
+        """The same with `do` applied to every tensor."""
+        images = {role: images.each(do) for role, images in self.images.items()}
+        return RawBatch(images, do(self.label), self.names)
+
+    def pin_memory(self) -> "RawBatch":
+        """The same batch in page-locked memory; torch's DataLoader calls this by its name."""
+        return self.each(Tensor.pin_memory)
+
+    def to(self, device: torch.device) -> "RawBatch":
+        """The same batch on another device."""
+        return self.each(lambda tensor: tensor.to(device, non_blocking=True))

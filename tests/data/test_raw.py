@@ -1,0 +1,97 @@
+"""Batches of integers: what shares one, what is left out of it, how it moves."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data._utils.pin_memory import pin_memory
+
+from data.augment import ThermalChange
+from data.raw import RawBatch, RawImage, RawImages, RawSample
+from data.transforms import Placement
+from util.errors import UserError
+
+RNG = np.random.default_rng(0)
+
+
+def image(height, width, *, size=None, crop=None, dtype=np.uint8, change=False) -> RawImage:
+    """An image that is resized to `size` and cut to `crop` at (1, 2), or left as it is."""
+    top, left = (1, 2) if crop else (0, 0)
+    size = size or (height, width)
+    kept = crop or size
+    drawn = ThermalChange.draw((1, *kept), RNG) if change else None
+    values = RNG.integers(0, np.iinfo(dtype).max, (height, width), endpoint=True, dtype=dtype)
+    return RawImage(values, Placement(size, top, left, *kept, mirrored=False), drawn)
+
+
+def sample(a: RawImage, b: RawImage | None = None) -> RawSample:
+    return RawSample({"A": a} if b is None else {"A": a, "B": b}, 2, "x")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_images_of_one_shape_are_one_stack_of_their_own_type(dtype):
+    images = [image(8, 9, dtype=dtype) for _ in range(3)]
+    raw = RawImages.of(images)
+    (stack,) = raw.stacks
+    assert stack.numpy().dtype == dtype and raw.members == ((0, 1, 2),) and raw.change is None
+    np.testing.assert_array_equal(stack.numpy(), [i.values for i in images])
+
+
+def test_images_of_several_shapes_that_come_to_one_size_share_a_batch():
+    shapes = [(8, 9), (20, 30), (8, 9), (7, 7)]
+    raw = RawImages.of([image(*shape, size=(6, 6)) for shape in shapes])
+    assert [tuple(stack.shape) for stack in raw.stacks] == [(2, 8, 9), (1, 20, 30), (1, 7, 7)]
+    assert raw.members == ((0, 2), (1,), (3,))
+
+
+def test_of_an_image_that_is_not_resized_only_the_crop_is_handed_on():
+    large, small = image(50, 60, crop=(5, 6)), image(9, 9, crop=(5, 6))
+    raw = RawImages.of([large, small])
+    (stack,) = raw.stacks
+    np.testing.assert_array_equal(stack[0].numpy(), large.values[1:6, 2:8])
+    for values, placement in zip(stack, raw.placements, strict=True):
+        assert torch.equal(placement.cut(values.float()), values.float())
+    resized = RawImages.of([image(50, 60, size=(9, 9), crop=(5, 6))])
+    assert resized.stacks[0].shape == (1, 50, 60)
+
+
+def test_images_that_come_to_several_sizes_cannot_share_a_batch():
+    samples = [sample(image(8, 9)), sample(image(8, 9)), sample(image(6, 7))]
+    with pytest.raises(UserError, match=r"images of 7x6 and 9x8 pixels .*--batch_size 1"):
+        RawBatch.of(samples)
+    with pytest.raises(UserError, match="cannot share"):
+        RawBatch.of([sample(image(8, 8), image(8, 8)), sample(image(8, 8), image(6, 6))])
+    assert RawBatch.of(samples[:2]).names == ("x", "x")
+
+
+def test_a_batch_without_targets():
+    batch = RawBatch.of([sample(image(4, 4)), sample(image(4, 4))])
+    assert batch.images.keys() == {"A"} and batch.label.tolist() == [2, 2]
+
+
+def full_batch() -> RawBatch:
+    return RawBatch.of([sample(image(4, 4, change=True), image(4, 4)) for _ in range(2)])
+
+
+def tensors(batch: RawBatch) -> list[torch.Tensor]:
+    found = [batch.label]
+    for images in batch.images.values():
+        found += [*images.stacks, *(vars(images.change).values() if images.change else ())]
+    return found
+
+
+def test_torch_finds_how_to_pin_every_tensor_of_a_batch(monkeypatch):
+    # Page-locked memory needs an accelerator; a copy stands for it here.
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor, *_: tensor.clone())
+    batch = full_batch()
+    pinned = pin_memory(batch)
+    before, after = tensors(batch), tensors(pinned)
+    assert len(before) == len(after) == 1 + 2 + 6
+    for old, new in zip(before, after, strict=True):
+        assert torch.equal(old, new) and old.data_ptr() != new.data_ptr()
+    assert pinned.names == batch.names and pinned.images["A"].members == ((0, 1),)
+
+
+def test_all_of_a_batch_goes_to_a_device():
+    moved = full_batch().to(torch.device("meta"))
+    assert {tensor.device.type for tensor in tensors(moved)} == {"meta"}
+    assert {images.stacks[0].dtype for images in moved.images.values()} == {torch.uint8}
