@@ -5,11 +5,13 @@ CUT and pix2pix code; buffers (`filt`) included.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from models.networks import functions
 
 Norm = Literal["instance", "batch", "none"]
 Init = Literal["normal", "xavier", "kaiming", "orthogonal"]
@@ -43,46 +45,23 @@ class InstanceNorm(nn.InstanceNorm2d):
         """x: (B, C, H, W) -> the same shape, type and memory format."""
         if x.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(x)
-        if _channels_last(x):
-            return _InstanceNormCpu.apply(x, self.eps)
+        if functions.layout_of(x) == torch.channels_last:
+            return functions.InstanceNormCpu.apply(x, self.eps)
         return super().forward(x.float()).to(x.dtype)
 
 
-class _InstanceNormCpu(torch.autograd.Function):
-    """Instance norm of a channels-last batch: batch norm of one image at a time."""
+class ReflectionPad(nn.ReflectionPad2d):
+    """Torch's, without keeping its input for the backward pass."""
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
-        # With a scale in fp32, torch keeps the statistics of half-precision images in fp32 too.
-        ones = torch.ones(x.shape[1])
-        y, statistics = torch.empty_like(x), []
-        for image, normed in zip(x.split(1), y.split(1), strict=True):
-            mean, scale = torch.empty(2, x.shape[1])
-            torch.ops.aten.native_batch_norm.out(
-                *(image, ones, torch.zeros_like(ones), None, None, True, 0.0, eps),
-                **{"out": normed, "save_mean": mean, "save_invstd": scale},
-            )
-            statistics += [mean, scale]
-        ctx.save_for_backward(x, ones, *statistics)
-        ctx.eps = eps
-        return y
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.width = width
 
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        x, ones, *statistics = ctx.saved_tensors
-        gradient = gradient.contiguous(memory_format=torch.channels_last)
-        out = torch.empty_like(x)
-        for place, (mean, scale) in enumerate(zip(statistics[::2], statistics[1::2], strict=True)):
-            image = slice(place, place + 1)
-            out[image], *_ = torch.ops.aten.native_batch_norm_backward(
-                *(gradient[image], x[image], ones, None, None, mean, scale, True, ctx.eps),
-                [True, False, False],
-            )
-        return out, None
-
-
-def _channels_last(x: Tensor) -> bool:
-    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W) -> (B, C, H + 2 width, W + 2 width)."""
+        if torch.compiler.is_compiling():
+            return super().forward(x)
+        return functions.ReflectionPad.apply(x, self.width)
 
 
 def binomial_filter(taps: tuple[int, ...], channels: int) -> Tensor:
@@ -101,15 +80,10 @@ class Downsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> (B, C, ceil(H/2), ceil(W/2))."""
-        if x.device.type != "cpu":
-            return self._blur(x)
-        # In bf16 the backward pass of a depthwise convolution takes several times as long there.
-        with torch.autocast("cpu", enabled=False):
-            return self._blur(x.float()).to(x.dtype)
-
-    def _blur(self, x: Tensor) -> Tensor:
-        padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
-        return F.conv2d(padded, self.filt, stride=2, groups=x.shape[1])
+        if torch.compiler.is_compiling():
+            padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
+            return F.conv2d(padded, self.filt, stride=2, groups=x.shape[1])
+        return functions.Blur.apply(x, self.filt)
 
 
 class Upsample(nn.Module):

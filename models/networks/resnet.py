@@ -4,7 +4,15 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from models.networks.layers import Downsample, ImageConv, Norm, Upsample, norm_layer, uses_bias
+from models.networks.layers import (
+    Downsample,
+    ImageConv,
+    Norm,
+    ReflectionPad,
+    Upsample,
+    norm_layer,
+    uses_bias,
+)
 
 
 class ResnetGenerator(nn.Module):
@@ -30,7 +38,7 @@ class ResnetGenerator(nn.Module):
         super().__init__()
         bias, make_norm = uses_bias(norm), norm_layer(norm)
         layers = [
-            nn.ReflectionPad2d(3),
+            ReflectionPad(3),
             nn.Conv2d(input_nc, ngf, 7, bias=bias),
             make_norm(ngf),
             nn.ReLU(True),
@@ -55,7 +63,7 @@ class ResnetGenerator(nn.Module):
                     )
                 )
             layers += [make_norm(wide // 2), nn.ReLU(True)]
-        layers += [nn.ReflectionPad2d(3), ImageConv(ngf, output_nc, 7), nn.Tanh()]
+        layers += [ReflectionPad(3), ImageConv(ngf, output_nc, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -111,7 +119,7 @@ class ResnetBlock(nn.Module):
         super().__init__()
         bias, make_norm = uses_bias(norm), norm_layer(norm)
         layers = [
-            nn.ReflectionPad2d(1),
+            ReflectionPad(1),
             nn.Conv2d(channels, channels, 3, bias=bias),
             make_norm(channels),
             nn.ReLU(True),
@@ -119,7 +127,7 @@ class ResnetBlock(nn.Module):
         if dropout:
             layers.append(nn.Dropout(0.5))
         layers += [
-            nn.ReflectionPad2d(1),
+            ReflectionPad(1),
             nn.Conv2d(channels, channels, 3, bias=bias),
             make_norm(channels),
         ]
