@@ -19,7 +19,9 @@ train() {
         echo "$run is finished: skipped"
         return
     fi
-    [ -z "${RESUME:-}" ] || [ ! -e "$run/latest.pth" ] || resume=(--continue_train)
+    if [ -n "${RESUME:-}" ] && { [ -e "$run/latest.pth" ] || [ -e "$run/previous.pth" ]; }; then
+        resume=(--continue_train)
+    fi
     "$PYTHON" "$ROOT/train.py" --name "$1" --checkpoints_dir "$CHECKPOINTS" "${@:2}" \
         ${resume[@]+"${resume[@]}"}
 }

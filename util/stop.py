@@ -1,0 +1,65 @@
+"""SIGTERM and Ctrl-C, answered where a run can be saved."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stopped(Exception):
+    """A signal arrived during work that will be done again."""
+
+
+class StopSignals:
+    """Within the `with` statement, the first signal is kept in `received` and nothing else happens.
+
+    A second one takes its usual course: the process ends at once. A signal that is ignored (as
+    Ctrl-C is by what a shell starts in the background) stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.received: str | None = None  # the signal's name
+        self._at_once = False
+        self._usual: dict[int, object] = {}
+
+    def __enter__(self) -> "StopSignals":
+        heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        self._usual = {number: signal.signal(number, self._receive) for number in heard}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._usual.items():
+            signal.signal(number, handler)
+        self._usual = {}
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within the block a signal, even an earlier one, raises Stopped."""
+        self._at_once = True
+        try:
+            if self.received:
+                raise Stopped
+            yield
+        finally:
+            self._at_once = False
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.received = signal.Signals(number).name
+        self.__exit__()
+        # Not print: the signal may have interrupted one.
+        os.write(2, f"{self.received}: saving; the same again leaves at once\n".encode())
+        if self._at_once:
+            raise Stopped
+
+
+def leave_stopping_to_the_parent() -> None:
+    """For the processes that read images: terminals and SLURM signal these too.
+
+    SIGINT is ignored. Of SIGTERM the first is: a second one, as torch sends it to a reader that
+    does not end, has its usual effect.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL))
