@@ -342,7 +342,8 @@ class Training:
         self.position.skipped += 1
         if self.position.skipped > self.config.training.max_skips:
             raise UserError(
-                f"{found}, the last of {self.position.skipped} in a row; {self._way_on()}."
+                f"{found}, the last of {self.position.skipped} such steps in a row; "
+                f"{self._way_on()}."
             )
         print(f"step {step} is left out: {found}", flush=True)
         return None
@@ -434,7 +435,9 @@ class Training:
             raise UserError(f"{found}; {self._way_on()}.")
 
     def _way_on(self) -> str:
-        advice = "with a lower --lr, or leave such steps out (--on_nan skip)"
+        advice = "with a lower --lr"
+        if self.config.training.on_nan == "stop":
+            advice += ", or leave such steps out (--on_nan skip)"
         if self.saved_step is None:
             return f"there is no checkpoint yet: start again {advice}"
         return f"the checkpoint of step {self.saved_step} is good: --continue_train {advice}"

@@ -12,6 +12,10 @@ if [ ! -x "$(command -v "$PYTHON")" ]; then
     exit 2
 fi
 
+# SLURM signals every process of a job: the program at work saves and leaves, and then so does the
+# script, with train.py's code for "go on with me later".
+trap 'exit 75' TERM
+
 # train NAME FLAGS...: with RESUME set, a finished run is skipped and an interrupted one continued.
 train() {
     local run="$CHECKPOINTS/$1" resume=()

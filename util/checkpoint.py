@@ -1,5 +1,6 @@
 """Files of a run: written whole or not at all, read without executing anything."""
 
+import errno
 import hashlib
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -50,8 +51,9 @@ def _write(path: Path, temporary: Path, content: Any) -> None:
         with temporary.open("wb") as file:
             torch.save(content, file)
             flush(file)
-    except RuntimeError as error:  # torch's word for a disk that is full
-        raise WriteError(f"cannot write {path} ({error}); make room.") from None
+    except RuntimeError as error:  # torch's words for a disk that is full, the system's behind them
+        reason = getattr(error.__context__, "strerror", None) or error
+        raise WriteError(f"cannot write {path} ({reason}); make room.") from None
 
 
 def load(path: Path, *, hint: str) -> Any:
@@ -69,12 +71,14 @@ def load(path: Path, *, hint: str) -> Any:
     except FileNotFoundError:
         raise UserError(f"there is no checkpoint {path}; {hint}.") from None
     except OSError as error:
-        raise UserError(f"cannot read {path} ({error.strerror or error}).") from None
+        if error.errno != errno.EINVAL:  # a record would lie outside of the file
+            raise UserError(f"cannot read {path} ({error.strerror or error}).") from None
     except Exception:  # a damaged file can end in an error of any type
-        raise DamagedError(
-            f"{path} is no readable checkpoint: it is damaged, or holds more than tensors and "
-            "plain values, and code in a file is never run; use another file."
-        ) from None
+        pass
+    raise DamagedError(
+        f"{path} is no readable checkpoint: it is damaged, or holds more than tensors and plain "
+        "values, and code in a file is never run; use another file."
+    )
 
 
 def digest(state: Mapping[str, Tensor]) -> str:

@@ -175,3 +175,15 @@ def test_a_batch_goes_to_a_device():
     moved = batch.to(torch.device("meta"))
     assert {moved.a.device.type, moved.b.device.type, moved.label.device.type} == {"meta"}
     assert moved.names == batch.names
+
+
+def test_readers_end_when_they_are_told_to(dataset):
+    reader = loader(dataset, num_threads=2)
+    batches = reader.epoch(1)
+    next(batches)  # and more are on their way
+    processes = reader.loader._iterator._workers
+    assert processes and all(process.is_alive() for process in processes)
+    reader.close()
+    # 0: by themselves, not by a signal after a wait.
+    assert [process.exitcode for process in processes] == [0] * len(processes)
+    loader(dataset).close()
