@@ -293,8 +293,8 @@ class Training:
                     self.end_epoch()
         finally:
             self.loader.close()
-        self.folder.mark_finished(self.schedule.last_epoch)
         self.monitor.close()
+        self.folder.mark_finished(self.schedule.last_epoch)
         print(f"finished: {self.folder.path}")
 
     def run_epoch(self, rate: float) -> None:

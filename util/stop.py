@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -58,8 +59,15 @@ class StopSignals:
 def leave_stopping_to_the_parent() -> None:
     """For the processes that read images: terminals and SLURM signal these too.
 
-    SIGINT is ignored. Of SIGTERM the first is: a second one, as torch sends it to a reader that
-    does not end, has its usual effect.
+    They ignore SIGINT, and SIGTERM unless it is their parent who sends it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL))
+    if hasattr(signal, "sigwaitinfo"):  # which tells the sender; macOS lacks it
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
