@@ -105,11 +105,10 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
         folder,
         last_epoch=schedule.last_epoch,
         resume=position if state else None,
-        means=RunningMeans.from_state(state["shown"]) if state and "shown" in state else None,
+        means=_means(state, "shown"),
         preview=preview,
         write_image=write_image,
     )
-    watched = RunningMeans.from_state(state["watched"]) if state else RunningMeans()
     loader = Loader(
         dataset,
         batch_size=config.data.batch_size,
@@ -129,7 +128,7 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
         best=best,
         position=position,
         monitor=monitor,
-        watched=watched,
+        watched=_means(state, "watched"),
         saved_step=position.step if state else None,
     )
 
@@ -188,6 +187,10 @@ def _continued(config: TrainConfig, folder: RunFolder, record: Mapping[str, Any]
         return continue_options(config, record["options"], MODEL_OPTIONS)
     except ValueError as error:
         raise UserError(f"{folder.path}: {error}.") from None
+
+
+def _means(state: Mapping[str, Any] | None, name: str) -> RunningMeans:
+    return RunningMeans.from_state(state[name]) if state and name in state else RunningMeans()
 
 
 def _leave_finished(folder: RunFolder, schedule: Schedule) -> None:
@@ -372,25 +375,16 @@ class Training:
             self.save_and_leave()
         before = replace(self.best)
         best = self.best.offer(self.position.epoch, values, validation.score(values))
-        if best:
-            try:
-                self.folder.save_best(self.model.exports(), asdict(self.best))
-            except WriteError as error:
-                print(f"the best networks are not kept: {error}", flush=True)
-                self.best, best = before, False
+        if best and not self.save_or_say(self.save_best):
+            self.best, best = before, False
         self.monitor.validation(self.position, values, best=best)
 
     def save(self) -> None:
         """Everything that continuing needs, and each network alone.
 
-        Raises WriteError, and UserError once a number is not finite; the last checkpoint stays.
+        Raises what `make_ready` does, and WriteError; the last checkpoint stays.
         """
-        self.check_finite()
-        if not self.model.is_finite():
-            raise UserError(
-                f"weights became NaN or infinite up to step {self.position.step}; {self._way_on()}."
-            )
-        self._restore_folder()
+        self.make_ready()
         state = {
             "position": asdict(self.position),
             "schedule": self.schedule.state_dict(),
@@ -404,20 +398,40 @@ class Training:
 
     def save_epoch(self, epoch: int) -> None:
         """Each network alone, under the number of an epoch that has ended."""
-        self.check_finite()
-        self._restore_folder()
+        self.make_ready()
         self.folder.save_networks(str(epoch), self.model.exports())
         if keep := self.config.training.keep_last:
             self.folder.keep_last(keep)
 
-    def save_or_say(self, save: Callable[[], None]) -> None:
-        """A checkpoint that cannot be written costs a line; the next one is tried all the same."""
+    def save_best(self) -> None:
+        """Each network alone, as the best so far."""
+        self.make_ready()
+        self.folder.save_best(self.model.exports(), asdict(self.best))
+
+    def save_or_say(self, save: Callable[[], None]) -> bool:
+        """Whether it could be written: if not, that costs a line, and the next save is tried."""
         try:
             save()
+            return True
         except WriteError as error:
-            print(
-                f"no checkpoint at step {self.position.step}: {error} The run goes on.", flush=True
+            step = self.position.step
+            print(f"no checkpoint at step {step}: {error} The run goes on.", flush=True)
+            return False
+
+    def make_ready(self) -> None:
+        """Before anything is saved. A folder that somebody has removed or renamed is made anew.
+
+        Raises UserError once a number is not finite, or where the folder is now another run's.
+        """
+        self.check_finite()
+        if not self.model.is_finite():
+            raise UserError(
+                f"weights became NaN or infinite up to step {self.position.step}; {self._way_on()}."
             )
+        if not self.lock.held:
+            self.lock.take()
+            self.folder.begin(self.record, continued=True)
+            print(f"{self.folder.path} had vanished: made anew", flush=True)
 
     def save_and_leave(self) -> None:
         """What SIGTERM and Ctrl-C ask for."""
@@ -441,13 +455,6 @@ class Training:
         if self.saved_step is None:
             return f"there is no checkpoint yet: start again {advice}"
         return f"the checkpoint of step {self.saved_step} is good: --continue_train {advice}"
-
-    def _restore_folder(self) -> None:
-        """Make the folder anew if somebody has removed or renamed it; only the logs are lost."""
-        if not self.lock.held:
-            self.lock.take()
-            self.folder.begin(self.record, continued=True)
-            print(f"{self.folder.path} had vanished: made anew", flush=True)
 
 
 if __name__ == "__main__":

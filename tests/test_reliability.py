@@ -1,5 +1,6 @@
 """Nothing lost: signals, kills, damaged files, full disks, folders that vanish, NaN."""
 
+import json
 import os
 import shutil
 import signal
@@ -316,6 +317,31 @@ def test_files_that_cannot_grow_cost_lines(limit_files, flags, folder, whole, at
     assert "(File too large)" in out
     assert same(contents(folder), expected)
     assert not list(folder.rglob(".*"))
+
+
+def test_best_networks_that_cannot_be_written_are_not_called_the_best(
+    limit_files, flags, folder, data, at_step, monkeypatch
+):
+    shutil.copytree(data / "trainA", data / "valA")
+    shutil.copytree(data / "trainB", data / "valB")
+    scores = iter([0.1, 0.4, 0.2, 0.3])
+    monkeypatch.setattr(train.PairedValidation, "measure", lambda self: {"ssim": next(scores)})
+    seen = []
+
+    def best():
+        files = sorted(folder.glob("best*"))
+        seen.append({file.name: file.read_bytes() for file in files})
+
+    def room():
+        best()
+        limit_files(None)
+
+    at_step({6: best, 9: lambda: limit_files(2000), 12: room})
+    train.main(flags(*PIX2PIX, "--no_html", "--val_freq", 1))
+    assert seen[0] == seen[1] and len(seen[0]) == 3
+    # Of the epochs whose networks could be kept, the last was the best.
+    record = json.loads((folder / "best.json").read_text())
+    assert (record["epoch"], record["score"]) == (4, 0.3)
 
 
 def test_a_folder_that_vanishes_is_made_anew(flags, folder, whole, at_step, capsys):

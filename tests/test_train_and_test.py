@@ -161,9 +161,9 @@ def test_a_continued_run_keeps_its_options(run, capsys):
 
 def test_a_run_killed_before_its_mark_is_marked(run):
     folder = run(train, *CUT, *SMALL, *SHORT)
-    (folder / "finished").unlink()
+    (folder / "finished").rename(folder / ".finished.123.part")
     run(train, "--continue_train")
-    assert (folder / "finished").exists()
+    assert (folder / "finished").exists() and not list(folder.glob(".*"))
 
 
 def test_fine_tuning_starts_from_the_other_runs_networks(run, tmp_path, monkeypatch):

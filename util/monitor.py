@@ -32,14 +32,14 @@ class Monitor:
         *,
         last_epoch: int,
         resume: Position | None,
-        means: "RunningMeans | None" = None,
+        means: "RunningMeans",
         preview: Callable[[Tensor], np.ndarray],
         write_image: Callable[[Any, np.ndarray], None],
     ) -> None:
         run, display = config.run, config.display
         self.display, self.preview, self.last_epoch = display, preview, last_epoch
         self.print_freq = config.training.print_freq
-        self.means = means or RunningMeans()
+        self.means = means
         self.failing: set[str] = set()  # what cannot be written at present
         step = validated = None
         if resume:

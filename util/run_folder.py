@@ -74,16 +74,20 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self.finished_file.unlink(missing_ok=True)
             # Of a run killed while it saved, or before its first state.
-            kinds = [".*.part"] if continued else [".*.part", "best_net_*.pth", "best.json"]
-            for leftover in chain.from_iterable(map(self.path.rglob, kinds)):
-                leftover.unlink()
+            self._remove(".*.part", *["best_net_*.pth", "best.json"] * (not continued))
             write_text(self.path / "run.json", json.dumps(record, indent=1) + "\n")
         except OSError as error:
             raise WriteError(f"cannot write into {self.path} ({error.strerror}).") from None
 
     def mark_finished(self, epochs: int) -> None:
-        """Leave the mark that `begin` takes away."""
+        """Leave the mark that `begin` takes away. Raises WriteError."""
         write_text(self.finished_file, f"{epochs} epochs\n")
+        with suppress(OSError):
+            self._remove(".*.part")  # of a run killed while it left its mark
+
+    def _remove(self, *kinds: str) -> None:
+        for leftover in chain.from_iterable(map(self.path.rglob, kinds)):
+            leftover.unlink()
 
     def record(self) -> dict[str, Any]:
         """What `begin` wrote. Raises UserError where there is none."""

@@ -35,14 +35,14 @@ from data.images import write_image
 from models.networks.classifier import Classifier
 from util.errors import run_main
 
-COMMON = "--load_size 36 --crop_size 32 --n_epochs 2 --n_epochs_decay 2 --save_latest_freq 3"
+COMMON = "--load_size 36 --crop_size 32 --n_epochs 1 --n_epochs_decay 2 --save_latest_freq 3"
 COMMON += " --save_epoch_freq 1 --print_freq 4 --display_freq 5 --update_html_freq 7"
 NETS = "--ngf 2 --ndf 2 --netG resnet_4blocks"
 CUT = f"--model cut {NETS} --netF_nc 4 --num_patches 4"
 PIX2PIX = f"{NETS} --no_dropout False --pool_size 3 --val_freq 1 --val_phase test"
 CASES = {
     "cut": f"{CUT} --pool_size 3 --lr_policy plateau",
-    "fastcut": f"{CUT} --CUT_mode FastCUT --n_epochs 2 --n_epochs_decay 2 --keep_last 2",
+    "fastcut": f"{CUT} --CUT_mode FastCUT --keep_last 2",
     "pix2pix": f"--model pix2pix {PIX2PIX} --normG batch --batch_size 2 --lr_policy cosine",
     "pix2pix_gradcam": f"--model pix2pix_gradcam {PIX2PIX} --on_nan skip",
     "classifier": "--model classifier --load_size 64 --batch_size 2",
@@ -200,9 +200,7 @@ def kill_repeatedly(
         kind = draw.choice(["step", "file"])
         # Half of the run at most, so that a run can be killed several times.
         killed = attempt.until(kind, draw.randint(1, events[kind] // 2))
-        if (
-            attempt.place / "finished"
-        ).exists():  # killed, if at all, after that
+        if (attempt.place / "finished").exists():  # killed, if at all, after that
             return done + killed
     attempt.finish()
     return kills

@@ -18,8 +18,9 @@ def monitor(tmp_path):
     config = parse_train(["--no_html"], MODEL_OPTIONS)
 
     def make(resume: Position | None, means: RunningMeans | None = None) -> Monitor:
-        given = {"resume": resume, "means": means, "preview": None, "write_image": None}
-        return Monitor(config, RunFolder(tmp_path), last_epoch=9, **given)
+        given = {"resume": resume, "means": means or RunningMeans()}
+        shown = {"preview": None, "write_image": None}
+        return Monitor(config, RunFolder(tmp_path), last_epoch=9, **given, **shown)
 
     return make
 
