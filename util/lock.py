@@ -38,7 +38,7 @@ class RunLock:
 
     def __exit__(self, *_: object) -> None:
         if self._handle:
-            if self.held:
+            if self.held and not self.note:  # without a lock the file may be another run's, too
                 with suppress(OSError):
                     self.file.unlink()
             self._handle.close()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,8 +60,10 @@ class StopSignals:
 def leave_stopping_to_the_parent() -> None:
     """For the processes that read images: terminals and SLURM signal these too.
 
-    They ignore SIGINT, and SIGTERM unless it is their parent who sends it.
+    They ignore SIGINT, and SIGTERM unless it is their parent who sends it. What they cannot hand
+    over, as a parent that was stopped no longer listens, they do not complain of.
     """
+    sys.excepthook = lambda *_: None  # multiprocessing's threads call it; readers return errors
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):  # which tells the sender; macOS lacks it
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

@@ -89,6 +89,9 @@ def test_where_files_cannot_be_locked_the_user_is_told(tmp_path, monkeypatch):
     with RunLock(tmp_path) as lock:
         assert lock.held
         assert "cannot be locked (No locks available): nothing stops a second run" in lock.note
+        with RunLock(tmp_path):
+            pass
+        assert lock.held  # the second one has not taken its file away
 
 
 def test_a_folder_that_cannot_be_is_named(tmp_path):
