@@ -10,7 +10,7 @@ from data.datasets import ImageDataset, Sample
 from util.batch import Batch
 from util.errors import UserError
 from util.seeding import generator_for
-from util.stop import leave_stopping_to_the_parent
+from util.stop import holding_signals, leave_stopping_to_the_parent
 
 
 class EpochOrder(Sampler[list[tuple[int, int]]]):
@@ -76,7 +76,9 @@ class Loader:
     def epoch(self, epoch: int, *, first_batch: int = 0) -> Iterator[Batch]:
         """Batches of this epoch, from `first_batch` on. Raises UserError for a bad image."""
         self.order.epoch, self.order.first_batch = epoch, first_batch
-        for batch in self.loader:
+        with holding_signals():  # the first time, this starts the processes
+            batches = iter(self.loader)
+        for batch in batches:
             if isinstance(batch, UserError):
                 # Raised anew: an error that its own frame holds is a cycle, and where the cycle
                 # collector finds torch's workers, their end takes 10 s.

@@ -141,11 +141,12 @@ def test_a_signal_to_all_processes_of_a_run_leaves_no_traceback(number, flags, f
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     while not process.stdout.readline().startswith("(epoch"):
         assert process.poll() is None, process.stderr.read()
     os.killpg(process.pid, number)
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=300)
     assert process.returncode == EXIT_STOPPED, errors
     assert errors == f"{number.name}: saving; the same again leaves at once\n"
     assert out.splitlines()[-1].startswith(f"stopped by {number.name} after step ")

@@ -57,6 +57,22 @@ class StopSignals:
             raise Stopped
 
 
+@contextmanager
+def holding_signals() -> Iterator[None]:
+    """Signals wait for the end of the block; a process that is started in it begins with them held.
+
+    So none reaches a reader before `leave_stopping_to_the_parent`.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def leave_stopping_to_the_parent() -> None:
     """For the processes that read images: terminals and SLURM signal these too.
 
@@ -68,6 +84,8 @@ def leave_stopping_to_the_parent() -> None:
     if hasattr(signal, "sigwaitinfo"):  # which tells the sender; macOS lacks it
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_wait_for_parent, daemon=True).start()
+    elif hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _wait_for_parent() -> None:

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from util.stop import Stopped, StopSignals, leave_stopping_to_the_parent
+from util.stop import Stopped, StopSignals, holding_signals, leave_stopping_to_the_parent
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +58,14 @@ def test_work_that_is_done_again_is_left_at_once():
             pass
         send(signal.SIGTERM)  # no exception any more
         assert stop.received
+
+
+def test_signals_can_be_held():
+    with StopSignals() as stop:
+        with holding_signals():
+            send(signal.SIGTERM)
+            assert stop.received is None
+        assert stop.received == "SIGTERM"
 
 
 @pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="nobody tells who sent a signal")
