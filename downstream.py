@@ -188,7 +188,7 @@ class Trial:
     def is_begun(self) -> bool:
         """Whether there is a run to go on with. Raises UserError for one that is another run."""
         folder = self.folder
-        if not folder.state_file.exists():
+        if not folder.has_state:
             return False
         try:
             recorded = from_dict(folder.record()["options"], MODEL_OPTIONS)

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -28,24 +30,40 @@ from models.base import Model
 from models.gradcam import evaluating
 from models.translation import TranslationModel, translate
 from options import TrainConfig, continue_options, parse_train, to_dict
+from util.batch import Batch
 from util.compute import select_compute
-from util.errors import UserError, run_main
+from util.device import make_deterministic
+from util.errors import EXIT_STOPPED, UserError, WriteError, run_main
+from util.finite import FiniteWatch
+from util.lock import RunLock
 from util.monitor import Monitor, RunningMeans
 from util.position import Position
 from util.run_folder import RunFolder
 from util.schedule import Schedule
 from util.seeding import seed_step
+from util.stop import Stopped, StopSignals
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse, build, resume, train."""
     config = parse_train(argv, MODEL_OPTIONS)
     folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)
+    with RunLock(folder.path) as lock:
+        training = prepare(config, folder, lock)
+        if training:
+            training.run()
+
+
+def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training | None":
+    """A run ready to go or to go on; None where nothing was left but its mark."""
     state, maps = None, {}
     if config.training.continue_train:
         if config.run.epoch != "latest":
             raise UserError("a run goes on from its latest state; leave --epoch out.")
-        state, record = folder.load_state(), folder.record()
+        state, note = folder.recover_state()
+        record = folder.record()
+        if note:
+            print(note, flush=True)
         config = _continued(config, folder, record)
         maps = {role: ValueMap(**m) for role, m in record["value_maps"].items()}
     model_class, _ = MODELS[config.run.model]
@@ -54,12 +72,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"--model {config.run.model} cannot learn from --dataset_mode "
             f"{config.data.dataset_mode}; use {' or '.join(model_class.dataset_modes)}."
         )
+    if config.training.deterministic:
+        make_deterministic()
     compute = select_compute(config.run.gpu_ids, config.run.precision, compiled=config.run.compile)
     schedule = Schedule(config.training)
     position = Position(**state["position"]) if state else Position(config.training.epoch_count)
     if position.epoch > schedule.last_epoch:
         _leave_finished(folder, schedule)
-        return
+        return None
     dataset, held_out = build_training_datasets(config, value_maps=maps)
     seed_step(config.run.seed, 0)
     model = model_class(config.model, compute=compute, facts=dataset.facts())
@@ -72,7 +92,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     best = Best(**state["best"]) if state and "best" in state else Best()
     if validation:
         best = best.go_on(phase=config.training.val_phase, judge=validation.judge)
-    folder.begin(_record(config, dataset, model), continued=state is not None)
+    record = _record(config, dataset, model)
+    lock.take()
+    folder.begin(record, continued=state is not None)
+    if lock.note:
+        print(lock.note)
     print(_summary(config, dataset, held_out, model), flush=True)
     if validation:
         print(_validation_summary(config, validation, model, best), flush=True)
@@ -81,10 +105,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         folder,
         last_epoch=schedule.last_epoch,
         resume=position if state else None,
+        means=_means(state, "shown"),
         preview=preview,
         write_image=write_image,
     )
-    watched = RunningMeans.from_state(state["watched"]) if state else RunningMeans()
     loader = Loader(
         dataset,
         batch_size=config.data.batch_size,
@@ -93,9 +117,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         num_threads=config.data.num_threads,
         device=model.device,
     )
-    Training(
-        config, folder, schedule, model, loader, validation, best, position, monitor, watched
-    ).run()
+    return Training(
+        config=config,
+        folder=folder,
+        lock=lock,
+        record=record,
+        schedule=schedule,
+        model=model,
+        loader=loader,
+        validation=validation,
+        best=best,
+        position=position,
+        monitor=monitor,
+        watched=_means(state, "watched"),
+        saved_step=position.step if state else None,
+    )
 
 
 def _translator(model: TranslationModel) -> Translate:
@@ -152,6 +188,10 @@ def _continued(config: TrainConfig, folder: RunFolder, record: Mapping[str, Any]
         return continue_options(config, record["options"], MODEL_OPTIONS)
     except ValueError as error:
         raise UserError(f"{folder.path}: {error}.") from None
+
+
+def _means(state: Mapping[str, Any] | None, name: str) -> RunningMeans:
+    return RunningMeans.from_state(state[name]) if state and name in state else RunningMeans()
 
 
 def _leave_finished(folder: RunFolder, schedule: Schedule) -> None:
@@ -226,10 +266,16 @@ def _summary(
 
 @dataclass
 class Training:
-    """The loop over epochs and steps."""
+    """The loop over epochs and steps.
+
+    record: what run.json says; watched: the watched loss in this epoch; saved_step: of the last
+    checkpoint.
+    """
 
     config: TrainConfig
     folder: RunFolder
+    lock: RunLock
+    record: Mapping[str, Any]
     schedule: Schedule
     model: Model
     loader: Loader
@@ -237,23 +283,23 @@ class Training:
     best: Best
     position: Position
     monitor: Monitor
-    watched: RunningMeans  # the watched loss in this epoch
+    watched: RunningMeans
+    saved_step: int | None
+    finite: FiniteWatch = field(default_factory=FiniteWatch)
+    stop: StopSignals = field(default_factory=StopSignals)
 
     def run(self) -> None:
         """All epochs from the current position to the last."""
         self.position.epoch_batches = len(self.loader)
-        while self.position.epoch <= self.schedule.last_epoch:
-            epoch = self.position.epoch
-            self.run_epoch(self.schedule.factor(epoch))
-            self.schedule.observe(self.watched.take()["loss"])
-            if self.validation and epoch % self.config.training.val_freq == 0:
-                self.validate(self.validation)
-            self.position.next_epoch()
-            if epoch % self.config.training.save_epoch_freq == 0:
-                self.folder.save_networks(str(epoch), self.model.exports())
-            self.save()
-        self.folder.mark_finished(self.schedule.last_epoch)
+        try:
+            with self.stop:
+                while self.position.epoch <= self.schedule.last_epoch:
+                    self.run_epoch(self.schedule.factor(self.position.epoch))
+                    self.end_epoch()
+        finally:
+            self.loader.close()
         self.monitor.close()
+        self.folder.mark_finished(self.schedule.last_epoch)
         print(f"finished: {self.folder.path}")
 
     def run_epoch(self, rate: float) -> None:
@@ -261,48 +307,157 @@ class Training:
         self.model.set_rate(rate)
         clock = time.perf_counter()
         for batch in self.loader.epoch(self.position.epoch, first_batch=self.position.batches):
-            waited = time.perf_counter() - clock
-            seed_step(self.config.run.seed, self.position.step + 1)
-            self.model.compute.begin_step()
-            losses = self.model.training_step(batch)
-            self.position.advance(len(batch.names))
-            self.watched.add({"loss": losses[self.model.watched_loss]})
-            values = {
-                "lr": rate * self.config.model.lr,
-                "seconds_per_step": time.perf_counter() - clock,
-                "seconds_data": waited,
-                **losses,
-            }
-            size = len(batch.names)
-            self.monitor.step(self.position, values, self.model.visuals, size=size)
+            waited, size = time.perf_counter() - clock, len(batch.names)
+            losses = self.take_step(batch)
+            self.position.advance(size)
+            if losses:
+                self.watched.add({"loss": losses[self.model.watched_loss]})
+                values = {
+                    "lr": rate * self.config.model.lr,
+                    "seconds_per_step": time.perf_counter() - clock,
+                    "seconds_data": waited,
+                    **losses,
+                }
+                if self.position.reached(self.config.training.print_freq, size):
+                    self.check_finite()
+                self.monitor.step(self.position, values, self.model.visuals, size=size)
+            if self.stop.received:
+                self.save_and_leave()
             if self.position.reached(self.config.training.save_latest_freq, size):
-                self.save()
+                self.save_or_say(self.save)
             clock = time.perf_counter()
+        self.check_finite()
         self.monitor.losses(self.position)
+
+    def take_step(self, batch: Batch) -> Mapping[str, Tensor] | None:
+        """The losses; None for a step that --on_nan skip has left out."""
+        step = self.position.step + 1
+        seed_step(self.config.run.seed, step)
+        skipping = self.config.training.on_nan == "skip"
+        before = deepcopy(self.model.state_dict()) if skipping else None
+        self.model.compute.begin_step()
+        losses = self.model.training_step(batch)
+        self.finite.add(step, batch.names, losses, self.model.take_sound())
+        if before is None:
+            return losses
+        found = self.finite.find()
+        if found is None:
+            self.position.skipped = 0
+            return losses
+        self.model.load_state_dict(before, source=f"the state before step {step}")
+        self.position.skipped += 1
+        if self.position.skipped > self.config.training.max_skips:
+            raise UserError(
+                f"{found}, the last of {self.position.skipped} such steps in a row; "
+                f"{self._way_on()}."
+            )
+        print(f"step {step} is left out: {found}", flush=True)
+        return None
+
+    def end_epoch(self) -> None:
+        """What is done once an epoch, and the way to the next."""
+        epoch, options = self.position.epoch, self.config.training
+        if self.validation and epoch % options.val_freq == 0:
+            self.validate(self.validation)
+        if means := self.watched.take():  # none where --on_nan skip has left out every step
+            self.schedule.observe(means["loss"])
+        self.position.next_epoch()
+        if epoch % options.save_epoch_freq == 0:
+            self.save_or_say(partial(self.save_epoch, epoch))
+        if epoch == self.schedule.last_epoch:
+            self.save()
+        else:
+            self.save_or_say(self.save)
 
     def validate(self, validation: Validation) -> None:
         """Measure at the end of an epoch, and keep the networks of the best one."""
-        values = validation.measure()
+        try:
+            with self.stop.at_once():
+                values = validation.measure()
+        except Stopped:
+            self.save_and_leave()
+        before = replace(self.best)
         best = self.best.offer(self.position.epoch, values, validation.score(values))
-        if best:
-            self.folder.save_best(self.model.exports(), asdict(self.best))
+        if best and not self.save_or_say(self.save_best):
+            self.best, best = before, False
         self.monitor.validation(self.position, values, best=best)
 
     def save(self) -> None:
         """Everything that continuing needs, and each network alone.
 
-        Raises UserError, and keeps the last checkpoint, once the losses are not finite.
+        Raises what `make_ready` does, and WriteError; the last checkpoint stays.
         """
-        self.watched.check_finite(self.position.step)
+        self.make_ready()
         state = {
             "position": asdict(self.position),
             "schedule": self.schedule.state_dict(),
             "watched": self.watched.state_dict(),
+            "shown": self.monitor.means.state_dict(),
             "best": asdict(self.best),
             "model": self.model.state_dict(),
         }
-        self.folder.save_state(state)
-        self.folder.save_networks("latest", self.model.exports())
+        self.folder.save(state, self.model.exports())
+        self.saved_step = self.position.step
+
+    def save_epoch(self, epoch: int) -> None:
+        """Each network alone, under the number of an epoch that has ended."""
+        self.make_ready()
+        self.folder.save_networks(str(epoch), self.model.exports())
+        if keep := self.config.training.keep_last:
+            self.folder.keep_last(keep)
+
+    def save_best(self) -> None:
+        """Each network alone, as the best so far."""
+        self.make_ready()
+        self.folder.save_best(self.model.exports(), asdict(self.best))
+
+    def save_or_say(self, save: Callable[[], None]) -> bool:
+        """Whether it could be written: if not, that costs a line, and the next save is tried."""
+        try:
+            save()
+            return True
+        except WriteError as error:
+            step = self.position.step
+            print(f"no checkpoint at step {step}: {error} The run goes on.", flush=True)
+            return False
+
+    def make_ready(self) -> None:
+        """Before anything is saved. A folder that somebody has removed or renamed is made anew.
+
+        Raises UserError once a number is not finite, or where the folder is now another run's.
+        """
+        self.check_finite()
+        if not self.model.is_finite():
+            raise UserError(
+                f"weights became NaN or infinite up to step {self.position.step}; {self._way_on()}."
+            )
+        if not self.lock.held:
+            self.lock.take()
+            self.folder.begin(self.record, continued=True)
+            print(f"{self.folder.path} had vanished: made anew", flush=True)
+
+    def save_and_leave(self) -> None:
+        """What SIGTERM and Ctrl-C ask for."""
+        self.save()
+        print(
+            f"stopped by {self.stop.received} after step {self.position.step}, and saved: "
+            "--continue_train goes on",
+            flush=True,
+        )
+        raise SystemExit(EXIT_STOPPED)
+
+    def check_finite(self) -> None:
+        """Raises UserError with a report if a loss or gradient was not finite."""
+        if found := self.finite.find():
+            raise UserError(f"{found}; {self._way_on()}.")
+
+    def _way_on(self) -> str:
+        advice = "with a lower --lr"
+        if self.config.training.on_nan == "stop":
+            advice += ", or leave such steps out (--on_nan skip)"
+        if self.saved_step is None:
+            return f"there is no checkpoint yet: start again {advice}"
+        return f"the checkpoint of step {self.saved_step} is good: --continue_train {advice}"
 
 
 if __name__ == "__main__":

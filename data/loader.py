@@ -11,6 +11,7 @@ from data.raw import RawBatch
 from util.batch import Batch
 from util.errors import UserError
 from util.seeding import generator_for
+from util.stop import holding_signals, leave_stopping_to_the_parent
 
 
 class EpochOrder(Sampler[list[tuple[int, int]]]):
@@ -76,15 +77,25 @@ class Loader:
             num_workers=workers,
             pin_memory=on_gpu,
             persistent_workers=workers > 0,
+            worker_init_fn=_start_reader,
         )
 
     def __len__(self) -> int:
         return len(self.order)
 
+    def close(self) -> None:
+        """End the processes that read, now and in order: left to Python's cycle collector, it takes
+        seconds for each of them.
+        """
+        readers = getattr(self.loader, "_iterator", None)
+        if readers is not None:
+            readers._shutdown_workers()
+
     def epoch(self, epoch: int, *, first_batch: int = 0) -> Iterator[Batch]:
         """Batches of this epoch, from `first_batch` on. Raises UserError for a bad image."""
         self.order.epoch, self.order.first_batch = epoch, first_batch
-        batches = iter(self.loader)
+        with holding_signals():  # the first time, this starts the processes
+            batches = iter(self.loader)
         if self.device.type == "cuda":
             batches = prepared_ahead(batches, self.prepare, self.device)
         for batch in batches:
@@ -93,6 +104,10 @@ class Loader:
                 # collector finds torch's workers, their end takes 10 s.
                 raise UserError(*batch.args)
             yield batch.to(self.device)
+
+
+def _start_reader(worker: int) -> None:
+    leave_stopping_to_the_parent()
 
 
 def _as_it_is(batch: Batch | RawBatch | UserError) -> Batch | RawBatch | UserError:

@@ -1,5 +1,6 @@
 """What every model offers to train.py."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
@@ -32,6 +33,7 @@ class Model(ABC):
         self.scalers: dict[str, torch.amp.GradScaler] = {}  # of the gradients, for fp16 alone
         self.notes: list[str] = []  # what the user should know of how the model was built
         self.teacher: str | None = None  # digest of a frozen network that takes part in the loss
+        self.sound: Tensor | None = None  # whether the updates since `take_sound` were finite
 
     @abstractmethod
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
@@ -65,8 +67,27 @@ class Model(ABC):
         optimiser.zero_grad(set_to_none=True)
         # `inputs` spares the gradients of the networks that the loss only passes through.
         scaler.scale(loss).backward(inputs=parameters)
+        # Infinite gradients are all in a day's work of the scaler, which skips and scales down.
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        self.note_finite(loss, [] if scaler.is_enabled() else gradients)
         scaler.step(optimiser)
         scaler.update()
+
+    def note_finite(self, loss: Tensor, gradients: list[Tensor]) -> None:
+        """Remember, on the device, whether an update's loss and gradients are finite."""
+        finite = torch.isfinite(loss.detach()) & torch.isfinite(_largest(gradients))
+        self.sound = finite if self.sound is None else self.sound & finite
+
+    def take_sound(self) -> Tensor:
+        """Whether all updates since the last call had finite losses and gradients: scalar bool."""
+        sound, self.sound = self.sound, None
+        return sound
+
+    def is_finite(self) -> bool:
+        """Whether no weight or buffer of a network is NaN or infinite; waits for the device."""
+        states = [net.state_dict().values() for net in self.networks.values()]
+        tensors = [t for state in states for t in state if t.is_floating_point()]
+        return bool(torch.isfinite(_largest(tensors)))
 
     def set_rate(self, factor: float) -> None:
         """Learning rate of all optimisers: `factor` times --lr."""
@@ -103,3 +124,8 @@ class Model(ABC):
             raise UserError(f"{source} has none of the networks {wanted}; name another run.")
         for name in shared:
             load_weights(self.networks[name], networks[name], source=f"{source}, network {name},")
+
+
+def _largest(tensors: list[Tensor]) -> Tensor:
+    """The largest magnitude; NaN where there is a NaN."""
+    return torch.nn.utils.get_total_norm(tensors, norm_type=math.inf)

@@ -201,6 +201,14 @@ class TrainingOptions:
     print_freq: int = option(100, "images between two lines of losses", minimum=1)
     save_latest_freq: int = option(5000, "images between two latest checkpoints", minimum=1)
     save_epoch_freq: int = option(5, "epochs between two kept checkpoints", minimum=1)
+    keep_last: int | None = option(None, "keep only so many of those; all without", minimum=1)
+    on_nan: Literal["stop", "skip"] = option(
+        "stop", "what a loss or gradient that is NaN or infinite does: stop, or leave its step out"
+    )
+    max_skips: int = option(10, "steps in a row that --on_nan skip may leave out", minimum=1)
+    deterministic: bool = option(
+        False, "bit-equal runs on a GPU too, by slower algorithms; the CPU needs no such flag"
+    )
     val_freq: int = option(
         0, "epochs between two validations, the best of which is kept; 0 for none", minimum=0
     )

@@ -12,6 +12,10 @@ if [ ! -x "$(command -v "$PYTHON")" ]; then
     exit 2
 fi
 
+# SLURM signals every process of a job: the program at work saves and leaves, and then so does the
+# script, with train.py's code for "go on with me later".
+trap 'exit 75' TERM
+
 # train NAME FLAGS...: with RESUME set, a finished run is skipped and an interrupted one continued.
 train() {
     local run="$CHECKPOINTS/$1" resume=()
@@ -19,7 +23,9 @@ train() {
         echo "$run is finished: skipped"
         return
     fi
-    [ -z "${RESUME:-}" ] || [ ! -e "$run/latest.pth" ] || resume=(--continue_train)
+    if [ -n "${RESUME:-}" ] && { [ -e "$run/latest.pth" ] || [ -e "$run/previous.pth" ]; }; then
+        resume=(--continue_train)
+    fi
     "$PYTHON" "$ROOT/train.py" --name "$1" --checkpoints_dir "$CHECKPOINTS" "${@:2}" \
         ${resume[@]+"${resume[@]}"}
 }

@@ -36,3 +36,16 @@ def shared_data():
         return path
 
     return find
+
+
+@pytest.fixture
+def limit_files():
+    """limit_files(n): from now on no file grows beyond n bytes; None gives back what was."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(size: int | None) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft if size is None else size, hard))
+
+    yield limit
+    limit(None)

@@ -64,7 +64,8 @@ def test_cut_leaves_its_files(run):
     folder = run(train, *CUT, *SMALL, *SHORT, "--save_epoch_freq", 1, "--display_freq", 2)
     files = {path.name for path in folder.iterdir()}
     expected = {f"{label}_net_{n}.pth" for label in ("latest", "1", "2") for n in "GDF"}
-    assert files == expected | {"latest.pth", "run.json", "loss_log.csv", "finished", "web"}
+    states = {"latest.pth", "previous.pth"}
+    assert files == expected | states | {"run.json", "loss_log.csv", "finished", "web"}
     rows = list(csv.DictReader((folder / "loss_log.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert float(rows[1]["lr"]) == pytest.approx(2e-4 / 2)
@@ -171,9 +172,9 @@ def test_where_decoded_images_are_kept_changes_no_weights(run, capsys):
 
 def test_a_run_killed_before_its_mark_is_marked(run):
     folder = run(train, *CUT, *SMALL, *SHORT)
-    (folder / "finished").unlink()
+    (folder / "finished").rename(folder / ".finished.123.part")
     run(train, "--continue_train")
-    assert (folder / "finished").exists()
+    assert (folder / "finished").exists() and not list(folder.glob(".*"))
 
 
 def test_fine_tuning_starts_from_the_other_runs_networks(run, tmp_path, monkeypatch):

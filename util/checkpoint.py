@@ -1,16 +1,18 @@
 """Files of a run: written whole or not at all, read without executing anything."""
 
+import errno
 import hashlib
-import os
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from util.errors import UserError
-from util.files import replacing
+from util.errors import DamagedError, UserError, WriteError
+from util.files import flush, flush_folder, replacing
 
 
 def run_path(parent: str | Path, name: str, *, flag: str) -> Path:
@@ -24,33 +26,59 @@ def run_path(parent: str | Path, name: str, *, flag: str) -> Path:
 
 
 def save(path: Path, content: Any) -> None:
-    """torch.save to a temporary file, flushed, then renamed. Raises UserError on a write error."""
+    """torch.save to a temporary file, flushed, then renamed. Raises WriteError."""
+    with saving({path: content}):
+        pass
+
+
+@contextmanager
+def saving(contents: Mapping[Path, Any]) -> Iterator[None]:
+    """Files of one moment: on the disk before the block runs, and after it they take their names.
+
+    They do so in the order of `contents`, with nothing in between; where one cannot be written,
+    none does. Raises WriteError.
+    """
+    with ExitStack() as stack:
+        for path, content in reversed(contents.items()):  # the stack unwinds from its end
+            _write(path, stack.enter_context(replacing(path)), content)
+        yield
+    for folder in {path.parent for path in contents}:
+        flush_folder(folder)
+
+
+def _write(path: Path, temporary: Path, content: Any) -> None:
     try:
-        with replacing(path) as temporary, temporary.open("wb") as file:
+        with temporary.open("wb") as file:
             torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-    except RuntimeError as error:  # torch's word for a disk that is full
-        raise UserError(f"cannot write {path} ({error}); make room.") from None
+            flush(file)
+    except RuntimeError as error:  # torch's words for a disk that is full, the system's behind them
+        reason = getattr(error.__context__, "strerror", None) or error
+        raise WriteError(f"cannot write {path} ({reason}); make room.") from None
 
 
 def load(path: Path, *, hint: str) -> Any:
     """Read tensors and plain values, on the CPU; code in the file is never run.
 
-    hint: what the user can do where the file is missing. Raises UserError for a missing, broken or
-    unsafe file.
+    hint: what the user can do where the file is missing. Raises UserError for a missing file,
+    DamagedError for a broken or unsafe one.
     """
     try:
+        if zipfile.is_zipfile(path):  # as torch writes since 1.6: every record has its CRC-32
+            with zipfile.ZipFile(path) as archive:
+                if archive.testzip():
+                    raise zipfile.BadZipFile
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"there is no checkpoint {path}; {hint}.") from None
     except OSError as error:
-        raise UserError(f"cannot read {path} ({error.strerror or error}).") from None
+        if error.errno != errno.EINVAL:  # a record would lie outside of the file
+            raise UserError(f"cannot read {path} ({error.strerror or error}).") from None
     except Exception:  # a damaged file can end in an error of any type
-        raise UserError(
-            f"{path} is no readable checkpoint: it is damaged, or holds more than tensors and "
-            "plain values, and code in a file is never run; use another file."
-        ) from None
+        pass
+    raise DamagedError(
+        f"{path} is no readable checkpoint: it is damaged, or holds more than tensors and plain "
+        "values, and code in a file is never run; use another file."
+    )
 
 
 def digest(state: Mapping[str, Tensor]) -> str:

@@ -1,4 +1,6 @@
-"""From --gpu_ids to a torch device."""
+"""From --gpu_ids to a torch device, and how exactly it repeats itself."""
+
+import os
 
 import torch
 
@@ -27,3 +29,14 @@ def select_device(gpu_ids: str) -> torch.device:
         return torch.device("mps")
     found = f"{count} CUDA GPUs are" if count else "no GPU is"
     raise UserError(f"--gpu_ids {gpu_ids} cannot be used, {found} here; give -1 for the CPU.")
+
+
+def make_deterministic() -> None:
+    """The same numbers in every run on the same GPU; call before the GPU is first used.
+
+    Operations without a deterministic algorithm raise RuntimeError (torch's list is in the help of
+    `torch.use_deterministic_algorithms`; the models here need none of them).
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+    torch.backends.cudnn.benchmark = False  # it picks the algorithm that was fastest this time
+    torch.use_deterministic_algorithms(True)

@@ -4,9 +4,20 @@ import io
 import sys
 from collections.abc import Callable
 
+# sysexits.h calls it EX_TEMPFAIL, try again later: the run is saved and can go on.
+EXIT_STOPPED = 75
+
 
 class UserError(Exception):
     """Something the user can mend; its message is one sentence: what, where, what to do."""
+
+
+class WriteError(UserError):
+    """A file that could not be written; what had its name before is as it was."""
+
+
+class DamagedError(UserError):
+    """A file whose content is not what was written."""
 
 
 def run_main(main: Callable[[], None]) -> None:

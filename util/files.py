@@ -4,8 +4,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
-from util.errors import UserError
+from util.errors import UserError, WriteError
 
 
 @contextmanager
@@ -13,7 +14,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path`, which takes its name when the block has succeeded.
 
     Folders are made as needed; after an error nothing is left and an earlier `path` is untouched.
-    Raises UserError where the file cannot be written.
+    Raises WriteError where the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -22,12 +23,28 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         reason = error.strerror or error
-        raise UserError(
+        raise WriteError(
             f"cannot write {path} ({reason}); make room or name another place."
         ) from None
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def flush(file: IO) -> None:
+    """Return when what was written is on the disk. A name must not be there before its content."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Return when the names in `folder` are on the disk, where the system knows how."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -37,6 +54,7 @@ def write_text(path: Path, text: str) -> None:
         temporary.open("w", encoding="utf-8", errors="replace", newline="\n") as file,
     ):
         file.write(text)
+        flush(file)
 
 
 def check_writable(path: Path) -> None:

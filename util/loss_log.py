@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from util.errors import UserError
+from util.errors import UserError, WriteError
 
 # The values that are no losses, and what the console line of CUT and pix2pix calls them.
 CLOCK_AND_RATE = {"seconds_per_step": "time", "seconds_data": "data", "lr": "lr"}
@@ -27,15 +27,19 @@ class LossLog:
             run takes those steps again), so that the log has every step once. None starts a new
             log and removes the one of an earlier run.
 
-        Raises UserError for a file that is not a log.
+        Raises UserError for a file that is not a log, WriteError for one that cannot be written.
         """
         self.path = path
         self.columns: list[str] | None = None
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if resume_step is None:
-            path.unlink(missing_ok=True)
-        elif path.exists():
-            self._keep_until(resume_step)
+        self._waiting: list[str] = []  # rows that could not be written yet
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if resume_step is None:
+                path.unlink(missing_ok=True)
+            elif path.exists():
+                self._keep_until(resume_step)
+        except OSError as error:
+            raise WriteError(f"cannot write {path} ({error.strerror}); free it.") from None
 
     def append(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
         """Write one row.
@@ -43,11 +47,11 @@ class LossLog:
         values: name -> value: `lr`, `seconds_per_step` and the losses. The first row of a log
             fixes names and order. Nine digits are kept, which is a float32 exactly.
 
-        Raises UserError where the names are not those of the log.
+        Raises UserError where the names are not those of the log, and WriteError where the file
+        cannot be written: the row is kept, and written with the next one.
         """
         columns = ["epoch", "step", *values]
         if self.columns is None:
-            self._write(columns)
             self.columns = columns
         if set(columns) != set(self.columns):
             raise UserError(
@@ -56,14 +60,24 @@ class LossLog:
                 "or move the log away"
             )
         numbers = (f"{float(values[name]):.9g}" for name in self.columns[2:])
-        self._write([str(epoch), str(step), *numbers])
+        self._waiting.append(_line([str(epoch), str(step), *numbers]))
+        try:
+            self._write(_line(self.columns))
+        except OSError as error:
+            raise WriteError(f"cannot write {self.path} ({error.strerror}); make room.") from None
+        self._waiting = []
 
-    def _write(self, fields: Iterable[str]) -> None:
-        """One line in one write, on disk for other programs when this returns."""
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(fields)
-        with self.path.open("a", encoding="utf-8", newline="") as file:
-            file.write(line.getvalue())
+    def _write(self, header: str) -> None:
+        """Add the rows that wait, all of them or none, for other programs to read at once."""
+        with self.path.open("ab", buffering=0) as file:
+            end = file.tell()
+            left = "".join([header] * (end == 0) + self._waiting).encode()
+            try:
+                while left:
+                    left = left[file.write(left) :]
+            except OSError:
+                os.truncate(self.path, end)
+                raise
 
     def _keep_until(self, resume_step: int) -> None:
         """Read the columns, and cut the file off before the first row after `resume_step`."""
@@ -93,6 +107,12 @@ class LossLog:
             f"line {number} of {self.path} is not a row of a loss log: move the file away to start "
             "a new log"
         )
+
+
+def _line(fields: Iterable[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(fields)
+    return line.getvalue()
 
 
 def format_losses(epoch: int, n_epochs: int, step: int, values: Mapping[str, float]) -> str:

@@ -1,7 +1,7 @@
 """What a training run shows and logs on its way: console, CSV, sample page, live view."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from options import TrainConfig
 from util.display import LiveView
-from util.errors import UserError
+from util.errors import WriteError
 from util.loss_log import CLOCK_AND_RATE, LossLog, format_losses
 from util.position import Position
 from util.run_folder import RunFolder
@@ -20,7 +20,9 @@ class Monitor:
     """Takes the losses of every step, and says and writes as often as the options ask for.
 
     preview: image (C, H, W) in [-1, 1] -> uint8 array; write_image: (path, array) -> None.
-    resume: where a continued run goes on; None for a new run.
+    resume: where a continued run goes on; None for a new run. means: of its losses that were not
+    yet said. A file that cannot be written costs
+    a line on the console, never the run.
     """
 
     def __init__(
@@ -30,17 +32,21 @@ class Monitor:
         *,
         last_epoch: int,
         resume: Position | None,
+        means: "RunningMeans",
         preview: Callable[[Tensor], np.ndarray],
         write_image: Callable[[Any, np.ndarray], None],
     ) -> None:
         run, display = config.run, config.display
         self.display, self.preview, self.last_epoch = display, preview, last_epoch
         self.print_freq = config.training.print_freq
-        self.means = RunningMeans()
+        self.means = means
+        self.failing: set[str] = set()  # what cannot be written at present
         step = validated = None
         if resume:
-            # An epoch that is under way is not validated yet, not even after its last step.
-            step, validated = resume.step, resume.step - bool(resume.batches)
+            # Means that are still to be said have no row yet, and an epoch that is under way is not
+            # validated yet, not even after its last step.
+            step = resume.step - bool(self.means.count)
+            validated = resume.step - bool(resume.batches)
         self.log = LossLog(folder.path / "loss_log.csv", resume_step=step)
         self.validation_log = LossLog(folder.path / "validation_log.csv", resume_step=validated)
         self.page: TrainingPage | None = None
@@ -72,16 +78,17 @@ class Monitor:
             images = {name: self.preview(batch[0]) for name, batch in visuals().items()}
             self.samples(position, images)
         if self.page and position.reached(self.display.update_html_freq, size):
-            self.page.update()
+            with self._or_say("the training page"):
+                self.page.update()
 
     def losses(self, position: Position) -> None:
         """Means since the last call; nothing if there was no step."""
-        self.means.check_finite(position.step)
         values = self.means.take()
         if not values:
             return
         print(format_losses(position.epoch, self.last_epoch, position.step, values), flush=True)
-        self.log.append(position.epoch, position.step, values)
+        with self._or_say("the loss log"):
+            self.log.append(position.epoch, position.step, values)
         if self.live:
             shown = {name: v for name, v in values.items() if name not in CLOCK_AND_RATE}
             self.live.losses(position.epochs_done, shown)
@@ -89,7 +96,8 @@ class Monitor:
     def samples(self, position: Position, images: Mapping[str, np.ndarray]) -> None:
         """Images (H, W) or (H, W, 3) uint8 of one moment."""
         if images and self.page:
-            self.page.add(position.epoch, position.images, images)
+            with self._or_say("sample images"):
+                self.page.add(position.epoch, position.images, images)
         if images and self.live:
             self.live.images(images)
 
@@ -98,14 +106,27 @@ class Monitor:
         shown = ", ".join(f"{name} {value:#.3g}" for name, value in values.items())
         remark = " (best so far)" if best else ""
         print(f"epoch {position.epoch}: validation {shown}{remark}", flush=True)
-        self.validation_log.append(position.epoch, position.step, values)
+        with self._or_say("the validation log"):
+            self.validation_log.append(position.epoch, position.step, values)
 
     def close(self) -> None:
         """The last epoch is done."""
         if self.page:
-            self.page.update(finished=True)
+            with self._or_say("the training page"):
+                self.page.update(finished=True)
         if self.live:
             self.live.close(timeout=5)
+
+    @contextmanager
+    def _or_say(self, what: str) -> Iterator[None]:
+        """Say once that this cannot be written, until it can be again."""
+        try:
+            yield
+            self.failing.discard(what)
+        except WriteError as error:
+            if what not in self.failing:
+                print(f"{what}: {error} The run goes on, and tries again.", flush=True)
+            self.failing.add(what)
 
 
 class RunningMeans:
@@ -131,15 +152,6 @@ class RunningMeans:
         means = cls()
         means.sums, means.count = dict(state["sums"]), state["count"]
         return means
-
-    def check_finite(self, step: int) -> None:
-        """Raises UserError if a mean is NaN or infinite; step: where the run stands."""
-        broken = sorted(n for n, total in self.sums.items() if not math.isfinite(float(total)))
-        if broken:
-            raise UserError(
-                f"{', '.join(broken)} became NaN or infinite up to step {step}; the last "
-                "checkpoint is kept: go on from it (--continue_train) with a lower --lr."
-            )
 
     def take(self) -> dict[str, float]:
         """The means, and start anew; {} if nothing was added."""

@@ -8,7 +8,8 @@ class Position:
     """Everything random in a run follows from this and the seed.
 
     epoch: the one that is under way, from 1; batches: of this epoch, done; step, images: of the
-    whole run, done; epoch_batches: batches of a whole epoch.
+    whole run, done; epoch_batches: batches of a whole epoch; skipped: steps left out in a row just
+    before (--on_nan skip).
     """
 
     epoch: int
@@ -16,6 +17,7 @@ class Position:
     step: int = 0
     images: int = 0
     epoch_batches: int = 1
+    skipped: int = 0
 
     @property
     def epochs_done(self) -> float:

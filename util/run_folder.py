@@ -2,24 +2,29 @@
 
 run.json              options, value maps, classes, teacher: all that test.py needs but the weights
 latest.pth            everything that --continue_train needs
+previous.pth          the same, one checkpoint earlier: should latest.pth be damaged
 latest_net_G.pth ...  each network alone, for test.py, for fine-tuning and for other tools
 20_net_G.pth ...      the same at the end of epoch 20
 best_net_G.pth ...    the same at the end of the epoch that --val_freq found best
 best.json             which epoch that was, and what was measured
 loss_log.csv          losses; validation_log.csv: validation
 finished              there once the last epoch is done
+lock                  there while a process trains the run
 web/index.html        sample images
 """
 
 import json
+import os
+from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from util.checkpoint import load, run_path, save
-from util.errors import UserError
+from util.checkpoint import load, run_path, saving
+from util.errors import DamagedError, UserError, WriteError
 from util.files import write_text
 
 
@@ -40,6 +45,16 @@ class RunFolder:
         return self.path / "latest.pth"
 
     @property
+    def previous_file(self) -> Path:
+        """The state before that one."""
+        return self.path / "previous.pth"
+
+    @property
+    def has_state(self) -> bool:
+        """Whether there is anything to go on from, damaged or not."""
+        return self.state_file.exists() or self.previous_file.exists()
+
+    @property
     def finished_file(self) -> Path:
         """Marks that the last epoch is done."""
         return self.path / "finished"
@@ -51,7 +66,7 @@ class RunFolder:
     def begin(self, record: Mapping[str, Any], *, continued: bool) -> None:
         """Create the folder and write run.json. Raises UserError for a folder with another run."""
         try:
-            if self.state_file.exists() and not continued:
+            if self.has_state and not continued:
                 raise UserError(
                     f"{self.path} holds a run already; go on with it (--continue_train), choose "
                     "another --name, or delete the folder."
@@ -59,16 +74,20 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self.finished_file.unlink(missing_ok=True)
             # Of a run killed while it saved, or before its first state.
-            kinds = [".*.part"] if continued else [".*.part", "best_net_*.pth", "best.json"]
-            for leftover in chain.from_iterable(map(self.path.glob, kinds)):
-                leftover.unlink()
+            self._remove(".*.part", *["best_net_*.pth", "best.json"] * (not continued))
             write_text(self.path / "run.json", json.dumps(record, indent=1) + "\n")
         except OSError as error:
-            raise UserError(f"cannot write into {self.path} ({error.strerror}).") from None
+            raise WriteError(f"cannot write into {self.path} ({error.strerror}).") from None
 
     def mark_finished(self, epochs: int) -> None:
-        """Leave the mark that `begin` takes away."""
+        """Leave the mark that `begin` takes away. Raises WriteError."""
         write_text(self.finished_file, f"{epochs} epochs\n")
+        with suppress(OSError):
+            self._remove(".*.part")  # of a run killed while it left its mark
+
+    def _remove(self, *kinds: str) -> None:
+        for leftover in chain.from_iterable(map(self.path.rglob, kinds)):
+            leftover.unlink()
 
     def record(self) -> dict[str, Any]:
         """What `begin` wrote. Raises UserError where there is none."""
@@ -86,26 +105,80 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise UserError(f"{file} cannot be read ({error}); restore or retrain it.") from None
 
-    def save_state(self, state: Mapping[str, Any]) -> None:
-        """Write latest.pth."""
-        save(self.state_file, dict(state))
+    def save(self, state: Mapping[str, Any], exports: Mapping[str, Any]) -> None:
+        """Write latest.pth and each network alone; what was latest.pth becomes previous.pth.
+
+        The state takes its name last: where it is of the last epoch, so are the networks. Raises
+        WriteError, and all is as it was.
+        """
+        networks = {self.network_file("latest", name): c for name, c in exports.items()}
+        with saving({**networks, self.state_file: dict(state)}):
+            if self.state_file.exists():
+                self._keep_previous()
+
+    def _keep_previous(self) -> None:
+        """A second name for the state, so that at no moment there is none."""
+        spare = self.path / f".previous.pth.{os.getpid()}.part"
+        try:
+            os.link(self.state_file, spare)
+            spare.replace(self.previous_file)
+        except OSError:  # no hard links here: for a moment previous.pth is the only one
+            self.state_file.replace(self.previous_file)
+        finally:
+            spare.unlink(missing_ok=True)
 
     def load_state(self) -> dict[str, Any]:
-        """Read latest.pth. Raises UserError where there is none."""
-        state = load(self.state_file, hint="train without --continue_train first")
-        if not isinstance(state, dict) or not {"position", "schedule", "model"} <= state.keys():
-            raise UserError(f"{self.state_file} holds no training state; train anew.")
-        return state
+        """Read latest.pth. Raises UserError where there is none, DamagedError for a broken one."""
+        return _load_state(self.state_file)
+
+    def recover_state(self) -> tuple[dict[str, Any], str]:
+        """The state to go on from, and what the user should know, "" for nothing.
+
+        That is latest.pth or, where it is damaged or gone, previous.pth: the steps between the two
+        are taken again and come to the same. The damaged file is kept as damaged.pth. Raises
+        UserError where there is no state, DamagedError where none can be read.
+        """
+        try:
+            if self.state_file.exists() or not self.previous_file.exists():
+                return self.load_state(), ""
+            found = f"there is no {self.state_file}"
+        except DamagedError:
+            if not self.previous_file.exists():
+                raise
+            found = f"{self.state_file} is damaged, and kept as damaged.pth"
+        try:
+            state = _load_state(self.previous_file)
+        except DamagedError:
+            raise DamagedError(
+                f"{self.state_file} and {self.previous_file} are both damaged; start another run "
+                "from networks that were saved (--pretrained_name, --epoch)."
+            ) from None
+        if self.state_file.exists():
+            self.state_file.replace(self.path / "damaged.pth")
+        return state, f"{found}: the run goes on from {self.previous_file.name}"
 
     def save_networks(self, label: str, exports: Mapping[str, Any]) -> None:
-        """Write each network alone."""
-        for network, content in exports.items():
-            save(self.network_file(label, network), content)
+        """Write each network alone. Raises WriteError, and all are as they were."""
+        with saving({self.network_file(label, name): c for name, c in exports.items()}):
+            pass
+
+    def keep_last(self, count: int) -> None:
+        """Remove the networks of all epochs that were saved under their number but the last."""
+        files: defaultdict[int, list[Path]] = defaultdict(list)
+        for file in self.path.glob("*_net_*.pth"):
+            label, _, _ = file.name.partition("_net_")
+            if label.isdecimal():
+                files[int(label)].append(file)
+        for epoch in sorted(files)[:-count]:
+            for file in files[epoch]:
+                with suppress(OSError):  # tried again when the next epoch is saved
+                    file.unlink()
 
     def save_best(self, exports: Mapping[str, Any], record: Mapping[str, Any]) -> None:
-        """Write each network alone under the label "best", then best.json."""
-        self.save_networks("best", exports)
-        write_text(self.path / "best.json", json.dumps(record, indent=1, allow_nan=False) + "\n")
+        """Write each network alone under the label "best", and best.json. Raises WriteError."""
+        text = json.dumps(record, indent=1, allow_nan=False) + "\n"
+        with saving({self.network_file("best", name): c for name, c in exports.items()}):
+            write_text(self.path / "best.json", text)
 
     def load_networks(self, label: str, names: list[str]) -> dict[str, Any]:
         """State dicts of those of the networks `names` that were saved under this label.
@@ -126,3 +199,10 @@ class RunFolder:
                 raise UserError(f"{found[name]} holds no state dict; name another run or epoch.")
         # A classifier's file wraps its weights, to keep classes and accuracy with them.
         return {name: content.get("weights", content) for name, content in contents.items()}
+
+
+def _load_state(file: Path) -> dict[str, Any]:
+    state = load(file, hint="train without --continue_train first")
+    if not isinstance(state, dict) or not {"position", "schedule", "model"} <= state.keys():
+        raise DamagedError(f"{file} holds no training state; train anew.")
+    return state

@@ -231,3 +231,15 @@ def test_readers_of_a_gpu_hand_on_integers(dataset):
     assert [tuple(stack.shape) for stack in stacks] == [(4, 12, 14)] * 2
     first = next(loader(dataset).epoch(1))
     assert_equal([dataset.prepare(raw)], [first])
+
+
+def test_readers_end_when_they_are_told_to(dataset):
+    reader = loader(dataset, num_threads=2)
+    batches = reader.epoch(1)
+    next(batches)  # and more are on their way
+    processes = reader.loader._iterator._workers
+    assert processes and all(process.is_alive() for process in processes)
+    reader.close()
+    # 0: by themselves, not by a signal after a wait.
+    assert [process.exitcode for process in processes] == [0] * len(processes)
+    loader(dataset).close()

@@ -77,6 +77,45 @@ def test_a_step_changes_every_network_and_gives_finite_losses(name, batch, class
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_updates_say_whether_all_was_finite(name, batch, classifier_file):
+    model = build(name, options_for(name, classifier_file))
+    model.training_step(batch)
+    sound = model.take_sound()
+    assert sound.dtype == torch.bool and sound and model.is_finite()
+    if name == "classifier":  # infinite as soon as all but one class is ruled out
+        model.classifier.net.fc.bias.data[0] = torch.inf
+    else:
+        batch.b[0, 0, 3, 3] = torch.inf
+    model.training_step(batch)
+    assert not model.take_sound()
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_one_bad_value_is_noticed_and_reported_once(where, value):
+    model = build("pix2pix", Pix2PixOptions(**SMALL))
+    good, bad = torch.tensor(0.5), torch.tensor(value)
+    gradients = [torch.ones(3), torch.tensor([1e38, -1e38])]
+    model.note_finite(good, gradients)
+    if where == "loss":
+        model.note_finite(bad, gradients)
+    else:
+        model.note_finite(good, [*gradients, torch.stack([good, bad])])
+    model.note_finite(good, gradients)
+    assert not model.take_sound()
+    model.note_finite(good, gradients)
+    assert model.take_sound()
+
+
+@pytest.mark.parametrize("key", ["model.1.weight", "model.2.running_var"])
+def test_weights_and_buffers_that_are_not_finite_are_seen(key):
+    model = build("pix2pix", Pix2PixOptions(**SMALL, normG="batch"))
+    assert model.is_finite()
+    model.generator.state_dict()[key].view(-1)[0] = torch.nan
+    assert not model.is_finite()
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_state_goes_round_and_the_next_steps_are_equal(name, batch, classifier_file):
     options = options_for(name, classifier_file)
     first = build(name, options)

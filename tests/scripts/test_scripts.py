@@ -121,6 +121,40 @@ def test_bad_input_is_one_sentence(places, tmp_path, script, flags):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(("code", "queued_again"), [(0, False), (75, True), (2, False)])
+def test_a_slurm_job_that_was_stopped_is_queued_again(tmp_path, code, queued_again):
+    commands = {
+        "srun": '"$@"',
+        "scontrol": 'echo "$@" > queued',
+        "work": f'[ "$RESUME" = 1 ]; exit {code}',
+    }
+    for name, body in commands.items():
+        (tmp_path / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
+    assert call("slurm/train.sbatch", "work", env=env, cwd=tmp_path).returncode == code
+    queue = tmp_path / "queued"
+    assert (queue.read_text() if queue.exists() else "") == "requeue 7\n" * queued_again
+
+
+def test_a_script_that_is_told_to_stop_says_so_when_its_program_has_ended(places, tmp_path):
+    """The program at work gets the signal too, and answers it in its own way."""
+    python = tmp_path / "python"
+    python.write_text("#!/usr/bin/env bash\necho ready\nread -r _\nexit 143\n")
+    python.chmod(0o755)
+    started = subprocess.Popen(
+        [str(ROOT / "scripts" / "run_real2cut.sh")],
+        env={**places[1], "PYTHON": str(python)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdout.readline() == "ready\n"
+    started.terminate()
+    started.communicate("go on\n")
+    assert started.returncode == 75
+
+
 def test_a_missing_environment_is_named(places, tmp_path):
     env = {**places[1], "PYTHON": str(tmp_path / "no python")}
     done = call("run_evaluate.sh", env=env, cwd=tmp_path)

@@ -5,13 +5,14 @@ import os
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from util.checkpoint import load, run_path, save
-from util.errors import UserError
+from util.checkpoint import load, run_path, save, saving
+from util.errors import DamagedError, UserError, WriteError
 
 CONTENT = {"weights": {"w": torch.arange(6.0).reshape(2, 3)}, "epoch": 3, "classes": ["a", "b"]}
 
@@ -78,7 +79,75 @@ def test_the_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
         Path, "replace", lambda self, to: (events.append("replace"), replace(self, to))[1]
     )
     save(tmp_path / "x.pth", CONTENT)
-    assert events == ["fsync", "replace"]
+    assert events == ["fsync", "replace", "fsync"]  # of the file; its name; of the folder
+
+
+def test_files_of_one_moment_take_their_names_together(tmp_path, monkeypatch):
+    paths = [tmp_path / name for name in ("a.pth", "b.pth", "c.pth")]
+    with saving(dict.fromkeys(paths, CONTENT)):
+        assert not [path for path in paths if path.exists()]
+        assert len(list(tmp_path.iterdir())) == 3  # all written, under other names
+    assert sorted(tmp_path.iterdir()) == paths
+    before = [path.read_bytes() for path in paths]
+    names, replace = [], Path.replace
+    monkeypatch.setattr(
+        Path, "replace", lambda self, to: (names.append(to.name), replace(self, to))[1]
+    )
+    with saving({path: {} for path in reversed(paths)}):
+        pass
+    assert names == ["c.pth", "b.pth", "a.pth"]
+    assert all(path.read_bytes() != old for path, old in zip(paths, before, strict=True))
+
+
+def test_where_one_file_cannot_be_written_none_is(tmp_path, monkeypatch):
+    paths = [tmp_path / name for name in ("a.pth", "b.pth", "c.pth")]
+    with saving(dict.fromkeys(paths, CONTENT)):
+        pass
+    before = {path: path.read_bytes() for path in paths}
+    write = torch.save
+
+    def fail_at_b(content, file):
+        if "b.pth" in file.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(content, file)
+
+    monkeypatch.setattr(torch, "save", fail_at_b)
+    with (
+        pytest.raises(WriteError, match=r"cannot write .*b\.pth \(No space left"),
+        saving({path: {} for path in paths}),
+    ):
+        pytest.fail("the block ran")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@settings(max_examples=300, deadline=None)
+def test_an_altered_file_is_named_or_harmless(tmp_path_factory, place, bit):
+    """One bit anywhere: in the weights, in the names of the records, in the padding between."""
+    path = tmp_path_factory.getbasetemp() / "altered.pth"
+    save(path, CONTENT)
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1 << bit
+    path.write_bytes(content)
+    try:
+        back = load(path, hint="")
+    except DamagedError as error:
+        assert str(path) in str(error)
+    else:
+        assert torch.equal(back["weights"].pop("w"), CONTENT["weights"]["w"])
+        assert back == {**CONTENT, "weights": {}}
+
+
+def test_an_altered_weight_is_named(tmp_path):
+    """torch itself reads it without a word."""
+    path = tmp_path / "x.pth"
+    save(path, CONTENT)
+    content = path.read_bytes()
+    weight = np.float32(5.0).tobytes()
+    assert content.count(weight) == 1
+    path.write_bytes(content.replace(weight, np.float32(5.5).tobytes()))
+    assert torch.load(path)["weights"]["w"].max() == 5.5
+    assert "it is damaged" in refuses(path)
 
 
 @pytest.mark.parametrize("name", ["file/x.pth", "x" * 300], ids=["below a file", "long"])

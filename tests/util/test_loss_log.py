@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from util.errors import UserError
+from util.errors import UserError, WriteError
 from util.loss_log import LossLog, format_losses
 
 
@@ -143,3 +143,33 @@ def test_the_console_line_is_the_one_users_know():
         "(epoch: 3/400, iters: 2400, time: 0.120, data: 0.000, lr: 0.0002) G_GAN: 0.412 NCE: 1.230"
     )
     assert format_losses(1, 1, 1, {"G": math.nan}) == "(epoch: 1/1, iters: 1) G: nan"
+
+
+def test_a_row_that_cannot_be_written_waits_and_leaves_no_half_of_itself(tmp_path, limit_files):
+    log = write(tmp_path / "loss_log.csv", 1, 2)
+    before = log.path.read_bytes()
+    for step, room in ((3, 0), (4, 5)):  # bytes
+        limit_files(len(before) + room)
+        with pytest.raises(WriteError, match=r"cannot write .*loss_log\.csv \(File too large\)"):
+            log.append(1, step, {"lr": 2e-4, "G_GAN": 0.5})
+        assert log.path.read_bytes() == before
+    limit_files(None)
+    log.append(1, 5, {"lr": 2e-4, "G_GAN": 0.5})
+    assert steps(log.path) == [1, 2, 3, 4, 5]
+
+
+def test_a_log_that_vanished_begins_with_its_header_again(tmp_path):
+    log = write(tmp_path / "run" / "loss_log.csv", 1, 2)
+    log.path.unlink()
+    log.path.parent.rmdir()
+    with pytest.raises(WriteError, match="No such file"):
+        log.append(1, 3, {"lr": 2e-4, "G_GAN": 0.3})
+    log.path.parent.mkdir()
+    log.append(1, 4, {"lr": 2e-4, "G_GAN": 0.4})
+    assert [row["G_GAN"] for row in read(log.path)] == ["0.3", "0.4"]
+    assert steps(write(log.path, 5, resume_step=4).path) == [3, 4, 5]
+
+
+def test_a_place_that_is_no_file_is_named(tmp_path):
+    with pytest.raises(WriteError, match="cannot write"):
+        LossLog(tmp_path)

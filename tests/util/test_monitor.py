@@ -17,9 +17,10 @@ def monitor(tmp_path):
     """monitor(resume): of a run in `tmp_path`, without a page."""
     config = parse_train(["--no_html"], MODEL_OPTIONS)
 
-    def make(resume: Position | None) -> Monitor:
+    def make(resume: Position | None, means: RunningMeans | None = None) -> Monitor:
+        given = {"resume": resume, "means": means or RunningMeans()}
         shown = {"preview": None, "write_image": None}
-        return Monitor(config, RunFolder(tmp_path), last_epoch=9, resume=resume, **shown)
+        return Monitor(config, RunFolder(tmp_path), last_epoch=9, **given, **shown)
 
     return make
 
@@ -65,3 +66,42 @@ def test_means_go_on_from_their_state():
     for means in (whole, second):
         means.add({"loss": torch.tensor(0.3)})
     assert whole.take() == second.take()
+
+
+def test_a_log_that_cannot_be_written_costs_one_line_until_it_can(monitor, tmp_path, capsys):
+    shown = monitor(None)
+
+    def step(number):
+        shown.means.add({"G": torch.tensor(1.0)})
+        shown.losses(Position(1, batches=number, step=number))
+
+    step(1)
+    log = tmp_path / "loss_log.csv"
+    log.rename(tmp_path / "kept")
+    for number, folder in ((2, True), (3, True), (4, False), (5, True)):
+        if folder:
+            log.mkdir(exist_ok=True)
+        else:
+            log.rmdir()
+            (tmp_path / "kept").rename(log)
+        step(number)
+        if not folder:
+            log.rename(tmp_path / "kept")
+    assert capsys.readouterr().out.count("the loss log: cannot write") == 2
+    rows = csv.DictReader((tmp_path / "kept").open())
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize(("waiting", "kept"), [(0, ["4", "8"]), (3, ["4"])])
+def test_means_that_are_still_to_be_said_have_no_row(monitor, tmp_path, waiting, kept):
+    """A run killed after its last save, at step 8: the row of that step may be newer than that."""
+    first = monitor(None)
+    for step in (4, 8):
+        first.means.add({"G": torch.tensor(1.0)})
+        first.losses(Position(1, batches=step, step=step))
+    means = RunningMeans()
+    for _ in range(waiting):
+        means.add({"G": torch.tensor(1.0)})
+    monitor(Position(1, batches=8, step=8), means)
+    rows = csv.DictReader((tmp_path / "loss_log.csv").open())
+    assert [row["step"] for row in rows] == kept

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from util.checkpoint import save
-from util.errors import UserError
+from util.errors import DamagedError, UserError, WriteError
 from util.run_folder import RunFolder
 
 RECORD = {"options": {"run": {"model": "cut"}}, "value_maps": {}, "classes": ["a"]}
@@ -52,7 +52,7 @@ def test_a_name_that_leaves_the_folder_names_its_flag(tmp_path):
 def test_a_run_is_not_overwritten_by_accident(folder):
     folder.begin(RECORD, continued=False)
     folder.begin(RECORD | {"classes": []}, continued=False)  # nothing was trained yet
-    folder.save_state(STATE)
+    folder.save(STATE, {})
     with pytest.raises(UserError, match="--continue_train"):
         folder.begin({}, continued=False)
     assert folder.record()["classes"] == [] and folder.load_state() == STATE
@@ -60,7 +60,7 @@ def test_a_run_is_not_overwritten_by_accident(folder):
 
 def test_a_run_that_goes_on_is_finished_no_more(folder):
     folder.begin(RECORD, continued=False)
-    folder.save_state(STATE)
+    folder.save(STATE, {})
     folder.mark_finished(4)
     assert folder.finished_file.exists()
     folder.begin(RECORD, continued=True)
@@ -141,13 +141,15 @@ def test_broken_weights_are_named(folder):
 
 def test_what_a_killed_run_left_half_written_is_removed(folder):
     folder.begin(RECORD, continued=False)
-    (folder.path / ".latest.pth.123.part").write_bytes(b"half")
+    for leftover in (".latest.pth.123.part", "web/images/.epoch001_real_A.png.123.part"):
+        (folder.path / leftover).parent.mkdir(parents=True, exist_ok=True)
+        (folder.path / leftover).write_bytes(b"half")
     folder.begin(RECORD, continued=True)
-    assert [file.name for file in folder.path.iterdir()] == ["run.json"]
+    assert [f.name for f in folder.path.rglob("*") if f.is_file()] == ["run.json"]
 
 
 def test_a_file_that_is_no_training_state_is_named(folder):
-    folder.save_state({"weights": torch.ones(1)})
+    folder.save({"weights": torch.ones(1)}, {})
     with pytest.raises(UserError, match="holds no training state"):
         folder.load_state()
 
@@ -156,3 +158,88 @@ def test_a_file_that_is_no_training_state_is_named(folder):
 def test_an_epoch_is_a_number(folder, label):
     with pytest.raises(UserError, match="neither latest, best nor an epoch's number"):
         folder.load_networks(label, ["G"])
+
+
+def state(step):
+    return {**STATE, "position": {"step": step}}
+
+
+def damage(file):
+    """A step that was not taken."""
+    content = file.read_bytes()
+    assert content.count(b"step") == 1
+    file.write_bytes(content.replace(b"step", b"stop"))
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["", "no hard links"])
+def test_the_state_before_the_latest_is_kept(folder, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr("os.link", raise_(PermissionError(1, "Operation not permitted")))
+    for step in (1, 2, 3):
+        folder.save(state(step), {"G": WEIGHTS})
+    assert folder.recover_state() == (state(3), "")
+    files = {file.name for file in folder.path.iterdir()}
+    assert files == {"latest.pth", "previous.pth", "latest_net_G.pth"}
+    damage(folder.state_file)
+    with pytest.raises(DamagedError, match=r"latest\.pth"):
+        folder.load_state()
+    found, note = folder.recover_state()
+    assert found == state(2)
+    assert "latest.pth is damaged" in note and "goes on from previous.pth" in note
+    # The damaged one is out of the way: it does not become the previous one of the next save.
+    folder.save(state(3), {})
+    assert (folder.path / "damaged.pth").exists()
+    damage(folder.state_file)
+    assert folder.recover_state()[0] == state(2)
+
+
+def raise_(error):
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+def test_states_that_are_gone_or_all_damaged(folder):
+    for step in (1, 2):
+        folder.save(state(step), {})
+    content = folder.state_file.read_bytes()
+    folder.state_file.unlink()
+    found, note = folder.recover_state()
+    assert found == state(1) and "there is no" in note
+    with pytest.raises(UserError, match="holds a run already"):
+        folder.begin(RECORD, continued=False)
+    folder.state_file.write_bytes(content[:-9])
+    damage(folder.previous_file)
+    with pytest.raises(DamagedError, match=r"latest.pth and .*previous.pth are both damaged"):
+        folder.recover_state()
+    assert folder.state_file.exists() and folder.previous_file.exists()
+
+
+def test_a_save_that_fails_leaves_everything_as_it_was(folder, monkeypatch):
+    for step in (1, 2):
+        folder.save(state(step), {"G": WEIGHTS})
+    before = {file: file.read_bytes() for file in folder.path.iterdir()}
+    write = torch.save
+
+    def fill_the_disk(content, file):
+        if "net_D" in file.name:
+            raise OSError(28, "No space left on device")
+        write(content, file)
+
+    monkeypatch.setattr(torch, "save", fill_the_disk)
+    with pytest.raises(WriteError, match="No space left"):
+        folder.save(state(3), {"G": {"w": torch.zeros(2)}, "D": WEIGHTS})
+    assert {file: file.read_bytes() for file in folder.path.iterdir()} == before
+
+
+def test_the_last_epochs_are_kept(folder):
+    for epoch in (5, 10, 15):
+        folder.save_networks(str(epoch), {"G": WEIGHTS, "D": WEIGHTS})
+    folder.save_networks("latest", {"G": WEIGHTS})
+    folder.save_networks("best", {"G": WEIGHTS})
+    folder.keep_last(4)
+    folder.keep_last(2)
+    left = {file.name for file in folder.path.iterdir()}
+    epochs = {f"{epoch}_net_{name}.pth" for epoch in (10, 15) for name in "GD"}
+    assert left == epochs | {"latest_net_G.pth", "best_net_G.pth"}

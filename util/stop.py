@@ -1,0 +1,94 @@
+"""SIGTERM and Ctrl-C, answered where a run can be saved."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stopped(Exception):
+    """A signal arrived during work that will be done again."""
+
+
+class StopSignals:
+    """Within the `with` statement, the first signal is kept in `received` and nothing else happens.
+
+    A second one takes its usual course: the process ends at once. A signal that is ignored (as
+    Ctrl-C is by what a shell starts in the background) stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.received: str | None = None  # the signal's name
+        self._at_once = False
+        self._usual: dict[int, object] = {}
+
+    def __enter__(self) -> "StopSignals":
+        heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        self._usual = {number: signal.signal(number, self._receive) for number in heard}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._usual.items():
+            signal.signal(number, handler)
+        self._usual = {}
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within the block a signal, even an earlier one, raises Stopped."""
+        self._at_once = True
+        try:
+            if self.received:
+                raise Stopped
+            yield
+        finally:
+            self._at_once = False
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.received = signal.Signals(number).name
+        self.__exit__()
+        # Not print: the signal may have interrupted one.
+        os.write(2, f"{self.received}: saving; the same again leaves at once\n".encode())
+        if self._at_once:
+            raise Stopped
+
+
+@contextmanager
+def holding_signals() -> Iterator[None]:
+    """Signals wait for the end of the block; a process that is started in it begins with them held.
+
+    So none reaches a reader before `leave_stopping_to_the_parent`.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def leave_stopping_to_the_parent() -> None:
+    """For the processes that read images: terminals and SLURM signal these too.
+
+    They ignore SIGINT, and SIGTERM unless it is their parent who sends it. What they cannot hand
+    over, as a parent that was stopped no longer listens, they do not complain of.
+    """
+    sys.excepthook = lambda *_: None  # multiprocessing's threads call it; readers return errors
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # which tells the sender; macOS lacks it
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_wait_for_parent, daemon=True).start()
+    elif hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def _wait_for_parent() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
