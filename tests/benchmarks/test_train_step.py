@@ -73,7 +73,7 @@ def test_a_checkout_takes_turns_with_ours(tmp_path, checkout):
 def test_a_checkout_that_fails_says_why(checkout):
     (checkout / "models/__init__.py").write_text("import no_such_module")
     flags = ["--models", "cut", "--precisions", "fp32", "--reference", str(checkout)]
-    with pytest.raises(UserError, match="cut, reference: .*no_such_module"):
+    with pytest.raises(UserError, match=r"cut, reference: .*no_such_module"):
         main([*TINY, *flags])
 
 
