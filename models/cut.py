@@ -45,6 +45,7 @@ class CutModel(TranslationModel):
         compute.compile(self.generator, "encode", "forward_and_encode")
         self.add_optimiser("G", self.generator, self.sampler)
         self.add_optimiser("D", self.discriminator)
+        self.domains = 2 if options.nce_idt else 1  # whose images are translated: A, or A and B
         # With dropout or batch statistics a second pass would not see what the first one saw.
         self.passes_agree = options.no_dropout and options.normG != "batch"
 
@@ -56,21 +57,22 @@ class CutModel(TranslationModel):
                 f"{b.shape[2]} pixels; use a --preprocess that gives one size, or --nce_idt False."
             )
         mirrored = opt.flip_equivariance and random.random() < 0.5
-        sources = [a, b] if opt.nce_idt else [a]
-        outputs, keys = self.generate_and_encode(sources, mirrored)
-        losses = self.update_discriminator(outputs[0], b)
+        source = torch.cat([a, b]) if opt.nce_idt else a
+        output, keys = self.generate_and_encode(source, mirrored)
+        fake = output[: len(a)]
+        losses = self.update_discriminator(fake, b)
 
-        losses["G_GAN"] = opt.lambda_GAN * self.gan(self.judge(outputs[0]), True)
-        queries = self.encode(outputs)
-        keys = keys or self.encode_sources(sources)
-        contrasts = [self.contrast(q, k, mirrored) for q, k in zip(queries, keys, strict=True)]
-        losses.update(zip(("NCE", "NCE_Y"), contrasts, strict=False))
-        losses["G"] = losses["G_GAN"] + sum(contrasts) / len(contrasts)
+        losses["G_GAN"] = opt.lambda_GAN * self.gan(self.judge(fake), True)
+        contrast = self.contrast(output, keys or self.encode_source(source), mirrored)
+        losses["NCE"] = contrast[: len(a)].mean()
+        if opt.nce_idt:
+            losses["NCE_Y"] = contrast[len(a) :].mean()
+        losses["G"] = losses["G_GAN"] + contrast.mean()
         self.update("G", losses["G"])
 
         # Mirrored outputs are turned back, to stand beside their source.
         names = ("real_A", "real_B", "fake_B", "idt_B")
-        images = dict(zip(names, (a, b, *outputs), strict=False))
+        images = dict(zip(names, (a, b, *output.split(len(a))), strict=False))
         turned = ("fake_B", "idt_B") if mirrored else ()
         self.last_images = {
             name: (image.flip(-1) if name in turned else image).detach()
@@ -78,43 +80,41 @@ class CutModel(TranslationModel):
         }
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def generate_and_encode(
-        self, sources: list[Tensor], mirrored: bool
-    ) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """G of each batch of images, mirrored or not, and its features of `--nce_layers`.
+    def generate_and_encode(self, source: Tensor, mirrored: bool) -> tuple[Tensor, list[Tensor]]:
+        """G of the images, mirrored or not, and the features of `--nce_layers` of its pass.
 
-        These are constants; [] where a pass over the images by themselves would have others.
+        The features are constants; [] where a pass over the images by themselves would have others.
         """
-        images = torch.cat(sources)
         if mirrored or not self.passes_agree:
-            output = self.generate(images.flip(-1) if mirrored else images)
-            return list(output.chunk(len(sources))), []
-        self.check_size(images)
+            return self.generate(source.flip(-1) if mirrored else source), []
+        self.check_size(source)
         with self.compute.autocast():
-            output, features = self.generator.forward_and_encode(images, self.options.nce_layers)
-        constants = [feature.detach() for feature in features]
-        return list(output.chunk(len(sources))), _by_batch(constants, len(sources))
+            output, features = self.generator.forward_and_encode(source, self.options.nce_layers)
+        return output, [feature.detach() for feature in features]
 
-    def encode(self, batches: list[Tensor]) -> list[list[Tensor]]:
-        """Features of `--nce_layers` of each batch of images."""
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """Features (N, C_l, H_l, W_l) of `--nce_layers`; images: (N, C, H, W), of A, then of B."""
         layers = self.options.nce_layers
         with self.compute.autocast():
-            if not self.passes_agree:
-                return [self.generator.encode(images, layers) for images in batches]
-            return _by_batch(self.generator.encode(torch.cat(batches), layers), len(batches))
+            if self.passes_agree:
+                return self.generator.encode(images, layers)
+            # Batch statistics are those of one domain.
+            passes = [self.generator.encode(part, layers) for part in images.chunk(self.domains)]
+            return [torch.cat(features) for features in zip(*passes, strict=True)]
 
     @torch.no_grad()
-    def encode_sources(self, sources: list[Tensor]) -> list[list[Tensor]]:
-        """The same as constants."""
-        return self.encode(sources)
+    def encode_source(self, source: Tensor) -> list[Tensor]:
+        """Features of `--nce_layers`, as constants."""
+        return self.encode(source)
 
-    def contrast(self, queries: list[Tensor], keys: list[Tensor], mirrored: bool) -> Tensor:
-        """λ_NCE times the mean PatchNCE loss over the layers: output against its source.
+    def contrast(self, output: Tensor, keys: list[Tensor], mirrored: bool) -> Tensor:
+        """λ_NCE times the mean PatchNCE loss over layers and patches: output against its source.
 
-        queries, keys: features (B, C_l, H_l, W_l) of both; mirrored: the output is that of the
-        mirrored source (FastCUT).
+        output: (N, C, H, W); keys: features of its source; mirrored: the output is that of the
+        mirrored source (FastCUT). Returns the loss (N,) of each image.
         """
         opt = self.options
+        queries = self.encode(output)
         if mirrored:
             queries = [feature.flip(-1) for feature in queries]
         with self.compute.autocast():
@@ -127,13 +127,8 @@ class CutModel(TranslationModel):
                 query,
                 key,
                 temperature=opt.nce_T,
-                minibatch_negatives=opt.nce_includes_all_negatives_from_minibatch,
-            ).mean()
+                pools=self.domains if opt.nce_includes_all_negatives_from_minibatch else None,
+            ).mean(dim=1)
             for query, key in zip(queries, keys, strict=True)
         ]
-        return opt.lambda_NCE * torch.stack(losses).mean()
-
-
-def _by_batch(features: list[Tensor], batches: int) -> list[list[Tensor]]:
-    """Features of several batches in one, layer by layer -> for each batch its features."""
-    return [list(parts) for parts in zip(*(f.chunk(batches) for f in features), strict=True)]
+        return opt.lambda_NCE * torch.stack(losses).mean(dim=0)

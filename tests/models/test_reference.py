@@ -79,7 +79,7 @@ def test_patch_sampler_and_nce(reference):
         torch.testing.assert_close(queries[i].flatten(0, 1), data[f"q_{i}"], **TOLERANCE)
         loss = patch_nce(queries[i], keys[i])
         torch.testing.assert_close(loss.flatten(), data[f"loss_{i}"], **TOLERANCE)
-        across = patch_nce(queries[i], keys[i], minibatch_negatives=True)
+        across = patch_nce(queries[i], keys[i], pools=1)
         torch.testing.assert_close(
             across.flatten(), data[f"loss_minibatch_negatives_{i}"], **TOLERANCE
         )
