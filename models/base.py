@@ -1,6 +1,5 @@
 """What every model offers to train.py."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
@@ -75,7 +74,7 @@ class Model(ABC):
 
     def note_finite(self, loss: Tensor, gradients: list[Tensor]) -> None:
         """Remember, on the device, whether an update's loss and gradients are finite."""
-        finite = torch.isfinite(loss.detach()) & torch.isfinite(_largest(gradients))
+        finite = torch.isfinite(loss.detach()) & torch.isfinite(_norm(gradients))
         self.sound = finite if self.sound is None else self.sound & finite
 
     def take_sound(self) -> Tensor:
@@ -87,7 +86,7 @@ class Model(ABC):
         """Whether no weight or buffer of a network is NaN or infinite; waits for the device."""
         states = [net.state_dict().values() for net in self.networks.values()]
         tensors = [t for state in states for t in state if t.is_floating_point()]
-        return bool(torch.isfinite(_largest(tensors)))
+        return bool(torch.isfinite(_norm(tensors)))
 
     def set_rate(self, factor: float) -> None:
         """Learning rate of all optimisers: `factor` times --lr."""
@@ -126,6 +125,6 @@ class Model(ABC):
             load_weights(self.networks[name], networks[name], source=f"{source}, network {name},")
 
 
-def _largest(tensors: list[Tensor]) -> Tensor:
-    """The largest magnitude; NaN where there is a NaN."""
-    return torch.nn.utils.get_total_norm(tensors, norm_type=math.inf)
+def _norm(tensors: list[Tensor]) -> Tensor:
+    """The Euclidean norm of all together; NaN or infinite where an element is."""
+    return torch.nn.utils.get_total_norm(tensors)
