@@ -126,5 +126,8 @@ class Model(ABC):
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:
-    """The Euclidean norm of all together; NaN or infinite where an element is."""
+    """The Euclidean norm of all together; NaN or infinite where an element or its square is.
+
+    Adam keeps the squares of gradients: infinite ones would end its work without a word.
+    """
     return torch.nn.utils.get_total_norm(tensors)

@@ -94,7 +94,7 @@ def test_updates_say_whether_all_was_finite(name, batch, classifier_file):
 def test_one_bad_value_is_noticed_and_reported_once(where, value):
     model = build("pix2pix", Pix2PixOptions(**SMALL))
     good, bad = torch.tensor(0.5), torch.tensor(value)
-    gradients = [torch.ones(3), torch.tensor([1e38, -1e38])]
+    gradients = [torch.ones(3), torch.tensor([1e18, -1e18])]
     model.note_finite(good, gradients)
     if where == "loss":
         model.note_finite(bad, gradients)
