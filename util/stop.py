@@ -59,7 +59,7 @@ class StopSignals:
 
 @contextmanager
 def holding_signals() -> Iterator[None]:
-    """Signals wait for the end of the block; a process that is started in it begins with them held.
+    """A process that is started in the block begins with the signals held.
 
     So none reaches a reader before `leave_stopping_to_the_parent`.
     """

@@ -60,12 +60,15 @@ def test_work_that_is_done_again_is_left_at_once():
         assert stop.received
 
 
-def test_signals_can_be_held():
-    with StopSignals() as stop:
-        with holding_signals():
-            send(signal.SIGTERM)
-            assert stop.received is None
-        assert stop.received == "SIGTERM"
+def test_a_process_begins_with_signals_held():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with holding_signals():
+        child = os.fork()
+        if not child:
+            held = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+            os._exit(0 if {signal.SIGINT, signal.SIGTERM} <= held else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
 @pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="nobody tells who sent a signal")
