@@ -59,9 +59,10 @@ class ReflectionPad(nn.ReflectionPad2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> (B, C, H + 2 width, W + 2 width)."""
-        if torch.compiler.is_compiling():
+        if not torch.compiler.is_compiling():
+            return functions.ReflectionPad.apply(x, self.width)
+        with torch.autocast(x.device.type, enabled=False):  # which pads in fp32 on the CPU
             return super().forward(x)
-        return functions.ReflectionPad.apply(x, self.width)
 
 
 def binomial_filter(taps: tuple[int, ...], channels: int) -> Tensor:
