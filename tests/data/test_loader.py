@@ -225,7 +225,7 @@ def test_a_bad_image_stops_no_step_before_its_own(dataset, monkeypatch):
 @pytest.mark.filterwarnings("ignore:'pin_memory'")  # where there is no GPU
 def test_readers_of_a_gpu_hand_on_integers(dataset):
     reader = loader(dataset, device=torch.device("cuda"), num_threads=2)
-    raw = next(iter(reader.loader))
+    (raw,) = next(iter(reader.loader))
     stacks = [stack for images in raw.images.values() for stack in images.stacks]
     assert {stack.dtype for stack in stacks} == {torch.uint8}
     assert [tuple(stack.shape) for stack in stacks] == [(4, 12, 14)] * 2
