@@ -157,7 +157,8 @@ class Translation:
             most_pixels=most_pixels,
         )
         for step, batch in enumerate(loader.epoch(0)):
-            seed_step(self.config.run.seed, step)
+            if self.generator.training:  # only dropout is random
+                seed_step(self.config.run.seed, step)
             self.compute.begin_step()
             yield self.finish(batch, translate(self.generator, batch.a, self.compute))
 
