@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
 from pathlib import Path
 
 import torch
@@ -9,11 +11,10 @@ from torch import nn
 
 from data.build import build_test_dataset
 from data.datasets import ImageDataset
-from data.images import write_image
 from data.loader import Loader
-from data.preview import preview
 from data.range_use import EndsTally, percent
-from data.value_map import Stored, ValueMap
+from data.value_map import EIGHT_BIT, Stored, ValueMap, as_image
+from data.writing import HostCopies, ImageWriter
 from models import MODEL_OPTIONS
 from models.networks import load_weights
 from models.translation import make_generator, translate
@@ -30,6 +31,10 @@ from util.seeding import seed_step
 SUFFIXES = (".png", ".tiff")  # of --save_format
 # Share of the pixels of fake_B, above which saturation is more than a few glints.
 WORTH_A_LINE = 0.01
+# Without --batch_size, on a GPU: so many images of one size a step, and so many pixels, which is
+# what the memory grows with.
+GPU_BATCH = 16
+GPU_PIXELS = GPU_BATCH * 256 * 256
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -77,6 +82,17 @@ def _stored(config: TestConfig, dataset: ImageDataset) -> dict[str, Stored]:
     return {**kinds, "real_B": kinds["fake_B"]} if "B" in dataset.domains else kinds
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A translated batch: what becomes of it in files, by the folder and the kind of image.
+
+    files: ("images", "fake_B") -> (B, 1 or 3, H, W), uint8 or uint16.
+    """
+
+    names: tuple[str, ...]
+    files: HostCopies[tuple[str, str]]
+
+
 class Translation:
     """The loop over images, and the files it writes.
 
@@ -114,19 +130,10 @@ class Translation:
         if count < total:
             more = "; --num_test all takes all" if "num_test" not in self.config.given else ""
             print(f"{count} of {total} images{more}")
-        loader = Loader(
-            self.dataset,
-            length=count,
-            batch_size=self.config.data.batch_size,
-            shuffle=False,
-            seed=self.config.run.seed,
-            num_threads=self.config.data.num_threads,
-            device=self.compute.device,
-        )
-        for step, batch in enumerate(loader.epoch(0)):
-            seed_step(self.config.run.seed, step)
-            fake = translate(self.generator, batch.a, self.compute)
-            self.write(batch, fake.cpu())
+        with ImageWriter() as writer:
+            # A batch is fetched and written once the next is under way on the device.
+            for finished, _ in pairwise(chain(self.translated(count), [None])):
+                self.write(finished, writer)
         self.remove_stale()
         facts = {"images": f"{count} of {total}", "data": str(self.config.data.dataroot)}
         title = f"{self.config.run.name}: {self.config.data.phase}, {self.config.run.epoch}"
@@ -135,6 +142,37 @@ class Translation:
         for note in self.range_notes():
             print(note)
         print(f"{count} images in {self.folder / 'images'}, page {self.folder / 'index.html'}")
+
+    def translated(self, count: int) -> Iterator[Finished]:
+        """The batches of the first `count` images; nothing in it waits for a GPU."""
+        batch_size, most_pixels = self.batches()
+        loader = Loader(
+            self.dataset,
+            length=count,
+            batch_size=batch_size,
+            shuffle=False,
+            seed=self.config.run.seed,
+            num_threads=self.config.data.num_threads,
+            device=self.compute.device,
+            most_pixels=most_pixels,
+        )
+        for step, batch in enumerate(loader.epoch(0)):
+            if self.generator.training:  # only dropout is random
+                seed_step(self.config.run.seed, step)
+            self.compute.begin_step()
+            yield self.finish(batch, translate(self.generator, batch.a, self.compute))
+
+    def batches(self) -> tuple[int, int | None]:
+        """Images a batch, and pixels a batch if images of other sizes begin another one.
+
+        One image without --batch_size: on the CPU, which more of them do not make faster, and where
+        an image's result would depend on its batch (--no_eval).
+        """
+        if "batch_size" in self.config.given:
+            return self.config.data.batch_size, None
+        if self.compute.device.type != "cuda" or self.generator.training:
+            return 1, None
+        return GPU_BATCH, GPU_PIXELS
 
     def values_in_words(self) -> str:
         """A line for each domain, and one where --save_bits changes what a count means."""
@@ -193,26 +231,33 @@ class Translation:
         text = json.dumps(record, indent=1) + "\n"
         write_text(self.folder / "result.json", text)
 
-    def write(self, batch: Batch, fake: torch.Tensor) -> None:
-        """Files of one batch, and their row of the page."""
-        sets = {"real_A": batch.a, "fake_B": fake, "real_B": batch.b}
-        sets = {name: images for name, images in sets.items() if images is not None}
+    def finish(self, batch: Batch, fake: torch.Tensor) -> Finished:
+        """What the files hold is made on the device, and on its way to the host."""
         self.beyond.add(batch.a)
         self.at_ends.add(fake)
-        suffix = f".{self.config.test.save_format}"
-        for place, name in enumerate(batch.names):
-            shown = []
-            for kind, images in sets.items():
-                files, image = self.stored[kind].files, images[place]
-                file = Path("images", kind, f"{name}{suffix}")
-                write_image(self.folder / file, files.decode(image))
+        files = {}
+        for kind, images in (("real_A", batch.a), ("fake_B", fake), ("real_B", batch.b)):
+            if images is None:
+                continue
+            stored = self.stored[kind].files
+            files["images", kind] = stored.counts(images)
+            # Browsers show 16-bit counts as near black.
+            if stored.bits > 8 or self.config.test.save_format != "png":
+                files["previews", kind] = EIGHT_BIT.counts(images)
+        return Finished(batch.names, HostCopies(files))
+
+    def write(self, finished: Finished, writer: ImageWriter) -> None:
+        """Files of one batch, and their rows of the page, which shows previews if there are any."""
+        suffixes = {"images": f".{self.config.test.save_format}", "previews": ".png"}
+        files = finished.files.get()
+        for place, name in enumerate(finished.names):
+            shown = {}
+            for (folder, kind), counts in files.items():
+                file = Path(folder, kind, f"{name}{suffixes[folder]}")
+                writer.write(self.folder / file, as_image(counts[place]))
                 self.written.add(file)
-                if files.bits > 8 or suffix != ".png":  # browsers show 16-bit counts as near black
-                    file = Path("previews", kind, f"{name}.png")
-                    write_image(self.folder / file, preview(image))
-                    self.written.add(file)
-                shown.append((kind, file))
-            self.rows.append(GalleryRow(name, shown))
+                shown[kind] = file
+            self.rows.append(GalleryRow(name, list(shown.items())))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from data.folders import (
     require_phase_folder,
 )
 from data.labels import Label, class_of_folder, read_labels
-from data.raw import RawBatch, RawImage, RawImages, RawSample
+from data.raw import RawBatch, RawImage, RawImages, RawSample, divide
 from data.transforms import Preprocessing, place, to_bands
 from data.value_map import ValueMap, find_value_map, given_value_map, read_depth
 from options import ValueRange
@@ -213,11 +213,23 @@ class ImageDataset(torch.utils.data.Dataset):
 
     def collect(self, keys: Sequence[tuple[int, int]]) -> RawBatch | UserError:
         """Read the samples (epoch, index). A UserError is handed back: so it survives a worker."""
-        seed = self.selection.seed
         try:
-            return RawBatch.of([self.draw(*key, generator_for(seed, *key)) for key in keys])
+            return RawBatch.of(self._samples(keys))
         except UserError as error:
             return error
+
+    def collect_alike(
+        self, keys: Sequence[tuple[int, int]], *, most_pixels: int
+    ) -> list[RawBatch | UserError]:
+        """As `collect`, in batches of one size and up to `most_pixels` pixels of A each."""
+        try:
+            return [RawBatch.of(part) for part in divide(self._samples(keys), most_pixels)]
+        except UserError as error:
+            return [error]
+
+    def _samples(self, keys: Sequence[tuple[int, int]]) -> list[RawSample]:
+        seed = self.selection.seed
+        return [self.draw(*key, generator_for(seed, *key)) for key in keys]
 
     def prepare(self, raw: RawBatch) -> Batch:
         """What `collect` gave -> images in [-1, 1], made on the device where `raw` lies."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -33,15 +34,26 @@ class EpochOrder(Sampler[list[tuple[int, int]]]):
             yield keys[start : start + self.batch_size]
 
 
+Handed = Batch | RawBatch | UserError  # what comes from a reader process
+
+
 class Batches(Dataset):
-    """What a reader process makes of a list of (epoch, index): one batch, prepared or raw."""
+    """What a reader process makes of a list of (epoch, index): batches, prepared or raw.
 
-    def __init__(self, dataset: ImageDataset, *, prepared: bool) -> None:
-        self.dataset, self.prepared = dataset, prepared
+    One batch, or with `most_pixels` as many as the images' sizes ask for.
+    """
 
-    def __getitem__(self, keys: list[tuple[int, int]]) -> Batch | RawBatch | UserError:
-        raw = self.dataset.collect(keys)
-        return raw if isinstance(raw, UserError) or not self.prepared else self.dataset.prepare(raw)
+    def __init__(self, dataset: ImageDataset, *, prepared: bool, most_pixels: int | None) -> None:
+        self.dataset, self.prepared, self.most_pixels = dataset, prepared, most_pixels
+
+    def __getitem__(self, keys: list[tuple[int, int]]) -> list[Handed]:
+        if self.most_pixels is None:
+            found = [self.dataset.collect(keys)]
+        else:
+            found = self.dataset.collect_alike(keys, most_pixels=self.most_pixels)
+        if not self.prepared:
+            return found
+        return [x if isinstance(x, UserError) else self.dataset.prepare(x) for x in found]
 
 
 class Loader:
@@ -50,7 +62,9 @@ class Loader:
     For a CUDA device the reader processes hand on integers, and floats are made of them on the
     device, a batch ahead of the step; for others the reader processes make them. length: only the
     first samples of the dataset; None for all. num_threads: processes that read, no more than there
-    are cores; 0 reads in this one.
+    are cores; 0 reads in this one. most_pixels: batches are divided where the size of their images
+    changes, and where those of A have more pixels than this together; with None other sizes in a
+    batch are an error.
     """
 
     def __init__(
@@ -63,6 +77,7 @@ class Loader:
         num_threads: int,
         device: torch.device,
         length: int | None = None,
+        most_pixels: int | None = None,
     ) -> None:
         length = length or len(dataset)
         self.order = EpochOrder(length, batch_size=batch_size, shuffle=shuffle, seed=seed)
@@ -70,7 +85,7 @@ class Loader:
         on_gpu = device.type == "cuda"
         workers = min(num_threads, len(self.order), os.cpu_count() or 1)
         self.loader = DataLoader(
-            Batches(dataset, prepared=not on_gpu),
+            Batches(dataset, prepared=not on_gpu, most_pixels=most_pixels),
             sampler=self.order,
             batch_size=None,
             collate_fn=_as_it_is,
@@ -95,7 +110,7 @@ class Loader:
         """Batches of this epoch, from `first_batch` on. Raises UserError for a bad image."""
         self.order.epoch, self.order.first_batch = epoch, first_batch
         with holding_signals():  # the first time, this starts the processes
-            batches = iter(self.loader)
+            batches = chain.from_iterable(iter(self.loader))
         if self.device.type == "cuda":
             batches = prepared_ahead(batches, self.prepare, self.device)
         for batch in batches:
@@ -110,8 +125,8 @@ def _start_reader(worker: int) -> None:
     leave_stopping_to_the_parent()
 
 
-def _as_it_is(batch: Batch | RawBatch | UserError) -> Batch | RawBatch | UserError:
-    return batch
+def _as_it_is(batches: list[Handed]) -> list[Handed]:
+    return batches
 
 
 def prepared_ahead(

@@ -86,17 +86,18 @@ class EndsTally:
     def __init__(self, value_map: ValueMap, *, beyond: bool) -> None:
         half_a_count = 1 / (value_map.high - value_map.low)
         self.limit = 1 + half_a_count if beyond else 1 - half_a_count
-        self.found = self.pixels = 0
+        self.found: Tensor | int = 0
+        self.pixels = 0
 
     def add(self, images: Tensor) -> None:
-        """images: of any shape."""
-        self.found += int((images.abs() > self.limit).sum())
+        """images: of any shape. Waits for no device: the number stays where the images are."""
+        self.found = self.found + (images.abs() > self.limit).sum()
         self.pixels += images.numel()
 
     @property
     def share(self) -> float:
         """0 to 1; 0 before any image."""
-        return self.found / max(self.pixels, 1)
+        return int(self.found) / max(self.pixels, 1)
 
 
 def percent(share: float) -> str:

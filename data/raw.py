@@ -4,8 +4,10 @@ In this form a batch crosses from process to process and to the GPU, where its d
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import groupby
+from math import prod
 
 import numpy as np
 import torch
@@ -112,3 +114,21 @@ class RawBatch:
     def to(self, device: torch.device) -> "RawBatch":
         """The same batch on another device."""
         return self.each(lambda tensor: tensor.to(device, non_blocking=True))
+
+
+def divide(samples: Sequence[RawSample], most_pixels: int) -> Iterator[list[RawSample]]:
+    """Samples in their order, in parts that can each be one batch.
+
+    The images of a part come to one size, role by role; those of A have up to `most_pixels` pixels
+    together, a single one any number.
+    """
+
+    def sizes(sample: RawSample) -> dict[str, tuple[int, int]]:
+        placements = {role: image.placement for role, image in sample.images.items()}
+        return {role: (placed.height, placed.width) for role, placed in placements.items()}
+
+    for size, group in groupby(samples, key=sizes):
+        alike = list(group)
+        number = max(1, most_pixels // prod(size["A"]))
+        for start in range(0, len(alike), number):
+            yield alike[start : start + number]

@@ -39,12 +39,15 @@ class ValueMap:
         """File values in a tensor of any shape and device -> float32, `low` -> -1, `high` -> 1."""
         return (values.float() - self.low) * (2 / (self.high - self.low)) - 1
 
+    def counts(self, tensor: Tensor) -> Tensor:
+        """Floats of any shape and device -> file values, uint8 or uint16, rounded, clipped."""
+        values = (tensor.detach().float() + 1) * ((self.high - self.low) / 2) + self.low
+        rounded = values.round_().clamp_(0, 2**self.bits - 1)
+        return rounded.to(torch.uint8 if self.bits == 8 else torch.uint16)
+
     def decode(self, tensor: Tensor) -> np.ndarray:
         """Float (1 or 3, H, W) -> file values (H, W) or (H, W, 3), rounded, clipped to depth."""
-        values = (tensor.detach().float().cpu() + 1) * ((self.high - self.low) / 2) + self.low
-        counts = values.round().clamp(0, 2**self.bits - 1).numpy()
-        counts = counts.astype(np.uint8 if self.bits == 8 else np.uint16)
-        return counts[0] if counts.shape[0] == 1 else counts.transpose(1, 2, 0)
+        return as_image(self.counts(tensor).cpu())
 
     def at_depth(self, bits: int) -> "ValueMap":
         """How images of this map are saved with `bits`, 8 or 16.
@@ -58,6 +61,12 @@ class ValueMap:
 
     def __str__(self) -> str:
         return f"counts {self.low:,.10g} to {self.high:,.10g} of {self.bits} bits"
+
+
+def as_image(counts: Tensor) -> np.ndarray:
+    """(1 or 3, H, W) of any type on the CPU -> the same memory as (H, W) or (H, W, 3)."""
+    bands = counts.numpy()
+    return bands[0] if len(bands) == 1 else bands.transpose(1, 2, 0)
 
 
 EIGHT_BIT = ValueMap(low=0.0, high=255.0, bits=8)

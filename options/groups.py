@@ -71,7 +71,11 @@ class DataOptions:
     crop_size: int = option(256, "side of the square crop", minimum=1)
     no_flip: bool = option(False, "do not mirror training images at random")
     serial_batches: bool = option(False, "take images in their order, not shuffled")
-    batch_size: int = option(1, "images a step", minimum=1)
+    batch_size: int = option(
+        1,
+        "images a step; in test.py, where it is not given, up to 16 of one size on a GPU",
+        minimum=1,
+    )
     num_threads: int = option(4, "processes that read images; 0 reads in the main one", minimum=0)
     cache: Literal["ram", "disk", "none"] = option(
         "ram",

@@ -24,7 +24,7 @@ LAYERS = {
     ),
     "models": ("models", "util", "options"),
     "datasets": OWN,
-    "benchmarks": OWN,
+    "benchmarks": (*OWN, *ENTRY_POINTS),
     **dict.fromkeys(ENTRY_POINTS, OWN),
     "downstream": (*OWN, "train"),
 }

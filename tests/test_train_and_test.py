@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,14 @@ import torch
 import test as test_program
 import train
 from data.images import read_image, write_image
+from data.value_map import EIGHT_BIT
+from models import MODEL_OPTIONS
 from models.networks import ResnetGenerator, UnetGenerator
 from models.networks.classifier import Classifier, load_classifier
+from models.translation import translate
+from options import parse_test
 from util.checkpoint import digest
+from util.compute import Compute
 from util.errors import UserError
 
 SMALL = "--ngf 4 --ndf 4 --load_size 36 --crop_size 32 --num_threads 0 --gpu_ids -1".split()
@@ -363,6 +369,77 @@ def test_eval_mode_does_not_depend_on_batch_mates_and_no_eval_has_dropout(run):
     assert max(np.abs(a - b).max() for a, b in zip(one, five, strict=True)) <= 1
     assert max(np.abs(a - b).max() for a, b in zip(one, dropout, strict=True)) > 1
     assert max(np.abs(a - b).max() for a, b in zip(dropout, other, strict=True)) > 1
+
+
+def test_files_hold_the_generators_output_rounded(run, data):
+    write_image(data / "testA" / "wide.png", noise(9, (43, 50)))
+    weights_of_g = weights(run(train, *CUT, *SMALL, *SHORT))
+    folder = run(test_program, "--preprocess", "none", "--precision", "fp32") / "test_latest"
+    compute = Compute(torch.device("cpu"))
+    generator = ResnetGenerator(input_nc=1, output_nc=1, ngf=4, n_blocks=4)
+    generator.load_state_dict(weights_of_g)
+    generator = compute.place(generator).eval()
+    for path in (data / "testA").rglob("*.png"):
+        fake = translate(generator, EIGHT_BIT.encode(read_image(path))[None], compute)
+        expected = ((fake[0, 0].numpy() + 1) * np.float32(127.5)).round().clip(0, 255)
+        stored = read_image(folder / "images" / "fake_B" / path.relative_to(data / "testA"))
+        assert np.array_equal(stored, expected.astype(np.uint8))
+
+
+def test_batches_that_are_formed_by_themselves_give_the_same_files(run, data, monkeypatch):
+    for name in ("2a", "2b"):
+        write_image(data / "testA" / f"{name}.png", noise(9, (43, 50)))
+    run(train, *CUT, *SMALL, *SHORT)
+    results, sizes = [], []
+    program, finish = test_program.Translation, test_program.Translation.finish
+
+    def remember(translation, batch, fake):
+        sizes.append(len(fake))
+        return finish(translation, batch, fake)
+
+    monkeypatch.setattr(program, "finish", remember)
+    for batches in ((1, None), (4, 2 * 43 * 50)):
+        monkeypatch.setattr(program, "batches", lambda self, found=batches: found)
+        folder = run(test_program, "--preprocess", "none", "--serial_batches") / "test_latest"
+        files = sorted((folder / "images").rglob("*.png"))
+        names = [str(path.relative_to(folder)) for path in files]
+        page = (folder / "index.html").read_text()
+        results.append((names, [read_image(path).astype(int) for path in files], page))
+    (names, images, page), (names_again, images_again, page_again) = results
+    assert (names, page) == (names_again, page_again)
+    assert max(np.abs(a - b).max() for a, b in zip(images, images_again, strict=True)) <= 1
+    # In the order of names: 2a 2b 3 4 | BMP2/1 BMP2/2 T72/1, cut where A or B change their size.
+    assert sizes == [*[1] * 7, *[2, 2, 2, 1]]
+
+
+@pytest.mark.parametrize(
+    ("device", "training", "given", "expected"),
+    [
+        ("cuda", False, (), (16, 16 * 256 * 256)),
+        ("cuda", True, (), (1, None)),
+        ("cpu", False, (), (1, None)),
+        ("cuda", False, ("--batch_size", "3"), (3, None)),
+        ("cpu", False, ("--batch_size", "3"), (3, None)),
+    ],
+)
+def test_how_many_images_share_a_batch(device, training, given, expected):
+    translation = SimpleNamespace(
+        config=parse_test(given, MODEL_OPTIONS),
+        compute=Compute(torch.device(device)),
+        generator=SimpleNamespace(training=training),
+    )
+    assert test_program.Translation.batches(translation) == expected
+
+
+def test_a_file_that_cannot_be_written_ends_the_run(run, tmp_path):
+    run(train, *CUT, *SMALL, *SHORT)
+    folder = run(test_program) / "test_latest"
+    shutil.rmtree(folder / "images" / "fake_B")
+    (folder / "images" / "fake_B").write_text("in the way")
+    with pytest.raises(UserError, match=r"cannot write .*images/fake_B/.*\.png"):
+        run(test_program)
+    assert not (folder / "result.json").exists()
+    assert not list(folder.rglob("*.part"))
 
 
 def test_num_test_limits_and_says_so(run, capsys):

@@ -158,6 +158,25 @@ def test_an_error_leaves_no_cycle_behind(dataset):
         gc.enable()
 
 
+def test_batches_are_divided_by_size(tmp_path, write):
+    for number, size in enumerate([(8, 8)] * 5 + [(8, 9)] + [(8, 8)] * 3 + [(40, 8)] * 2):
+        for letter in "AB":
+            write(tmp_path / f"train{letter}" / f"{number:02}.png", np.zeros(size, np.uint8))
+    dataset = build(tmp_path, "--preprocess", "none", "--cache", "none", "--serial_batches")
+    for workers in (0, 2):
+        reader = loader(dataset, shuffle=False, most_pixels=256, num_threads=workers)
+        shapes = [tuple(batch.a.shape) for batch in reader.epoch(1)]
+        # Four images are read together; 4 of 8x8 have 256 pixels, one of 40x8 has more.
+        assert shapes == [
+            *((4, 1, 8, 8), (1, 1, 8, 8), (1, 1, 8, 9), (2, 1, 8, 8)),
+            *((1, 1, 8, 8), (1, 1, 40, 8), (1, 1, 40, 8)),
+        ]
+        assert names(list(reader.epoch(1))) == [f"{number:02}" for number in range(11)]
+    assert "cannot share a batch" in sentence(loader(dataset, shuffle=False))
+    dataset.files[9].path.write_text("no image")
+    assert "not a readable image" in sentence(loader(dataset, shuffle=False, most_pixels=256))
+
+
 # --- what runs on CUDA, with streams that only take note
 
 
@@ -225,7 +244,7 @@ def test_a_bad_image_stops_no_step_before_its_own(dataset, monkeypatch):
 @pytest.mark.filterwarnings("ignore:'pin_memory'")  # where there is no GPU
 def test_readers_of_a_gpu_hand_on_integers(dataset):
     reader = loader(dataset, device=torch.device("cuda"), num_threads=2)
-    raw = next(iter(reader.loader))
+    (raw,) = next(iter(reader.loader))
     stacks = [stack for images in raw.images.values() for stack in images.stacks]
     assert {stack.dtype for stack in stacks} == {torch.uint8}
     assert [tuple(stack.shape) for stack in stacks] == [(4, 12, 14)] * 2

@@ -6,7 +6,7 @@ import torch
 from torch.utils.data._utils.pin_memory import pin_memory
 
 from data.augment import ThermalChange
-from data.raw import RawBatch, RawImage, RawImages, RawSample
+from data.raw import RawBatch, RawImage, RawImages, RawSample, divide
 from data.transforms import Placement
 from util.errors import UserError
 
@@ -95,3 +95,20 @@ def test_all_of_a_batch_goes_to_a_device():
     moved = full_batch().to(torch.device("meta"))
     assert {tensor.device.type for tensor in tensors(moved)} == {"meta"}
     assert {images.stacks[0].dtype for images in moved.images.values()} == {torch.uint8}
+
+
+def test_batches_end_where_the_size_changes_or_there_are_enough_pixels():
+    def lengths(samples, most_pixels):
+        parts = list(divide(samples, most_pixels))
+        assert [one for part in parts for one in part] == samples
+        return [len(RawBatch.of(part).names) for part in parts]
+
+    small, tall, large = ([image(*size) for _ in range(9)] for size in ((4, 6), (6, 4), (20, 20)))
+    assert lengths([sample(one) for one in small[:7]], 24 * 3) == [3, 3, 1]
+    assert lengths([sample(one) for one in (*small[:2], *tall[:3], *small[2:4])], 99) == [2, 3, 2]
+    assert lengths([sample(one) for one in large[:2]], 99) == [1, 1]
+    # Sizes are those that images come to, and the partners' count as well.
+    resized = [sample(image(*size, size=(4, 6))) for size in ((4, 6), (6, 4), (20, 20))]
+    assert lengths(resized, 99) == [3]
+    pairs = [sample(a, b) for a, b in zip(small[:3], (tall[0], tall[1], small[8]), strict=True)]
+    assert lengths(pairs, 99) == [2, 1]

@@ -10,6 +10,7 @@ from data.value_map import (
     EIGHT_BIT,
     Stored,
     ValueMap,
+    as_image,
     find_value_map,
     given_value_map,
     read_depth,
@@ -47,6 +48,21 @@ def test_any_range_is_invertible(low, width, counts):
     value_map = ValueMap(low=float(low), high=float(min(low + width, 65535)), bits=16)
     image = np.array([counts], np.uint16)
     np.testing.assert_array_equal(value_map.decode(value_map.encode(image)), image)
+
+
+@pytest.mark.parametrize("value_map", [EIGHT_BIT, ValueMap(5600.0, 20300.0, 16)])
+def test_counts_of_a_batch_are_those_of_its_images(value_map):
+    images = torch.linspace(-1.6, 9, 2 * 3 * 400).reshape(2, 3, 20, 20)
+    kept = images.clone()
+    counts = value_map.counts(images)
+    assert counts.dtype == {8: torch.uint8, 16: torch.uint16}[value_map.bits]
+    assert torch.equal(images, kept)
+    half = np.float32((value_map.high - value_map.low) / 2)
+    expected = ((images.numpy() + 1) * half + np.float32(value_map.low)).round()
+    assert np.array_equal(counts.numpy(), expected.clip(0, 2**value_map.bits - 1))
+    for image, found in zip(images, counts, strict=True):
+        assert np.array_equal(as_image(found), value_map.decode(image))
+        assert as_image(found).shape == (20, 20, 3) and as_image(found[:1]).shape == (20, 20)
 
 
 def test_decoding_rounds_and_stays_within_the_depth():
