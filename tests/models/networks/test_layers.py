@@ -1,16 +1,21 @@
 """Layers beside torch's own and beside the formulas that they stand for."""
 
+import shutil
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from models.networks.layers import (
     Downsample,
     ImageConv,
     ImageConvTranspose,
     InstanceNorm,
+    ReflectionPad,
     Upsample,
 )
+from util.compute import Compute
 
 
 def gradient(function, x, weights):
@@ -70,3 +75,17 @@ def test_the_image_is_made_in_fp32(kind):
         image = layer(x)
     assert image.dtype == torch.float32
     torch.testing.assert_close(image, layer(x.float()))
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_compiled_layers_and_their_gradients_are_the_same():
+    torch.manual_seed(0)
+    compute = Compute(torch.device("cpu"), "fp32", compiled=True)
+    layers = (ReflectionPad(1), nn.Conv2d(1, 4, 3), InstanceNorm(4), Downsample(4), Upsample(4))
+    net = compute.place(nn.Sequential(*layers, ImageConv(4, 1, 3)))
+    x, weights = torch.randn(2, 1, 12, 16), torch.randn(2, 1, 10, 14)
+    plain, expected = net(x).detach(), gradient(net, x, weights)
+    compute.compile(net, "forward")
+    torch.testing.assert_close(net(x).detach(), plain, rtol=1e-5, atol=1e-5)
+    found = gradient(net, x, weights)
+    assert (found - expected).norm() <= 1e-5 * expected.norm()
