@@ -42,16 +42,16 @@ class Blur(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, kernel: Tensor) -> Tensor:
         ctx.shape, ctx.layout, ctx.dtype = x.shape, layout_of(x), x.dtype
         ctx.save_for_backward(kernel)
-        exact = torch.float32 if x.device.type == "cpu" else x.dtype
+        ctx.exact = _at_least_fp32(x.dtype) if x.device.type == "cpu" else x.dtype
         with torch.autocast(x.device.type, enabled=False):
-            padded = F.pad(x.to(exact), (1, 1, 1, 1), mode="reflect")
-            blurred = F.conv2d(padded, kernel.to(exact), stride=2, groups=x.shape[1])
+            padded = F.pad(x.to(ctx.exact), (1, 1, 1, 1), mode="reflect")
+            blurred = F.conv2d(padded, kernel.to(ctx.exact), stride=2, groups=x.shape[1])
         return blurred.to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (kernel,) = ctx.saved_tensors
-        exact = torch.float32 if gradient.device.type == "cpu" else ctx.dtype
+        exact = ctx.exact
         batch, channels, height, width = ctx.shape
         padded = _shaped_like((batch, channels, height + 2, width + 2), gradient, exact, ctx.layout)
         spread, *_ = torch.ops.aten.convolution_backward(
@@ -70,10 +70,10 @@ class InstanceNormCpu(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
         # With a scale in fp32, torch keeps the statistics of half-precision images in fp32 too.
-        ones = torch.ones(x.shape[1])
+        ones = torch.ones(x.shape[1], dtype=_at_least_fp32(x.dtype))
         y, statistics = torch.empty_like(x), []
         for image, normed in zip(x.split(1), y.split(1), strict=True):
-            mean, scale = torch.empty(2, x.shape[1])
+            mean, scale = torch.empty_like(ones), torch.empty_like(ones)
             torch.ops.aten.native_batch_norm.out(
                 *(image, ones, torch.zeros_like(ones), None, None, True, 0.0, eps),
                 **{"out": normed, "save_mean": mean, "save_invstd": scale},
@@ -95,6 +95,10 @@ class InstanceNormCpu(torch.autograd.Function):
                 [True, False, False],
             )
         return out, None
+
+
+def _at_least_fp32(dtype: torch.dtype) -> torch.dtype:
+    return torch.promote_types(dtype, torch.float32)
 
 
 def _unpad(gradient: Tensor, shape: torch.Size, width: int, layout: torch.memory_format) -> Tensor:

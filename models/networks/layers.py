@@ -109,7 +109,7 @@ class ImageConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> (B, C', H', W') in fp32."""
         with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x.float())
+            return super().forward(x.to(self.weight.dtype))
 
 
 class ImageConvTranspose(nn.ConvTranspose2d):
@@ -118,7 +118,7 @@ class ImageConvTranspose(nn.ConvTranspose2d):
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> (B, C', H', W') in fp32."""
         with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x.float())
+            return super().forward(x.to(self.weight.dtype))
 
 
 def init_weights(net: nn.Module, *, init_type: Init, init_gain: float) -> nn.Module:

@@ -105,17 +105,17 @@ def make_plain(net):
     return net
 
 
-def test_a_generator_in_fp32_is_that_of_plain_layers():
+def test_a_generator_is_that_of_plain_layers():
+    # In double precision: in fp32, rounding lets single ReLUs flip, and gradients move by 1e-3.
     losses, gradients = [], []
     for change in (make_plain, lambda net: net.to(memory_format=torch.channels_last)):
         torch.manual_seed(0)
-        net = ResnetGenerator(input_nc=1, output_nc=1, ngf=8, n_blocks=2)
-        net = change(net)
-        image = torch.randn(2, 1, 48, 64, generator=torch.Generator().manual_seed(1))
+        net = change(ResnetGenerator(input_nc=1, output_nc=1, ngf=8, n_blocks=2)).double()
+        image = torch.randn(2, 1, 48, 64, generator=torch.Generator().manual_seed(1)).double()
         output, features = net.forward_and_encode(image, (4, 8, 12))
         loss = output.square().mean() + sum(f.abs().mean() for f in features)
         loss.backward()
         losses.append(loss.item())
         gradients.append(torch.cat([weight.grad.flatten() for weight in net.parameters()]))
-    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
-    assert (gradients[1] - gradients[0]).norm() <= 1e-5 * gradients[0].norm()
+    assert losses[1] == pytest.approx(losses[0], rel=1e-12)
+    assert (gradients[1] - gradients[0]).norm() <= 1e-10 * gradients[0].norm()
