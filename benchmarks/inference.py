@@ -31,7 +31,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.loader import describe_machine
+from benchmarks.machine import describe_machine
 from benchmarks.metrics import make_pairs
 from data.images import read_image, write_image
 from models.networks import build_generator
@@ -203,7 +203,7 @@ def line(row: dict[str, Any]) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Raises UserError."""
     args = parse(argv)
-    device = select_device(args.gpu_ids)
+    select_device(args.gpu_ids)  # before anything is made, whether it is there
     print("  ".join(f"{head:>9}" for head in HEADS))
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
@@ -212,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 rows.append(row)
                 print(line(row), flush=True)
     settings = {name: getattr(args, name) for name in ("images", "repeats", "ngf", "workers")}
-    result = {**settings, "rows": rows, "machine": describe_machine(device)}
+    result = {**settings, "rows": rows, "machine": describe_machine()}
     if args.out:
         write_text(args.out, json.dumps(result, indent=2) + "\n")
 

@@ -15,7 +15,6 @@ Measure on a machine that is otherwise idle.
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -34,6 +33,7 @@ from torchvision.datasets.folder import pil_loader
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.machine import describe_machine
 from benchmarks.metrics import make_pairs
 from data.build import build_training_datasets
 from data.datasets import ImageDataset
@@ -192,18 +192,6 @@ def require_equal(batches: Sequence[Batch]) -> None:
             raise UserError("the caches give different batches; do not use these timings.")
 
 
-def describe_machine(device: torch.device) -> dict[str, str | int]:
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else "none"
-    return {
-        "cores": os.cpu_count() or 1,
-        "threads": torch.get_num_threads(),
-        "machine": platform.machine(),
-        "gpu": gpu,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-
-
 def line(row: Mapping[str, Any], ways: Sequence[str]) -> str:
     speeds = row["images_per_second"]
     cells = [f"{speeds[way]:9,.0f}" if way in speeds else f"{'-':>9}" for way in ways]
@@ -235,7 +223,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "images": args.images,
         "repeats": args.repeats,
         "rows": rows,
-        "machine": describe_machine(device),
+        "machine": describe_machine(),
     }
     if args.out:
         write_text(args.out, json.dumps(result, indent=2) + "\n")

@@ -14,7 +14,6 @@ operation, and where other programs hold the cores they can become slower than o
 import argparse
 import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +29,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.machine import describe_machine
 from metrics.paired import SSIM_WINDOW, psnr, ssim
 from util.cli import Parser
 from util.errors import UserError, run_main
@@ -125,17 +125,6 @@ def measure(a: np.ndarray, b: np.ndarray, repeats: int) -> tuple[dict[str, float
     return {name: median(times) for name, times in seconds.items()}, differences.tolist()
 
 
-def describe_machine() -> dict[str, str | int]:
-    return {
-        "cores": os.cpu_count() or 1,
-        "threads": torch.get_num_threads(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "scikit_image": skimage.__version__,
-    }
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Raises UserError."""
     args = parse(argv)
@@ -151,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "seconds": seconds,
         "ratio": {name: reference / took for name, took in seconds.items()},
         "largest_difference": {"psnr": psnr_difference, "ssim": ssim_difference},
-        "machine": describe_machine(),
+        "machine": {**describe_machine(), "scikit_image": skimage.__version__},
     }
     print(f"{'PSNR and SSIM':<24}  {'seconds':>8}  {'pairs/s':>8}  {'ratio':>6}")
     for name, took in seconds.items():

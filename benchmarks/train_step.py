@@ -20,8 +20,6 @@ several times over.
 
 import argparse
 import json
-import os
-import platform
 import sys
 from collections.abc import Sequence
 from itertools import product
@@ -33,6 +31,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.machine import describe_machine
 from benchmarks.workers.protocol import Settings, Worker, WorkerFailed
 from options.presets import PRESETS
 from util.cli import Parser
@@ -138,17 +137,6 @@ def summary(
     if "flops" in facts:
         row["share_of_peak"] = facts["flops"] / step / facts["product_flops_per_second"]
     return row
-
-
-def describe_machine() -> dict[str, str | int]:
-    on_gpu = torch.cuda.is_available()
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count() or 1,
-        "gpu": torch.cuda.get_device_name() if on_gpu else "none",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
 
 
 def show(rows: list[tuple[str, dict[str, Any]]]) -> str:

@@ -1,0 +1,148 @@
+"""Curves over batch size, image size and dataset size, from the files of the other benchmarks.
+
+    python benchmarks/plot.py --steps steps.json --loader 100.json 1000.json --out scaling.png
+
+--steps takes what benchmarks/train_step.py wrote, --loader what benchmarks/loader.py wrote for
+several numbers of images. A curve needs two points; what has only one is left out.
+"""
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from util.cli import Parser
+from util.errors import UserError, run_main
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Row = dict[str, Any]
+Curves = dict[str, list[tuple[float, float]]]
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Arguments, checked. Raises UserError."""
+    parser = Parser(__doc__)
+    add = parser.add_argument
+    add("--steps", type=Path, nargs="+", default=[], help="JSON of train_step.py")
+    add("--loader", type=Path, nargs="+", default=[], help="JSON of loader.py")
+    add("--out", type=Path, required=True, help="picture to write")
+    return parser.parse_args(argv)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A benchmark's file. Raises UserError for one that is none."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path} ({error}); give a benchmark's JSON file.") from None
+
+
+def curves(
+    rows: Iterable[Row], x: str, y: Callable[[Row], float], by: Callable[[Row], str]
+) -> Curves:
+    """Points of the rows, sorted, a curve for each value of `by`; those with two points or more."""
+    found: Curves = defaultdict(list)
+    for row in rows:
+        found[by(row)].append((row[x], y(row)))
+    return {name: sorted(points) for name, points in found.items() if len(set(points)) > 1}
+
+
+def step_panels(rows: list[Row]) -> list[tuple[str, str, str, Curves]]:
+    """(title, x label, y label, curves) over batch size at one image size, and the other way."""
+    sizes, batches = ({row[name] for row in rows} for name in ("size", "batch_size"))
+    size, batch = min(sizes, default=0), min(batches, default=0)
+
+    def name(row: Row) -> str:
+        return f"{row['model']}, {row['precision']}" + ", compiled" * row["compiled"]
+
+    return [
+        (
+            f"training, {size} pixels",
+            "images in a batch",
+            "images/s",
+            curves(
+                [row for row in rows if row["size"] == size],
+                "batch_size",
+                lambda row: row["images_per_second"],
+                name,
+            ),
+        ),
+        (
+            f"training, batch {batch}",
+            "image side in pixels",
+            "seconds a step",
+            curves(
+                [row for row in rows if row["batch_size"] == batch],
+                "size",
+                lambda row: row["seconds_per_step"],
+                name,
+            ),
+        ),
+    ]
+
+
+def loader_panel(files: list[dict[str, Any]]) -> tuple[str, str, str, Curves]:
+    """The same over the number of images: the loader's speed by cache, at its first settings."""
+    rows = []
+    for found in files:
+        first = found["rows"][0]
+        for way, speed in first["images_per_second"].items():
+            rows.append({"images": 2 * found["images"], "way": way, "speed": speed, **first})
+    title = "reading"
+    if rows:
+        title += f", {rows[0]['size']} pixels, batch {rows[0]['batch_size']}"
+    names = {"reference": "Pillow and torchvision"}
+    speeds = curves(
+        rows,
+        "images",
+        lambda row: row["speed"],
+        lambda row: names.get(row["way"], f"--cache {row['way']}"),
+    )
+    return title, "images in the dataset", "images/s", speeds
+
+
+def draw(axes: "Axes", title: str, x: str, y: str, found: Curves) -> None:
+    """One panel, both axes logarithmic with plain numbers."""
+    from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
+
+    for name, points in found.items():
+        axes.plot(*zip(*points, strict=True), marker="o", label=name)
+    axes.set(title=title, xlabel=x, ylabel=y, xscale="log", yscale="log")
+    ticks = sorted({point[0] for points in found.values() for point in points})
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize="small")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point. Raises UserError."""
+    args = parse(argv)
+    steps = [row for path in args.steps for row in read(path)["steps"]]
+    panels = [*step_panels(steps), loader_panel([read(path) for path in args.loader])]
+    panels = [panel for panel in panels if panel[-1]]
+    if not panels:
+        raise UserError("no curve has two points; give --steps or --loader files with more rows.")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6 * len(panels), 3.8), layout="constrained")
+    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        draw(axes, *panel)
+    try:
+        figure.savefig(args.out, dpi=110)
+    except OSError as error:
+        raise UserError(f"cannot write {args.out} ({error.strerror or error}).") from None
+    print(f"{args.out}: {len(panels)} panels")
+
+
+if __name__ == "__main__":
+    run_main(main)
