@@ -80,7 +80,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         ) from None
     except Image.DecompressionBombError:
         raise UserError(
-            f"{path} has more than {MOST_PIXELS:,} pixels and is not decoded; cut it up or remove it."
+            f"{path} has more than {MOST_PIXELS:,} pixels, too many to decode; cut or remove it."
         ) from None
     except Exception as error:  # a damaged file can end in an error of any type
         if isinstance(error, OSError) and error.strerror:
