@@ -154,7 +154,8 @@ def labeled(root):
 @example(b"file,class\n" + b"a" * 200000)
 @settings(max_examples=150)
 def test_any_bytes_are_a_table_or_a_sentence(tmp_path_factory, content):
-    table = tmp_path_factory.getbasetemp() / "labels.csv"
+    table = tmp_path_factory.getbasetemp() / "bytes" / "labels.csv"
+    table.parent.mkdir(exist_ok=True)
     table.write_bytes(content)
     try:
         read_labels(table.parent)
