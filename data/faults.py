@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tqdm import tqdm
 
@@ -122,6 +122,6 @@ def find_bad(
     return bad
 
 
-def _most(values: Iterable) -> object:
+def _most(values: Iterable[Any]) -> Any:
     """The value that most have, the first of several; None of none."""
     return next((value for value, _ in Counter(values).most_common(1)), None)

@@ -253,6 +253,7 @@ def test_every_dependency_can_be_given_a_floor():
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="needs shellcheck")
 def test_scripts_pass_shellcheck():
     scripts = [*(ROOT / "scripts").rglob("*.sh"), *(ROOT / "scripts").rglob("*.sbatch")]
+    scripts.append(ROOT / ".ci" / "run")
     assert len(scripts) > 10
     done = subprocess.run(
         ["shellcheck", *map(str, scripts)], capture_output=True, text=True, check=False

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 import train
-from data.build import build_training_datasets
+from data.build import build_test_dataset, build_training_datasets, build_validation_datasets
 from data.faults import find_faults
 from data.images import write_image
 from data.loader import Loader
+from data.value_map import ValueMap
 from models import MODEL_OPTIONS
-from options import parse_train
+from options import parse_test, parse_train
 from util.errors import UserError
 
 GOOD = 4
@@ -152,6 +153,21 @@ def test_the_depth_of_a_continued_run_decides_not_that_of_most(folder):
     write_image(folder / "trainB" / "3.png", picture(3))
     dataset = build(folder, "--on_bad_image", "skip", maps=maps)
     assert [file.name for file in dataset.domains["B"].files] == ["3"]
+
+
+def test_validation_does_without_them_and_testing_does_not(folder):
+    for role in ("A", "B"):
+        for i in range(3):
+            write_image(folder / f"val{role}" / f"{i}.png", picture(i))
+    truncate(folder / "valB" / "1.png")
+    maps = {role: ValueMap(0.0, 255.0, 8) for role in "AB"}
+    flags = ["--dataroot", str(folder), "--model", "pix2pix", "--on_bad_image", "skip"]
+    left_out = {}
+    config = parse_train(flags, MODEL_OPTIONS)
+    (pairs,) = build_validation_datasets(config, value_maps=maps, left_out=left_out)
+    assert names(pairs) == ["0", "2"] and list(left_out) == ["valB/1.png"]
+    config = parse_test([*flags, "--phase", "val"], MODEL_OPTIONS)
+    assert names(build_test_dataset(config, value_maps=maps)) == ["0", "1", "2"]
 
 
 def test_a_classifier_does_without_them(tmp_path):

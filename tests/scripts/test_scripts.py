@@ -17,7 +17,7 @@ STAGES = (
     *("mwir_real2cut", "mwir_pix2pix", "mwir_pix2pix_gradcam"),
     *("mwir_classifier", "mwir_judge"),
 )
-ODD_NAME = "my \"work\", it's\n$HOME `*` 적외선"
+ODD_NAME = 'my "work", it\'s\n$HOME `*` 적외선'
 ABLATION = [
     *("simulator", "simulator → Pix2Pix", "simulator → Pix2Pix+Grad-CAM"),
     *("CUT pseudo-pairs", "pseudo-pairs → Pix2Pix", "pseudo-pairs → Pix2Pix+Grad-CAM"),
