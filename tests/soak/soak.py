@@ -209,9 +209,10 @@ def readers(process: int) -> list[int]:
 
 
 def across(lives: list[Life]) -> tuple[float, int]:
-    """From the first third of the processes of one kind to the last: typical MB and handles.
+    """From the first third of the processes of one kind to the last: MB and open files.
 
-    Lives that were too short to be judged, or fewer than three, tell nothing.
+    Of each third that process counts whose peak is the least: a look now and then hits a moment of
+    loading. Lives that were too short to be judged, or fewer than three, tell nothing.
     """
     lives = [life for life in lives if life.start is None or life.growth is not None]
     third = len(lives) // 3
@@ -219,10 +220,10 @@ def across(lives: list[Life]) -> tuple[float, int]:
         return 0.0, 0
     early, late = lives[:third], lives[-third:]
     memory, handles = (
-        [median(median(getattr(life, what)) for life in part) for part in (early, late)]
+        [min(max(getattr(life, what)) for life in part) for part in (early, late)]
         for what in ("memory", "handles")
     )
-    return memory[1] - memory[0], round(handles[1] - handles[0])
+    return memory[1] - memory[0], handles[1] - handles[0]
 
 
 def rising_steps(log: Path) -> int:
