@@ -43,6 +43,8 @@ from util.schedule import Schedule
 from util.seeding import seed_step
 from util.stop import Stopped, StopSignals
 
+SHOWN_LEFT_OUT = 10  # bad images whose reasons are printed
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse, build, resume, train."""
@@ -56,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training | None":
     """A run ready to go or to go on; None where nothing was left but its mark."""
-    state, maps = None, {}
+    state, maps, left_out = None, {}, {}
     if config.training.continue_train:
         if config.run.epoch != "latest":
             raise UserError("a run goes on from its latest state; leave --epoch out.")
@@ -66,6 +68,7 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
             print(note, flush=True)
         config = _continued(config, folder, record)
         maps = {role: ValueMap(**m) for role, m in record["value_maps"].items()}
+        left_out = dict(record.get("left_out", {}))  # none in the records of earlier versions
     model_class, _ = MODELS[config.run.model]
     if config.data.dataset_mode not in model_class.dataset_modes:
         raise UserError(
@@ -80,7 +83,7 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
     if position.epoch > schedule.last_epoch:
         _leave_finished(folder, schedule)
         return None
-    dataset, held_out = build_training_datasets(config, value_maps=maps)
+    dataset, held_out = build_training_datasets(config, value_maps=maps, left_out=left_out)
     seed_step(config.run.seed, 0)
     model = model_class(config.model, compute=compute, facts=dataset.facts())
     if state:
@@ -88,15 +91,17 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
         schedule.load_state_dict(state["schedule"])
     elif config.training.pretrained_name:
         _load_pretrained(model, config, dataset.value_maps)
-    validation = _validation(config, model, dataset, held_out)
+    validation = _validation(config, model, dataset, held_out, left_out)
     best = Best(**state["best"]) if state and "best" in state else Best()
     if validation:
         best = best.go_on(phase=config.training.val_phase, judge=validation.judge)
-    record = _record(config, dataset, model)
+    record = {**_record(config, dataset, model), "left_out": left_out}
     lock.take()
     folder.begin(record, continued=state is not None)
     if lock.note:
         print(lock.note)
+    if left_out:
+        print(_left_out_summary(left_out))
     print(_summary(config, dataset, held_out, model), flush=True)
     if validation:
         print(_validation_summary(config, validation, model, best), flush=True)
@@ -153,7 +158,11 @@ VALIDATIONS: dict[str, tuple[type[Validation], Callable[[Any], Callable[..., Any
 
 
 def _validation(
-    config: TrainConfig, model: Model, dataset: ImageDataset, held_out: ImageDataset | None
+    config: TrainConfig,
+    model: Model,
+    dataset: ImageDataset,
+    held_out: ImageDataset | None,
+    left_out: dict[str, str],
 ) -> Validation | None:
     """What tells which epoch is best; None without --val_freq."""
     idle = sorted(config.given & {"val_phase", "val_classifier"})
@@ -172,7 +181,9 @@ def _validation(
     kind, part = VALIDATIONS[config.data.dataset_mode]
     datasets = (held_out,)
     if not held_out:
-        datasets = build_validation_datasets(config, value_maps=dataset.value_maps)
+        datasets = build_validation_datasets(
+            config, value_maps=dataset.value_maps, left_out=left_out
+        )
     return build_validation(
         kind,
         part(model),
@@ -226,6 +237,12 @@ def _record(config: TrainConfig, dataset: ImageDataset, model: Model) -> dict[st
         "classes": list(dataset.classes),
         "teacher": model.teacher,
     }
+
+
+def _left_out_summary(left_out: Mapping[str, str]) -> str:
+    lines = [f"{len(left_out)} bad images are left out, with their partners (all in run.json):"]
+    lines += [f"  {name}: {why}" for name, why in list(left_out.items())[:SHOWN_LEFT_OUT]]
+    return "\n".join(lines + ["  ..."] * (len(left_out) > SHOWN_LEFT_OUT))
 
 
 def _validation_summary(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data.images import MOST_PIXELS
 from util.errors import UserError
 
 MAGIC = 0xBBBBBAAD
@@ -92,6 +93,8 @@ class ArfVideo:
         self.path = path
         try:
             size = path.stat().st_size
+            if not path.is_file():  # to open a pipe would wait for ever
+                raise UserError(f"{path} cannot be read: it is a folder, pipe or device; check it.")
             with path.open("rb") as file:
                 header = _header(file.read(HEADER_BYTES), path)
                 blocks = file.read(min(header.offset - HEADER_BYTES, MAX_BLOCKS_BYTES))
@@ -199,6 +202,8 @@ def _footer_that_fits(footers: Sequence[int], header: _Header, size: int, path: 
     )
     if not (header.frame_bytes and header.frames):
         raise UserError(f"{told}, which is no video; copy or export it anew.")
+    if header.rows * header.columns > MOST_PIXELS:  # a file with holes can be as long as it says
+        raise UserError(f"{told}: more than {MOST_PIXELS:,} pixels; copy or export it anew.")
     for footer in footers:
         if header.offset + header.frames * (header.frame_bytes + footer) == size:
             return footer

@@ -25,14 +25,18 @@ __all__ = ["build_test_dataset", "build_training_datasets", "build_validation_da
 
 
 def build_training_datasets(
-    config: TrainConfig, *, value_maps: Mapping[str, ValueMap]
+    config: TrainConfig,
+    *,
+    value_maps: Mapping[str, ValueMap],
+    left_out: dict[str, str] | None = None,
 ) -> tuple[ImageDataset, ImageDataset | None]:
     """The training dataset, and a validation dataset for --dataset_mode labeled.
 
-    value_maps: of the run that is continued; {} finds them in the files. Raises UserError for
-    folders or labels that do not fit.
+    value_maps: of the run that is continued; {} finds them in the files. left_out: images to do
+    without, path below the data root -> why; with --on_bad_image skip those that are found bad are
+    added to it. Raises UserError for folders or labels that do not fit.
     """
-    selection = _selection(config, training=True, value_maps=value_maps)
+    selection = _selection(config, training=True, value_maps=value_maps, left_out=left_out)
     if config.data.dataset_mode == "labeled":
         return _labeled_datasets(config, selection)
     if config.data.dataset_mode == "aligned":
@@ -45,16 +49,19 @@ def build_training_datasets(
 
 
 def build_validation_datasets(
-    config: TrainConfig, *, value_maps: Mapping[str, ValueMap]
+    config: TrainConfig,
+    *,
+    value_maps: Mapping[str, ValueMap],
+    left_out: dict[str, str] | None = None,
 ) -> tuple[ImageDataset, ...]:
     """What --val_freq measures a translation on, in a fixed order, nothing random in it.
 
     All pairs for --dataset_mode aligned; for unaligned two sets, all images of A and all of B, each
-    as the `a` of its batches. value_maps: of the training images, A and B. Raises UserError where
-    there are no such folders.
+    as the `a` of its batches. value_maps: of the training images, A and B; left_out: as for these.
+    Raises UserError where there are no such folders.
     """
     selection = replace(
-        _selection(config, training=False, value_maps=value_maps),
+        _selection(config, training=False, value_maps=value_maps, left_out=left_out),
         phase=config.training.val_phase,
         limit=None,
     )
@@ -80,8 +87,9 @@ def _require_validation_images(selection: Selection, *, paired: bool) -> None:
 
 def build_test_dataset(config: TrainConfig, *, value_maps: Mapping[str, ValueMap]) -> ImageDataset:
     """The images to translate, with partners where there are any; nothing random in size."""
-    # Each image is read once: nothing is gained by keeping it.
-    selection = replace(_selection(config, training=False, value_maps=value_maps), cache="none")
+    selection = _selection(config, training=False, value_maps=value_maps)
+    # Each image is read once: nothing is gained by keeping it. None is left out.
+    selection = replace(selection, cache="none", skip_bad=False)
     modes = {"aligned": AlignedDataset, "unaligned": UnalignedDataset, "single": SingleDataset}
     if config.data.dataset_mode not in modes:
         raise UserError(
@@ -91,7 +99,11 @@ def build_test_dataset(config: TrainConfig, *, value_maps: Mapping[str, ValueMap
 
 
 def _selection(
-    config: TrainConfig, *, training: bool, value_maps: Mapping[str, ValueMap]
+    config: TrainConfig,
+    *,
+    training: bool,
+    value_maps: Mapping[str, ValueMap],
+    left_out: dict[str, str] | None = None,
 ) -> Selection:
     data, model = config.data, config.model
     if not data.dataroot:
@@ -117,6 +129,8 @@ def _selection(
         value_maps=value_maps,
         value_ranges={"A": data.value_range_A, "B": data.value_range_B},
         cache=data.cache,
+        left_out={} if left_out is None else left_out,
+        skip_bad=data.on_bad_image == "skip",
     )
 
 
@@ -127,6 +141,8 @@ def _labeled_datasets(
     if not isinstance(model, ClassifierOptions):
         raise UserError("--dataset_mode labeled is for --model classifier; use aligned.")
     found = find_labeled(selection.root, selection.phase)
+    sound = {file for (file,) in selection.sound([(item[0],) for item in found], "A")}
+    found = [item for item in found if item[0] in sound]
     names = [name for _, name, _ in found]
     train, held, note = split_recordings(found, model, seed=selection.seed)
     classes = tuple(sorted(set(names)))

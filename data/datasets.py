@@ -5,8 +5,9 @@ An item is asked for by (epoch, index), and all that is random in it follows fro
 batch and draws what is random, `prepare` makes float tensors of it, on whatever device it lies.
 """
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from data.augment import ThermalChange, augment_thermal
 from data.cache import Cache, Images, keep_images
+from data.faults import Size, find_bad
 from data.folders import (
     ImageFile,
     find_images,
@@ -102,6 +104,7 @@ class Selection:
 
     value_maps: of a checkpoint, by role; value_ranges: where there is none, the ends of the maps,
     by role; what neither has is found in the files; cache: where decoded images are kept.
+    left_out: images to do without, path below `root` -> why; with skip_bad it grows.
     """
 
     root: Path
@@ -116,6 +119,8 @@ class Selection:
     value_maps: Mapping[str, ValueMap]
     value_ranges: Mapping[str, ValueRange] = field(default_factory=dict)
     cache: Cache = "none"
+    left_out: dict[str, str] = field(default_factory=dict)
+    skip_bad: bool = False
 
     def domain(
         self, role: str, files: Sequence[ImageFile], *, images: Images | None = None
@@ -157,8 +162,52 @@ class Selection:
 
     def find(self, letter: str) -> list[ImageFile]:
         """Images of the phase folder with this letter, which must be there."""
-        folder = require_phase_folder(self.root, self.phase, letter)
-        return find_images(folder, limit=self.limit)
+        return self.find_in(require_phase_folder(self.root, self.phase, letter), letter)
+
+    def find_in(self, folder: Path, letter: str) -> list[ImageFile]:
+        """Images of any folder that plays the role of this letter."""
+        files = [(file,) for file in find_images(folder, limit=self.limit)]
+        role = "A" if letter == self.folder_letters()[0] else "B"
+        return [file for (file,) in self.sound(files, role)]
+
+    def sound(
+        self,
+        samples: Sequence[tuple[ImageFile, ...]],
+        roles: str,
+        check_sizes: Callable[[Sequence[Path], Sequence[Size]], None] | None = None,
+    ) -> list[tuple[ImageFile, ...]]:
+        """`samples`, a file for each of `roles`, less those with a file to do without.
+
+        check_sizes: as in `find_bad`; None for that of the crop alone. Raises UserError where
+        nothing is left.
+        """
+        kept = self._not_left_out(samples)
+        if kept and self.skip_bad:
+            depths = [m.bits if (m := self.value_maps.get(role)) else None for role in roles]
+            paths = [[file.path for file in sample] for sample in kept]
+            bad = find_bad(paths, bits=depths, check_sizes=check_sizes or self.check_crop)
+            self.left_out.update({self._below_root(path): why for path, why in bad.items()})
+            kept = self._not_left_out(kept)
+        if not kept:
+            names = (self._below_root(file.path) for file in samples[0])
+            why = next(self.left_out[name] for name in names if name in self.left_out)
+            raise UserError(
+                f"none of {len(samples)} images is left to train on; of the first one: {why}"
+            )
+        return kept
+
+    def _not_left_out(
+        self, samples: Sequence[tuple[ImageFile, ...]]
+    ) -> list[tuple[ImageFile, ...]]:
+        names = self.left_out.keys()
+        return [s for s in samples if names.isdisjoint(self._below_root(f.path) for f in s)]
+
+    def _below_root(self, path: Path) -> str:
+        return Path(os.path.relpath(path, self.root)).as_posix()
+
+    def check_crop(self, paths: Sequence[Path], sizes: Sequence[Size]) -> None:
+        """Raises UserError for an image that is smaller than the crop."""
+        self.preprocessing.draw(*sizes[0], np.random.default_rng(0), name=str(paths[0]))
 
     def find_optional(self, letter: str) -> list[ImageFile] | None:
         """As `find`, for a test phase, where the target domain may be absent."""
@@ -306,7 +355,8 @@ class AlignedDataset(ImageDataset):
         two_folders = any(phase_folder(root, phase, letter) for letter in (letter_a, letter_b))
         self.side_by_side = joined.is_dir() and not two_folders
         if self.side_by_side:
-            files = find_images(joined, limit=selection.limit)
+            found = [(file,) for file in find_images(joined, limit=selection.limit)]
+            files = [file for (file,) in selection.sound(found, "A", self._check_halves)]
             self.domains["A"] = selection.domain("A", files)
             if selection.value_ranges.get("A") == selection.value_ranges.get("B"):
                 # The halves of one file have one value map.
@@ -325,6 +375,7 @@ class AlignedDataset(ImageDataset):
             return
         files_b = find_images(require_phase_folder(root, phase, letter_b))
         pairs = pair_by_name(files_a, files_b)[:limit]
+        pairs = self.selection.sound(pairs, "AB", self._check_pair)
         self.domains["A"] = self.selection.domain("A", [a for a, _ in pairs])
         self.domains["B"] = self.selection.domain("B", [b for _, b in pairs])
 
@@ -334,29 +385,42 @@ class AlignedDataset(ImageDataset):
             images = self._halves(index)
         else:
             images = {role: domain.read(index) for role, domain in self.domains.items()}
-        sizes = {role: image.shape[:2] for role, image in images.items()}
-        if len(set(sizes.values())) > 1:
-            (ha, wa), (hb, wb) = sizes["A"], sizes["B"]
-            raise UserError(
-                f"the pair {file.name} has images of {wa}x{ha} and {wb}x{hb} pixels; "
-                "the two must have one size."
-            )
-        placement = self.preprocessing.draw(*sizes["A"], rng, name=str(file.path))
+        sizes = [image.shape[:2] for image in images.values()]
+        _require_one_size(file.path, sizes)
+        placement = self.preprocessing.draw(*sizes[0], rng, name=str(file.path))
         raw = {role: RawImage(image, placement) for role, image in images.items()}
         return RawSample(raw, self.labels[index], file.name)
 
     def _halves(self, index: int) -> dict[str, np.ndarray]:
         image = self.domains["A"].read(index)
         width = image.shape[1]
-        if width % 2:
-            raise UserError(
-                f"{self.files[index].path} is {width} pixels wide; a side-by-side image has an "
-                "even width."
-            )
+        _require_even(self.files[index].path, width)
         left, right = image[:, : width // 2], image[:, width // 2 :]
         if self.selection.direction == "BtoA":
             left, right = right, left
         return {"A": left, "B": right}
+
+    def _check_pair(self, paths: Sequence[Path], sizes: Sequence[Size]) -> None:
+        _require_one_size(paths[0], sizes)
+        self.selection.check_crop(paths, sizes)
+
+    def _check_halves(self, paths: Sequence[Path], sizes: Sequence[Size]) -> None:
+        ((height, width),) = sizes
+        _require_even(paths[0], width)
+        self.selection.check_crop(paths, [(height, width // 2)])
+
+
+def _require_one_size(path: Path, sizes: Sequence[Size]) -> None:
+    if len(set(sizes)) > 1:
+        found = " and ".join(f"{width}x{height}" for height, width in sizes)
+        raise UserError(
+            f"the pair of {path} has images of {found} pixels; the two must have one size."
+        )
+
+
+def _require_even(path: Path, width: int) -> None:
+    if width % 2:
+        raise UserError(f"{path} is {width} pixels wide; a side-by-side image has an even width.")
 
 
 class SingleDataset(ImageDataset):
@@ -366,7 +430,7 @@ class SingleDataset(ImageDataset):
         super().__init__(selection)
         letter, _ = selection.folder_letters()
         folder = phase_folder(selection.root, selection.phase, letter) or selection.root
-        self.domains["A"] = selection.domain("A", find_images(folder, limit=selection.limit))
+        self.domains["A"] = selection.domain("A", selection.find_in(folder, letter))
 
     def draw(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
         image = self.domains["A"].draw(index, self.preprocessing, rng)

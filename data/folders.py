@@ -20,7 +20,8 @@ class ImageFile:
 def find_images(folder: Path, *, limit: int | None = None) -> list[ImageFile]:
     """All images below `folder`, sorted by name; linked folders are followed once.
 
-    Raises UserError for a folder that is missing or has no image, and for two images of one name.
+    Raises UserError for a folder that is missing or has no image, for a loop of links, and for two
+    images of one name.
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; check --dataroot and --phase.")
@@ -28,6 +29,7 @@ def find_images(folder: Path, *, limit: int | None = None) -> list[ImageFile]:
     seen: set[str] = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
+        _refuse_loop(Path(parent), top=folder)
         folders[:] = [] if real in seen else sorted(f for f in folders if not f.startswith("."))
         if real in seen:
             continue
@@ -45,6 +47,15 @@ def find_images(folder: Path, *, limit: int | None = None) -> list[ImageFile]:
         kinds = " ".join(sorted(EXTENSIONS))
         raise UserError(f"there is no image in {folder} or below ({kinds}); put images there.")
     return [ImageFile(found[name], name) for name in sorted(found)[:limit]]
+
+
+def _refuse_loop(folder: Path, *, top: Path) -> None:
+    """A link to a folder above itself brings in what is beside it: another domain, the test set."""
+    if not folder.is_symlink():
+        return
+    above, target = (f for f in folder.parents if f.is_relative_to(top)), folder.resolve()
+    if any(holder.resolve().is_relative_to(target) for holder in above):
+        raise UserError(f"{folder} is a link to a folder that it lies in (a loop); remove it.")
 
 
 def _candidates(root: Path, phase: str, domain: str) -> list[Path]:

@@ -4,6 +4,8 @@ Pillow's own conversions turn a 16-bit image into a constant, so nothing here go
 `.convert("L")` or `.convert("RGB")` before the depth is known.
 """
 
+import stat
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from util.errors import UserError
+from util.errors import DamagedError, UserError
 from util.files import replacing
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
@@ -20,6 +22,9 @@ FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 ONE_BAND_MODES = ("L", "1", "LA")
 COLOUR_MODES = ("RGB", "RGBA", "P", "PA")
+# An image of more is refused by its head, before memory is taken; Pillow only warns of half of it.
+MOST_PIXELS = 2 * Image.MAX_IMAGE_PIXELS
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -27,7 +32,8 @@ def read_image(path: Path) -> np.ndarray:
 
     Returns (H, W) uint8 or uint16 for one band, (H, W, 3) uint8 for colour. An alpha channel is
     dropped, a palette is resolved. Counts of 16-bit files are kept as they are.
-    Raises UserError for a missing, broken or unsupported file.
+    Raises UserError for a missing or unsupported file, and for one of more than 178,956,970 pixels;
+    DamagedError for one that breaks off or cannot be decoded.
     """
     with _opened(path) as image:
         image.load()
@@ -60,8 +66,12 @@ def read_layout(path: Path) -> tuple[tuple[int, ...], np.dtype]:
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The file in Pillow's hands; whatever goes wrong with it becomes a UserError."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
+            raise UserError(f"{path} is a folder, pipe or device, no image; remove or rename it.")
         with Image.open(path, formats=FORMATS) as image:
             yield image
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"there is no image {path}; check the folder and the name.") from None
     except UnidentifiedImageError:
@@ -69,8 +79,14 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             f"{path} is not a readable image (PNG, JPEG, TIFF, BMP and WebP are); "
             "remove it or convert it."
         ) from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path} cannot be decoded ({error}); replace or remove it.") from None
+    except Image.DecompressionBombError:
+        raise UserError(
+            f"{path} has more than {MOST_PIXELS:,} pixels, too many to decode; cut or remove it."
+        ) from None
+    except Exception as error:  # a damaged file can end in an error of any type
+        if isinstance(error, OSError) and error.strerror:
+            raise UserError(f"{path} cannot be read ({error.strerror}); check it.") from None
+        raise DamagedError(f"{path} cannot be decoded ({error}); replace or remove it.") from None
 
 
 def _to_array(image: Image.Image, path: Path) -> np.ndarray:

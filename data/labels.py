@@ -1,6 +1,7 @@
 """Labels of images: labels.csv, or class folders where there is none."""
 
 import csv
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,10 @@ def read_labels(dataroot: Path) -> dict[Path, Label]:
 def _read_table(table: Path) -> dict[Path, Label]:
     folder = table.absolute().parent
     return {
-        folder / row["file"]: Label(row["class"] or "", row.get("split") or "", row)
+        # Without "..", by which any file could seem to lie below the data root.
+        Path(os.path.normpath(folder / row["file"])): Label(
+            row["class"] or "", row.get("split") or "", row
+        )
         for _, row in read_rows(table, required=("file", "class"))
     }
 

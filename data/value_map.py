@@ -140,10 +140,14 @@ def read_depth(
 ) -> np.ndarray:
     """What `read` decodes, and a UserError where the file's depth is not `bits`."""
     image = read(path)
-    depth = image.dtype.itemsize * 8
+    require_depth(path, image.dtype.itemsize * 8, bits=bits)
+    return image
+
+
+def require_depth(path: Path, depth: int, *, bits: int) -> None:
+    """Raises UserError where the `depth` of a file is not `bits`."""
     if depth != bits:
         raise UserError(
             f"{path} has {depth} bits where the other images of its domain, or those of training, "
             f"have {bits}; their values cannot be compared: use files of one depth."
         )
-    return image

@@ -83,6 +83,11 @@ class DataOptions:
         "a set would take over half of what is free; disk, in a file below $XDG_CACHE_HOME (else "
         "~/.cache) that later runs use too; none, nowhere: each is decoded every time",
     )
+    on_bad_image: Literal["error", "skip"] = option(
+        "error",
+        "a training image that cannot be used: error, the run stops at it; skip, it is left out, "
+        "with its partner, printed and put into run.json: for that all images are decoded first",
+    )
     max_dataset_size: int | None = option(None, "read no more images than this a domain", minimum=1)
     value_range: ValueRange | None = option(
         None, "sets --value_range_A and --value_range_B together"

@@ -28,7 +28,8 @@ TUNABLE = frozenset(
 VALUE_RANGES = frozenset({"value_range_A", "value_range_B"})
 # What a continued run must share with its beginning: the order of images hangs on it.
 READING = frozenset({"num_threads", "cache"})  # how images are read changes nothing in them
-FIXED_WHEN_CONTINUED = _names(DataOptions) - READING - {"dataroot", "value_range"} | {"seed"}
+FREE_WHEN_CONTINUED = READING | {"dataroot", "value_range", "on_bad_image"}
+FIXED_WHEN_CONTINUED = _names(DataOptions) - FREE_WHEN_CONTINUED | {"seed"}
 # What comes from the command line alone, never from the record.
 OWN_WHEN_CONTINUED = READING | {
     *("name", "epoch", "checkpoints_dir", "gpu_ids"),

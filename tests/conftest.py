@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
+# The same examples in every run, and none remembered: a failure is everybody's.
+settings.register_profile("project", derandomize=True, database=None, deadline=None)
+settings.load_profile("project")
 torch.set_num_threads(1)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -65,7 +65,9 @@ def load(path: Path, *, hint: str) -> Any:
     try:
         if zipfile.is_zipfile(path):  # as torch writes since 1.6: every record has its CRC-32
             with zipfile.ZipFile(path) as archive:
-                if archive.testzip():
+                # torch never compresses: a small file that grows in memory is not its own.
+                packed = any(record.compress_type for record in archive.infolist())
+                if packed or archive.testzip():
                     raise zipfile.BadZipFile
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:

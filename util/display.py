@@ -121,7 +121,8 @@ class LiveView:
         """Say what is wrong and how to mend it."""
         print(
             f"live view: no visdom server answers at {self._server}:{self._port}; the run goes on "
-            f"without it. To start one: python -m visdom.server -port {self._port}",
+            # Without -bind_local visdom serves, and takes orders from, the whole network.
+            f"without it. To start one: python -m visdom.server -bind_local -port {self._port}",
             file=sys.stderr,
             flush=True,
         )

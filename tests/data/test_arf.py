@@ -1,6 +1,7 @@
 """ARF videos of every type, footer and header, and files that are none."""
 
 import itertools
+import os
 import struct
 from pathlib import Path
 
@@ -167,7 +168,7 @@ def test_the_comment_is_read_where_its_place_is_sure(video, blocks, comment):
         *((6, 0, "inside the header of 32"), (6, 31, "inside the header of 32")),
         *((7, 2, "inside the header of 3104"), (7, 4, "inside the header of 36")),
         *((7, 48, "inside the header of 60"), (6, 33, "2 whole frames"), (6, 2**32 - 1, "0 whole")),
-        *((2, 2**32 - 1, "0 whole frames"), (3, 2**32 - 1, "0 whole"), (5, 2**32 - 1, "3 whole")),
+        *((2, 2**32 - 1, "956,970 pixels"), (3, 2**32 - 1, "pixels"), (5, 2**32 - 1, "3 whole")),
         *((5, 4, "3 whole frames"), (5, 2, "does not explain"), (3, 4, "does not explain")),
         *((4, 0, "does not explain"), (4, 6, "1 whole frame")),
     ],
@@ -241,6 +242,22 @@ def test_what_is_no_file_is_refused(tmp_path):
         ArfVideo(tmp_path / "cegr01923_0001.arf")
     with pytest.raises(UserError, match="cannot be read"):
         ArfVideo(tmp_path)
+
+
+def test_a_pipe_is_refused_unopened(tmp_path):
+    os.mkfifo(tmp_path / "cegr01923_0001.arf")
+    with pytest.raises(UserError, match="cannot be read"):
+        ArfVideo(tmp_path / "cegr01923_0001.arf")
+
+
+@pytest.mark.parametrize(("rows", "columns", "frames"), [(2**16, 2**16, 1), (1, 2**28, 4)])
+def test_an_absurd_size_is_refused_though_a_file_with_holes_has_it(tmp_path, rows, columns, frames):
+    path = tmp_path / "x.arf"
+    with path.open("wb") as file:
+        file.write(struct.pack(">8I", 0xBBBBBAAD, 2, rows, columns, 0, frames, 32, 0))
+        file.truncate(32 + rows * columns * frames)
+    with pytest.raises(UserError, match="more than 178,956,970 pixels"):
+        ArfVideo(path)
 
 
 def test_a_file_that_shrinks_or_goes_is_refused(video, plain):

@@ -95,7 +95,7 @@ def test_pairs_of_two_sizes_are_named(tmp_path, flat):
     flat(tmp_path / "trainA", {"x.png": 1}, size=(8, 10))
     flat(tmp_path / "trainB", {"x.png": 1}, size=(8, 12))
     error = training(tmp_path)[0][1, 0]
-    assert isinstance(error, UserError) and "pair x has images of 10x8 and 12x8" in str(error)
+    assert isinstance(error, UserError) and "x.png has images of 10x8 and 12x8" in str(error)
 
 
 def test_side_by_side_images(tmp_path, write):

@@ -39,11 +39,32 @@ def test_linked_folders_and_files_are_followed(tmp_path, flat):
     assert names(folder) == ["one", "video/a"]
 
 
-def test_loops_of_links_end(tmp_path, flat):
-    flat(tmp_path, {"a.png": 1, "x/b.png": 1})
-    (tmp_path / "x" / "up").symlink_to(tmp_path)
-    (tmp_path / "x" / "self").symlink_to("self")
-    assert names(tmp_path) == ["a", "x/b"]
+@pytest.mark.parametrize("target", [".", "..", "../..", "../../../store/x"])
+def test_loops_of_links_are_refused(tmp_path, flat, target):
+    """They would bring in what lies beside: trainB into trainA."""
+    flat(tmp_path / "data", {"trainA/a.png": 1, "trainA/x/b.png": 1, "trainB/b.png": 1})
+    flat(tmp_path / "store", {"x/c.png": 1})
+    (tmp_path / "store" / "x" / "back").symlink_to(tmp_path / "data")
+    link = tmp_path / "data" / "trainA" / "x" / "link"
+    link.symlink_to(target)
+    with pytest.raises(UserError, match=r"is a link to a folder that it lies in") as caught:
+        find_images(tmp_path / "data" / "trainA")
+    assert str(link) in str(caught.value)
+
+
+def test_a_link_to_itself_is_no_folder(tmp_path, flat):
+    flat(tmp_path, {"a.png": 1})
+    (tmp_path / "self").symlink_to("self")
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_folder_that_is_linked_twice_is_read_once(tmp_path, flat):
+    store = flat(tmp_path / "store", {"a.png": 1})
+    (tmp_path / "trainA").mkdir()
+    for name in ("x", "y"):
+        (tmp_path / "trainA" / name).symlink_to(store)
+    (tmp_path / "top").symlink_to(tmp_path / "trainA")  # itself a link, like all of them
+    assert names(tmp_path / "trainA") == names(tmp_path / "top") == ["x/a"]
 
 
 def test_two_images_of_one_name_are_refused(tmp_path, flat):

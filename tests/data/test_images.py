@@ -1,6 +1,8 @@
 """Image files: every supported kind comes back as it was written; the rest is refused."""
 
+import os
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -230,15 +232,47 @@ def test_what_is_no_image_is_refused(tmp_path):
     refuses(tmp_path / "text.png" / "below.png")
 
 
-def test_a_decompression_bomb_is_refused_before_it_goes_off(tmp_path):
+@pytest.mark.parametrize(
+    "content",
+    [
+        png(60000, 60000, depth=1, colour=0, pixels=bytes(60000)),
+        b"BM" + struct.pack("<IIIIiiHHIIIIII", 0, 0, 54, 40, 2**31 - 1, 2**31 - 1, 1, 24, *[0] * 6),
+    ],
+    ids=["png", "bmp"],
+)
+def test_a_decompression_bomb_is_refused_before_it_goes_off(tmp_path, content):
     path = tmp_path / "bomb.png"
-    path.write_bytes(png(60000, 60000, depth=1, colour=0, pixels=bytes(60000)))
-    refuses(path, "decoded")
+    path.write_bytes(content)
+    refuses(path, "has more than 178,956,970 pixels")
+    with pytest.raises(UserError, match="pixels"):
+        read_layout(path)
+
+
+def test_the_limit_is_in_pixels_and_a_large_image_below_it_is_read_without_a_word(
+    tmp_path, monkeypatch, recwarn
+):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    path = tmp_path / "x.tif"
+    write_image(path, COUNTS[:10, :10])
+    assert read_image(path).size == 100 and not recwarn.list
+    write_image(path, COUNTS[:1, :17].repeat(6, 0))
+    refuses(path, "pixels")
+
+
+def test_a_pipe_a_device_and_a_loop_of_links_are_refused_unopened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    (tmp_path / "a.png").symlink_to("b.png")
+    (tmp_path / "b.png").symlink_to("a.png")
+    for name in ("pipe.png", "device.png"):
+        refuses(tmp_path / name, "no image")
+    refuses(tmp_path / "a.png", "cannot be read")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @given(
-    kind=st.sampled_from(["PNG", "JPEG", "BMP", "WEBP"]),
+    kind=st.sampled_from(["PNG", "JPEG", "BMP", "WEBP", "TIFF"]),
     changes=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8),
 )
 @settings(max_examples=150, deadline=None)

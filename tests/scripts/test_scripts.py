@@ -1,4 +1,4 @@
-"""The shell scripts as users run them: from anywhere, with spaces in paths, twice."""
+"""The shell scripts as users run them: from anywhere, with any signs in paths, twice."""
 
 import json
 import os
@@ -17,6 +17,7 @@ STAGES = (
     *("mwir_real2cut", "mwir_pix2pix", "mwir_pix2pix_gradcam"),
     *("mwir_classifier", "mwir_judge"),
 )
+ODD_NAME = 'my "work", it\'s\n$HOME `*` 적외선'
 ABLATION = [
     *("simulator", "simulator → Pix2Pix", "simulator → Pix2Pix+Grad-CAM"),
     *("CUT pseudo-pairs", "pseudo-pairs → Pix2Pix", "pseudo-pairs → Pix2Pix+Grad-CAM"),
@@ -25,8 +26,8 @@ ABLATION = [
 
 @pytest.fixture
 def places(tmp_path):
-    """Environment of the scripts: everything is made in a folder with a space in its name."""
-    work = tmp_path / "my work"
+    """Environment of the scripts: everything is made in a folder whose name is a trap for them."""
+    work = tmp_path / ODD_NAME
     folders = {name: str(work / name.lower()) for name in ("DATASETS", "CHECKPOINTS", "RESULTS")}
     return work, {**os.environ, **folders, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
 

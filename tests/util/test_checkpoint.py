@@ -3,6 +3,7 @@
 import errno
 import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +186,18 @@ def test_code_in_a_file_is_never_run(tmp_path, wrapped):
 def test_a_pickled_network_is_refused(tmp_path):
     torch.save(torch.nn.Linear(2, 2), tmp_path / "x.pth")
     assert "more than tensors" in refuses(tmp_path / "x.pth")
+
+
+def test_a_file_that_grows_in_memory_is_refused(tmp_path):
+    path = tmp_path / "x.pth"
+    torch.save({"weight": torch.zeros(10**6)}, path)
+    with zipfile.ZipFile(path) as archive:
+        records = {record.filename: archive.read(record) for record in archive.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in records.items():
+            archive.writestr(name, content)
+    assert path.stat().st_size < 10**5 and torch.load(path)["weight"].numel() == 10**6
+    assert "is damaged" in refuses(path)
 
 
 @pytest.mark.parametrize("legacy", [False, True])

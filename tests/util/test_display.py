@@ -211,7 +211,7 @@ def test_an_absent_server_is_said_once_and_gets_everything_when_it_comes(open_vi
     server.stop()
 
     (line,) = stderr.getvalue().splitlines()
-    assert f"{HOST}:{port}" in line and "python -m visdom.server" in line
+    assert f"{HOST}:{port}" in line and "python -m visdom.server -bind_local" in line
     assert capfd.readouterr() == ("", "")
 
 

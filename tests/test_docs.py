@@ -1,0 +1,32 @@
+"""The table of faults in docs/RELIABILITY.md names tests that exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+DOCUMENT = TESTS.parent / "docs" / "RELIABILITY.md"
+
+
+def rows() -> list[list[str]]:
+    """Cells of the table of faults, without its head."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    section = text.partition("## Faults")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row[0][:40])
+def test_each_fault_names_tests_that_exist(row):
+    named = re.findall(r"`([^`]+)`", row[-1])
+    assert len(row) == 4 and named
+    for name in named:
+        file, _, part = name.partition("::") if ".py" in name else ("test_reliability.py", "", name)
+        text = (TESTS / file).read_text(encoding="utf-8")
+        functions = re.findall(r"^def (test_\w+)", text, flags=re.MULTILINE)
+        assert any(part in function for function in functions) or file.startswith("soak/")
+
+
+def test_the_table_is_long():
+    assert len(rows()) >= 25
