@@ -159,7 +159,6 @@ class Translation:
         for step, batch in enumerate(loader.epoch(0)):
             if self.generator.training:  # only dropout is random
                 seed_step(self.config.run.seed, step)
-            self.compute.begin_step()
             yield self.finish(batch, translate(self.generator, batch.a, self.compute))
 
     def batches(self) -> tuple[int, int | None]:

@@ -8,11 +8,10 @@ import torch
 
 
 def describe_machine() -> dict[str, str | int]:
-    """Processor, cores, torch's threads, GPU and versions."""
+    """Processor, cores, GPU and versions."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count() or 1,
-        "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "python": platform.python_version(),
         "torch": torch.__version__,

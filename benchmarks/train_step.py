@@ -52,11 +52,25 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Arguments, checked. Raises UserError."""
     parser = Parser(__doc__)
     add = parser.add_argument
-    add("--models", nargs="+", default=["cut"], choices=MODELS, help="what is trained")
-    add("--sizes", type=int, nargs="+", default=[256], help="image sides in pixels")
-    add("--batch_sizes", type=int, nargs="+", default=[1], help="images of a domain in a step")
+    add("--models", "--model", nargs="+", default=["cut"], choices=MODELS, help="what is trained")
+    add("--sizes", "--size", type=int, nargs="+", default=[256], help="image sides in pixels")
+    add(
+        "--batch_sizes",
+        "--batch_size",
+        type=int,
+        nargs="+",
+        default=[1],
+        help="images of a domain in a step",
+    )
     precisions = ("auto", *Compute.precisions)
-    add("--precisions", nargs="+", default=["auto"], choices=precisions, help="as in train.py")
+    add(
+        "--precisions",
+        "--precision",
+        nargs="+",
+        default=["auto"],
+        choices=precisions,
+        help="as in train.py",
+    )
     add("--bands", type=int, default=1, choices=(1, 3), help="bands of the images")
     add("--compile", action="store_true", help="as in train.py")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=("cpu", "cuda"))

@@ -17,6 +17,7 @@ from math import prod
 from multiprocessing import reduction
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
+from weakref import WeakSet
 
 import numpy as np
 from tqdm import tqdm
@@ -28,7 +29,7 @@ from util.memory import free_memory
 
 Cache = Literal["ram", "disk", "none"]
 
-LARGEST_SHARE = 0.5  # of the free memory, for one set of images
+LARGEST_SHARE = 0.5  # of the memory that is free without them, for all sets of a run
 ALIGNMENT = 64  # bytes
 FORMAT = "decoded images 1"  # changes whenever the same files would be stored in another way
 
@@ -76,6 +77,9 @@ class KeptImages(Images):
         return _received, (reduction.DupFd(self.file.fileno()), self.places, self.where)
 
 
+IN_MEMORY: WeakSet[KeptImages] = WeakSet()  # all sets of this run
+
+
 def _received(sent: Any, places: Mapping[Path, Place], where: str) -> KeptImages:
     return KeptImages(os.fdopen(sent.detach(), "rb"), places, where=where)
 
@@ -93,8 +97,8 @@ def keep_images(files: Sequence[Path], cache: Cache) -> Images:
 
 def _in_memory(files: Sequence[Path]) -> Images:
     places = _places(files, _layouts(files), start=0)
-    free = free_memory()
-    if free is not None and _size(places) > LARGEST_SHARE * free:
+    free, kept = free_memory(), sum(len(images.bytes) for images in IN_MEMORY)
+    if free is not None and kept + _size(places) > LARGEST_SHARE * (free + kept):
         images = Images()
         images.note = (
             f"{len(files):,} images of {_spell(_size(places))} are decoded anew each time: "
@@ -104,7 +108,9 @@ def _in_memory(files: Sequence[Path]) -> Images:
         return images
     file = _nameless_file()
     _decode(places, file)
-    return KeptImages(file, places, where="memory")
+    images = KeptImages(file, places, where="memory")
+    IN_MEMORY.add(images)
+    return images
 
 
 def _nameless_file() -> BinaryIO:

@@ -63,8 +63,19 @@ class Frame:
     @property
     def box(self) -> tuple[float, ...] | None:
         """Left and upper edge, width, height; None where the table has none."""
-        texts = [self.row.get(column) for column in BOX_COLUMNS]
-        return tuple(map(float, texts)) if all(texts) else None
+        numbers = [self.value(column) for column in BOX_COLUMNS]
+        return None if None in numbers else tuple(numbers)
+
+    def value(self, column: str) -> float | None:
+        """The number in a column; None where it is empty. Raises UserError for another text."""
+        text = self.row.get(column)
+        try:
+            return float(text) if text else None
+        except ValueError:
+            raise UserError(
+                f"{LABELS_FILE}: {column} of {self.file.path} is {text!r}; give a number or "
+                "nothing."
+            ) from None
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -126,10 +137,15 @@ def find_videos(root: Path) -> dict[str, list[Frame]]:
         number = row.get("frame") or (digits[0] if digits else "")
         if not number.isdigit():
             raise UserError(f"{file.path} has no frame number in its name; number the frames.")
-        name = row.get("video") or re.sub(r"[_-]?\d+$", "", file.path.stem) or file.path.parent.name
+        name = row.get("video") or _video_of(file.path.relative_to(root))
         plain = {"class": class_of_folder(file), **{k: v for k, v in row.items() if k and v}}
         videos[name].append(Frame(file, int(number), plain))
     return {name: sorted(frames, key=lambda f: f.number) for name, frames in videos.items()}
+
+
+def _video_of(file: Path) -> str:
+    """What a table would call the video: the folders of a frame, and its name without number."""
+    return (file.parent / re.sub(r"[_-]?\d+$", "", file.stem)).as_posix()
 
 
 def known_sizes(videos: Mapping[str, Sequence[Frame]]) -> dict[str, Size]:
@@ -142,8 +158,7 @@ def known_sizes(videos: Mapping[str, Sequence[Frame]]) -> dict[str, Size]:
 
 
 def _range_of(frame: Frame) -> float | None:
-    text = frame.row.get("range_m") or frame.row.get("range")
-    return float(text) if text else None
+    return frame.value("range_m") or frame.value("range")
 
 
 def _expected_box(frame: Frame, known: Mapping[str, Size]) -> Size | None:

@@ -71,6 +71,8 @@ class Model(ABC):
         self.note_finite(loss, [] if scaler.is_enabled() else gradients)
         scaler.step(optimiser)
         scaler.update()
+        if scaler.is_enabled():  # a scale that fell so far has met NaN, which no scale mends
+            self.sound = self.sound & (scaler._scale >= 1)
 
     def note_finite(self, loss: Tensor, gradients: list[Tensor]) -> None:
         """Remember, on the device, whether an update's loss and gradients are finite."""
@@ -109,8 +111,18 @@ class Model(ABC):
             raise UserError(f"{source} was saved by another model; continue it with its own flags.")
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
+            self._lay_out(optimiser)
             if scale := state["scalers"][name]:  # nothing where the run was not in fp16
                 self.scalers[name].load_state_dict(scale)
+
+    def _lay_out(self, optimiser: torch.optim.Optimizer) -> None:
+        """Loaded moments in the memory layout of their weights here, which fused Adam goes by."""
+        for group in optimiser.param_groups:
+            group["fused"] = self.device.type != "mps"
+        for parameter, moments in optimiser.state.items():
+            for key, value in moments.items():
+                if value.shape == parameter.shape:
+                    moments[key] = torch.empty_like(parameter.detach()).copy_(value)
 
     def load_networks(self, networks: Mapping[str, Any], *, source: str) -> None:
         """Take over the weights of all own networks that `networks` has; the rest stays as drawn.

@@ -64,6 +64,7 @@ class ClassifierModel(Model):
         confusion = torch.zeros(size * size, dtype=torch.int64)
         with torch.no_grad(), self.compute.autocast(), evaluating(self.classifier):
             for batch in batches:
+                self.compute.begin_step()
                 predicted = self.classifier(batch.a).argmax(dim=1)
                 confusion += torch.bincount(
                     (batch.label * size + predicted).cpu(), minlength=size * size

@@ -82,12 +82,14 @@ def maps_of_features(
 
     label: (B,) class indices. The classifier must be in eval mode.
     """
-    if stage == "layer4":
-        pixels = features.shape[2] * features.shape[3]
-        weights = pooled_linear_weights(classifier.net.fc.weight, label, pixels=pixels)
-    else:
-        weights = channel_weights(lambda x: classifier.head(x, stage), features, label)
-    return attention_map(class_activation(features, weights), size)
+    with torch.autocast(features.device.type, enabled=False):  # maps and weights are in fp32
+        features = features.float()
+        if stage == "layer4":
+            pixels = features.shape[2] * features.shape[3]
+            weights = pooled_linear_weights(classifier.net.fc.weight, label, pixels=pixels)
+        else:
+            weights = channel_weights(lambda x: classifier.head(x, stage), features, label)
+        return attention_map(class_activation(features, weights), size)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -48,6 +47,5 @@ def patch_nce(
     similarity = query @ key.detach().transpose(1, 2) / temperature
     # Row s of each (S, S) matrix is one classification problem whose answer is column s. The
     # public code keeps one more negative of similarity -10 there, weight exp(-10/T): nothing.
-    answer = torch.arange(similarity.shape[1], device=query.device).expand(similarity.shape[:2])
-    loss = F.cross_entropy(similarity.transpose(1, 2), answer, reduction="none")
+    loss = similarity.logsumexp(dim=2) - similarity.diagonal(dim1=1, dim2=2)
     return loss.reshape(batch, patches)

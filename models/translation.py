@@ -40,6 +40,7 @@ def translate(generator: nn.Module, images: Tensor, compute: Compute) -> Tensor:
     multiple = generator.size_multiple
     rows = _reflected_positions(height, -(-height // multiple) * multiple, images.device)
     columns = _reflected_positions(width, -(-width // multiple) * multiple, images.device)
+    compute.begin_step()
     with torch.inference_mode(), compute.autocast():
         if len(rows) != height:
             images = images[:, :, rows]

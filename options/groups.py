@@ -48,8 +48,8 @@ class RunOptions:
     seed: int = option(0, "start of all randomness: same seed, same run", minimum=0)
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = option(
         "auto",
-        "of the networks; auto: bf16 where the hardware computes in it, fp32 elsewhere and where "
-        "images of more than 8 bits are made",
+        "of the networks; auto: bf16 where the hardware computes in it, fp32 elsewhere, and in "
+        "test.py where results have more than 8 bits",
     )
     compile: bool = option(False, "torch.compile the networks: a slow start, then faster steps")
 

@@ -5,7 +5,9 @@ convolution and the optimisers stay in fp32.
 """
 
 import ctypes
+import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import ClassVar
 
 import torch
@@ -23,8 +25,8 @@ KEPT_BYTES = 2**30  # of free memory, and the size from which a tensor has memor
 class Compute:
     """What networks are placed on and how they are called.
 
-    precision: fp32; tf32 (fp32 whose convolutions and products CUDA rounds to 10 bits of fraction);
-    bf16 or fp16 (autocast). compiled: whether torch.compile makes kernels for them.
+    precision: fp32; tf32 (fp32 whose convolutions CUDA rounds to 10 bits of fraction); bf16 or fp16
+    (autocast). compiled: whether torch.compile makes kernels for them.
     """
 
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "tf32", *HALF)
@@ -77,9 +79,13 @@ def select_compute(
             f"--precision {precision} is for CUDA GPUs, and this run is on {device}; use bf16, "
             "fp32 or auto."
         )
-    rounded = precision != "fp32"
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = rounded
-    if device.type == "cpu":
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    if compiled:
+        _require_compiler(device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # what other threads pin is for this one
+    if device.type == "cpu" and sys.platform == "linux":
         _keep_freed_memory()
     return Compute(device, precision, compiled)
 
@@ -90,6 +96,22 @@ def _has_bf16(device: torch.device) -> bool:
     if device.type == "cpu":
         return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return False
+
+
+def _require_compiler(device: torch.device) -> None:
+    """Raises UserError where torch.compile could make no kernels for the device."""
+    if device.type == "cuda":
+        found = find_spec("triton")
+    else:
+        from torch._inductor.cpp_builder import get_cpp_compiler  # takes a second
+
+        try:
+            found = get_cpp_compiler()
+        except (RuntimeError, OSError):
+            found = None
+    if not found:
+        needs = "the package triton" if device.type == "cuda" else "a C++ compiler such as g++"
+        raise UserError(f"--compile needs {needs}, which is not here; install it or leave it out.")
 
 
 def _keep_freed_memory() -> None:

@@ -4,16 +4,19 @@ import os
 from pathlib import Path
 
 MEMINFO = Path("/proc/meminfo")
-CONTROL_GROUP = Path("/sys/fs/cgroup")  # of a container, version 2
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 def free_memory() -> int | None:
     """Bytes that are free, or were without the files that the system keeps at hand.
 
-    The least of what the machine and the container have; where the system tells neither, the size
+    The least of what the machine has and what its control groups (a container, a job of SLURM)
+    leave this process; where the system tells neither, the size
     of the memory, and None where it does not tell that.
     """
-    found = [free for free in (_of_machine(), _of_container()) if free is not None]
+    found = [_of_machine(), *map(_of_group, _groups())]
+    found = [free for free in found if free is not None]
     if found:
         return min(found)
     try:
@@ -27,16 +30,37 @@ def _of_machine() -> int | None:
     return None if kilobytes is None else 1024 * kilobytes
 
 
-def _of_container() -> int | None:
+def _groups() -> list[Path]:
+    """Folders of the control groups that this process is in, and of those around them."""
+    found = []
     try:
-        limit = (CONTROL_GROUP / "memory.max").read_text().strip()
-        used = int((CONTROL_GROUP / "memory.current").read_text())
-    except (OSError, ValueError):
-        return None
-    if not limit.isdecimal():  # "max"
-        return None
-    files = _numbers(CONTROL_GROUP / "memory.stat").get("inactive_file", 0)
-    return max(0, int(limit) - used + files)
+        lines = OWN_GROUPS.read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in ["0::/", *lines]:  # number:controllers:path, cgroups(7); "/" is a container's own
+        _, controllers, path = line.split(":", 2)
+        version_1 = "memory" in controllers.split(",")
+        if version_1 or not controllers:
+            top = CONTROL_GROUPS / "memory" if version_1 else CONTROL_GROUPS
+            own = top / path.lstrip("/")
+            found += [group for group in (own, *own.parents) if group.is_relative_to(top)]
+    return list(dict.fromkeys(found))
+
+
+def _of_group(folder: Path) -> int | None:
+    for limit, usage, files in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            most = (folder / limit).read_text().strip()
+            used = int((folder / usage).read_text())
+        except (OSError, ValueError):
+            continue
+        if most.isdecimal():  # not "max"
+            kept = _numbers(folder / "memory.stat").get(files, 0)
+            return max(0, int(most) - used + kept)
+    return None
 
 
 def _numbers(path: Path) -> dict[str, int]:

@@ -4,11 +4,13 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+ECHO_S = 1.0
 
 
 class Stopped(Exception):
@@ -18,12 +20,14 @@ class Stopped(Exception):
 class StopSignals:
     """Within the `with` statement, the first signal is kept in `received` and nothing else happens.
 
-    A second one takes its usual course: the process ends at once. A signal that is ignored (as
-    Ctrl-C is by what a shell starts in the background) stays ignored.
+    A second one takes its usual course: the process ends at once; but one that comes within
+    `ECHO_S` is the same again, as `timeout` and SLURM send it to a process and to its group. A
+    signal that is ignored (as Ctrl-C is by what a shell starts in the background) stays ignored.
     """
 
     def __init__(self) -> None:
         self.received: str | None = None  # the signal's name
+        self._since = 0.0
         self._at_once = False
         self._usual: dict[int, object] = {}
 
@@ -49,8 +53,12 @@ class StopSignals:
             self._at_once = False
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        self.received = signal.Signals(number).name
-        self.__exit__()
+        if self.received:
+            if time.monotonic() - self._since >= ECHO_S:
+                self.__exit__()
+                os.kill(os.getpid(), number)
+            return
+        self.received, self._since = signal.Signals(number).name, time.monotonic()
         # Not print: the signal may have interrupted one.
         os.write(2, f"{self.received}: saving; the same again leaves at once\n".encode())
         if self._at_once:

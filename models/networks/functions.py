@@ -103,8 +103,20 @@ def _at_least_fp32(dtype: torch.dtype) -> torch.dtype:
 
 def _unpad(gradient: Tensor, shape: torch.Size, width: int, layout: torch.memory_format) -> Tensor:
     """Gradient of what was padded from that of the result."""
+    if torch.are_deterministic_algorithms_enabled():  # CUDA has no such kernel
+        return _fold(_fold(gradient, width, 2), width, 3)
     x = _shaped_like(shape, gradient, gradient.dtype, layout)
     return torch.ops.aten.reflection_pad2d_backward(gradient, x, [width] * 4)
+
+
+def _fold(gradient: Tensor, width: int, dim: int) -> Tensor:
+    """Adds what reflection put beyond both ends of a dimension to where it came from."""
+    size = gradient.shape[dim] - 2 * width
+    inner = gradient.narrow(dim, width, size).clone()
+    inner.narrow(dim, 1, width).add_(gradient.narrow(dim, 0, width).flip(dim))
+    end = gradient.narrow(dim, width + size, width).flip(dim)
+    inner.narrow(dim, size - 1 - width, width).add_(end)
+    return inner
 
 
 def _shaped_like(

@@ -42,12 +42,13 @@ class InstanceNorm(nn.InstanceNorm2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: (B, C, H, W) -> the same shape, type and memory format."""
+        """x: (B, C, H, W) -> the same shape and type, on the CPU the same memory format."""
         if x.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(x)
         if functions.layout_of(x) == torch.channels_last:
             return functions.InstanceNormCpu.apply(x, self.eps)
-        return super().forward(x.float()).to(x.dtype)
+        exact = torch.promote_types(x.dtype, torch.float32)
+        return super().forward(x.to(exact)).to(x.dtype)
 
 
 class ReflectionPad(nn.ReflectionPad2d):

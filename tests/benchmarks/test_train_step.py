@@ -63,7 +63,7 @@ def test_it_counts_what_a_step_does(tmp_path, capsys):
 
 def test_a_checkout_takes_turns_with_ours(tmp_path, checkout):
     out = tmp_path / "ratio.json"
-    flags = ["--models", "cut", "--precisions", "fp32", "--reference", str(checkout)]
+    flags = ["--model", "cut", "--precision", "fp32", "--reference", str(checkout)]
     main([*TINY, *flags, "--out", str(out)])
     result = json.loads(out.read_text())
     seconds = {name: result[name]["seconds_per_step"] for name in ("ours", "reference")}

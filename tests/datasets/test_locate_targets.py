@@ -108,9 +108,22 @@ def test_a_video_without_motion_is_named_and_the_others_are_done(tmp_path, video
     still = read_image(images / "T72" / "near_3.png")
     for number in range(12):
         write_image(images / "T72" / f"still_{number}.png", still)
-    with pytest.raises(UserError, match="1 videos: still shows nothing that moves"):
+    with pytest.raises(UserError, match="1 videos: T72/still shows nothing that moves"):
         main(["--images", str(images), "--out", str(tmp_path / "out")])
     assert (tmp_path / "out" / "other.png").exists()
+
+
+def test_recordings_in_folders_of_their_own_are_videos_of_their_own(tmp_path):
+    for recording in ("one", "two"):
+        write_image(tmp_path / "T72" / recording / "0001.png", np.zeros((8, 8), np.uint8))
+    assert sorted(find_videos(tmp_path)) == ["T72/one", "T72/two"]
+
+
+def test_a_table_with_words_for_numbers_is_one_sentence(tmp_path):
+    write_image(tmp_path / "in" / "T72" / "a_1.png", np.zeros((8, 8), np.uint8))
+    (tmp_path / "in" / "labels.csv").write_text("file,range_m\nT72/a_1.png,far\n")
+    with pytest.raises(UserError, match=r"range_m of .*a_1\.png is 'far'; give a number"):
+        main(["--images", str(tmp_path / "in"), "--out", str(tmp_path / "out")])
 
 
 def test_bad_flags_are_one_sentence(tmp_path):

@@ -440,3 +440,32 @@ def test_key_features_of_the_pass_over_the_source_are_those_of_a_pass_of_their_o
 )
 def test_features_are_not_shared_where_two_passes_differ(options, agree):
     assert build("cut", CutOptions(**SMALL, netF_nc=8, **options)).passes_agree is agree
+
+
+@pytest.mark.parametrize("name", ["cut", "pix2pix"])
+def test_moments_of_another_memory_layout_belong_to_the_same_weights(name, batch, classifier_file):
+    """As a run that was on a device, or at a precision, where weights lie differently."""
+    models = [build(name, options_for(name, classifier_file)) for _ in range(2)]
+    seed_step(0, 1)
+    models[0].training_step(batch)
+    state = copy.deepcopy(models[0].state_dict())
+    for optimiser in state["optimisers"].values():
+        for moments in optimiser["state"].values():
+            moments.update({key: value.contiguous() for key, value in moments.items()})
+    models[1].load_state_dict(state, source="test")
+    for model in models:
+        seed_step(0, 2)
+        model.training_step(batch)
+    weights = [snapshot(model) for model in models]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_losses_are_in_fp32_where_networks_are_in_bf16(name, batch, classifier_file):
+    seed_step(0, 0)
+    compute = Compute(CPU.device, "bf16")
+    model = MODELS[name][0](options_for(name, classifier_file), compute=compute, facts=FACTS)
+    losses = model.training_step(batch)
+    assert {key: loss.dtype for key, loss in losses.items()} == dict.fromkeys(losses, torch.float32)
+    for net in model.networks.values():
+        assert {weight.dtype for weight in net.parameters()} == {torch.float32}

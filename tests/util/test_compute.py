@@ -40,6 +40,12 @@ def test_precisions_of_gpus_are_refused_on_the_cpu(precision):
         select_compute("-1", precision)
 
 
+def test_compiling_needs_a_compiler(monkeypatch):
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("/nowhere/g++",))
+    with pytest.raises(UserError, match="--compile needs a C\\+\\+ compiler such as g\\+\\+"):
+        select_compute("-1", "fp32", compiled=True)
+
+
 def test_fp32_is_not_rounded_to_tf32(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     select_compute("-1", "fp32")

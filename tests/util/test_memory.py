@@ -12,8 +12,14 @@ from util.memory import free_memory
 def system(tmp_path, monkeypatch):
     """system(name, text): a file by which the system tells; at first it tells nothing."""
     monkeypatch.setattr(util.memory, "MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(util.memory, "CONTROL_GROUP", tmp_path)
-    return lambda name, text: (tmp_path / name).write_text(text)
+    monkeypatch.setattr(util.memory, "CONTROL_GROUPS", tmp_path)
+    monkeypatch.setattr(util.memory, "OWN_GROUPS", tmp_path / "own")
+
+    def tell(name, text):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    return tell
 
 
 def test_the_least_of_machine_and_container(system):
@@ -30,6 +36,26 @@ def test_the_least_of_machine_and_container(system):
     assert free_memory() == 5 * 1024
     system("memory.max", "3000\n")
     assert free_memory() == 0
+
+
+@pytest.mark.parametrize(
+    ("own", "group", "limit", "usage"),
+    [
+        ("0::/slurm/job_7/step_0\n", "slurm/job_7", "memory.max", "memory.current"),
+        (
+            "3:cpu:/\n2:memory:/slurm/job_7\n",
+            "memory/slurm/job_7",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+        ),
+    ],
+)
+def test_the_limit_of_a_job_counts_in_its_steps(system, own, group, limit, usage):
+    system("meminfo", "MemAvailable:     5 kB\n")
+    system("own", own)
+    system(f"{group}/{limit}", "3000\n")
+    system(f"{group}/{usage}", "1000\n")
+    assert free_memory() == 2000
 
 
 def test_a_system_that_tells_nothing(system, monkeypatch):

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+import util.stop
 from util.stop import Stopped, StopSignals, holding_signals, leave_stopping_to_the_parent
 
 
@@ -21,7 +22,8 @@ def send(number):
     os.kill(os.getpid(), number)
 
 
-def test_the_first_signal_is_kept_and_the_second_takes_its_usual_course(capfd):
+def test_the_first_signal_is_kept_and_the_second_takes_its_usual_course(capfd, monkeypatch):
+    monkeypatch.setattr(util.stop, "ECHO_S", 0.0)
     with StopSignals() as stop:
         assert stop.received is None
         send(signal.SIGINT)
@@ -29,6 +31,14 @@ def test_the_first_signal_is_kept_and_the_second_takes_its_usual_course(capfd):
         with pytest.raises(KeyboardInterrupt):
             send(signal.SIGINT)
     assert capfd.readouterr().err == "SIGINT: saving; the same again leaves at once\n"
+
+
+def test_an_echo_of_the_first_signal_is_not_a_second_one(monkeypatch):
+    monkeypatch.setattr(util.stop, "ECHO_S", 3600.0)
+    with StopSignals() as stop:
+        send(signal.SIGTERM)
+        send(signal.SIGTERM)  # ends the process unless it is taken for an echo
+        assert stop.received == "SIGTERM"
 
 
 def test_handlers_are_given_back(usual_handlers):

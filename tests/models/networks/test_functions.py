@@ -37,6 +37,22 @@ def test_reflection_pad(layout, dtype, width):
     assert ours[1].is_contiguous(memory_format=layout)
 
 
+@pytest.fixture
+def deterministic():
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("width", [1, 3, 4])
+def test_reflection_pad_by_deterministic_operations(width, deterministic):
+    torch.manual_seed(0)
+    x, weights = torch.randn(2, 3, 5, 8), torch.randn(2, 3, 5 + 2 * width, 8 + 2 * width)
+    ours = result_and_gradient(lambda x: functions.ReflectionPad.apply(x, width), x, weights)
+    plain = result_and_gradient(lambda x: F.pad(x, (width,) * 4, mode="reflect"), x, weights)
+    torch.testing.assert_close(ours[1], plain[1])
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("size", [(8, 8), (7, 9), (2, 3)])
 def test_blur(layout, size):
