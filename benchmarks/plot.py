@@ -9,7 +9,7 @@ several numbers of images. A curve needs two points; what has only one is left o
 import argparse
 import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,8 +56,8 @@ def curves(
 
 def step_panels(rows: list[Row]) -> list[tuple[str, str, str, Curves]]:
     """(title, x label, y label, curves) over batch size at one image size, and the other way."""
-    sizes, batches = ({row[name] for row in rows} for name in ("size", "batch_size"))
-    size, batch = min(sizes, default=0), min(batches, default=0)
+    # The size that was timed at most batch sizes, and the batch size at most sizes.
+    size, batch = _commonest(rows, "size"), _commonest(rows, "batch_size")
 
     def name(row: Row) -> str:
         return f"{row['model']}, {row['precision']}" + ", compiled" * row["compiled"]
@@ -88,6 +88,10 @@ def step_panels(rows: list[Row]) -> list[tuple[str, str, str, Curves]]:
     ]
 
 
+def _commonest(rows: list[Row], name: str) -> int:
+    return Counter(row[name] for row in rows).most_common(1)[0][0] if rows else 0
+
+
 def loader_panel(files: list[dict[str, Any]]) -> tuple[str, str, str, Curves]:
     """The same over the number of images: the loader's speed by cache, at its first settings."""
     rows = []
@@ -109,18 +113,19 @@ def loader_panel(files: list[dict[str, Any]]) -> tuple[str, str, str, Curves]:
 
 
 def draw(axes: "Axes", title: str, x: str, y: str, found: Curves) -> None:
-    """One panel, both axes logarithmic with plain numbers."""
-    from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
+    """One panel: doublings are as far apart on its x axis, and y begins at 0."""
+    from matplotlib.ticker import NullLocator
 
     for name, points in found.items():
         axes.plot(*zip(*points, strict=True), marker="o", label=name)
-    axes.set(title=title, xlabel=x, ylabel=y, xscale="log", yscale="log")
+    axes.set(title=title, xlabel=x, ylabel=y, xscale="log")
+    axes.set_ylim(
+        bottom=0, top=1.1 * max(height for points in found.values() for _, height in points)
+    )
     ticks = sorted({point[0] for points in found.values() for point in points})
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.grid(alpha=0.3, which="both")
+    axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
 
 
