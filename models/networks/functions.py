@@ -103,13 +103,13 @@ def _at_least_fp32(dtype: torch.dtype) -> torch.dtype:
 
 def _unpad(gradient: Tensor, shape: torch.Size, width: int, layout: torch.memory_format) -> Tensor:
     """Gradient of what was padded from that of the result."""
-    if torch.are_deterministic_algorithms_enabled():  # CUDA has no such kernel
-        return _fold(_fold(gradient, width, 2), width, 3)
+    if gradient.is_cuda and torch.are_deterministic_algorithms_enabled():
+        return fold(fold(gradient, width, 2), width, 3)  # torch's kernel there is not
     x = _shaped_like(shape, gradient, gradient.dtype, layout)
     return torch.ops.aten.reflection_pad2d_backward(gradient, x, [width] * 4)
 
 
-def _fold(gradient: Tensor, width: int, dim: int) -> Tensor:
+def fold(gradient: Tensor, width: int, dim: int) -> Tensor:
     """Adds what reflection put beyond both ends of a dimension to where it came from."""
     size = gradient.shape[dim] - 2 * width
     inner = gradient.narrow(dim, width, size).clone()
