@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from data.build import build_training_datasets, build_validation_datasets
@@ -56,19 +57,24 @@ def main(argv: Sequence[str] | None = None) -> None:
             training.run()
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a run begins with.
+
+    state: of the checkpoint it goes on from, None for a new run; value_maps and left_out: what its
+    first start has found in the data, by role and by name.
+    """
+
+    config: TrainConfig
+    state: Mapping[str, Any] | None = None
+    value_maps: Mapping[str, ValueMap] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
 def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training | None":
     """A run ready to go or to go on; None where nothing was left but its mark."""
-    state, maps, left_out = None, {}, {}
-    if config.training.continue_train:
-        if config.run.epoch != "latest":
-            raise UserError("a run goes on from its latest state; leave --epoch out.")
-        state, note = folder.recover_state()
-        record = folder.record()
-        if note:
-            print(note, flush=True)
-        config = _continued(config, folder, record)
-        maps = {role: ValueMap(**m) for role, m in record["value_maps"].items()}
-        left_out = dict(record.get("left_out", {}))  # none in the records of earlier versions
+    start = _continued(config, folder) if config.training.continue_train else Start(config)
+    config, state, left_out = start.config, start.state, start.left_out
     model_class, _ = MODELS[config.run.model]
     if config.data.dataset_mode not in model_class.dataset_modes:
         raise UserError(
@@ -83,7 +89,9 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
     if position.epoch > schedule.last_epoch:
         _leave_finished(folder, schedule)
         return None
-    dataset, held_out = build_training_datasets(config, value_maps=maps, left_out=left_out)
+    dataset, held_out = build_training_datasets(
+        config, value_maps=start.value_maps, left_out=left_out
+    )
     seed_step(config.run.seed, 0)
     model = model_class(config.model, compute=compute, facts=dataset.facts())
     if state:
@@ -98,30 +106,10 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
     record = {**_record(config, dataset, model), "left_out": left_out}
     lock.take()
     folder.begin(record, continued=state is not None)
-    if lock.note:
-        print(lock.note)
-    if left_out:
-        print(_left_out_summary(left_out))
-    print(_summary(config, dataset, held_out, model), flush=True)
+    notes = [lock.note, _left_out_summary(left_out), _summary(config, dataset, held_out, model)]
     if validation:
-        print(_validation_summary(config, validation, model, best), flush=True)
-    monitor = Monitor(
-        config,
-        folder,
-        last_epoch=schedule.last_epoch,
-        resume=position if state else None,
-        means=_means(state, "shown"),
-        preview=preview,
-        write_image=write_image,
-    )
-    loader = Loader(
-        dataset,
-        batch_size=config.data.batch_size,
-        shuffle=not config.data.serial_batches,
-        seed=config.run.seed,
-        num_threads=config.data.num_threads,
-        device=model.device,
-    )
+        notes.append(_validation_summary(config, validation, model, best))
+    print(*filter(None, notes), sep="\n", flush=True)
     return Training(
         config=config,
         folder=folder,
@@ -129,13 +117,61 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
         record=record,
         schedule=schedule,
         model=model,
-        loader=loader,
+        loader=_loader(config, dataset, model.device),
         validation=validation,
         best=best,
         position=position,
-        monitor=monitor,
+        monitor=_monitor(config, folder, schedule, state),
         watched=_means(state, "watched"),
         saved_step=position.step if state else None,
+    )
+
+
+def _continued(config: TrainConfig, folder: RunFolder) -> Start:
+    """The run of the folder, from its latest state on; flags that are given change its options."""
+    if config.run.epoch != "latest":
+        raise UserError("a run goes on from its latest state; leave --epoch out.")
+    state, note = folder.recover_state()
+    record = folder.record()
+    if note:
+        print(note, flush=True)
+    try:
+        config = continue_options(config, record["options"], MODEL_OPTIONS)
+    except ValueError as error:
+        raise UserError(f"{folder.path}: {error}.") from None
+    return Start(
+        config,
+        state,
+        {role: ValueMap(**m) for role, m in record["value_maps"].items()},
+        dict(record.get("left_out", {})),  # none in the records of earlier versions
+    )
+
+
+def _loader(config: TrainConfig, dataset: ImageDataset, device: torch.device) -> Loader:
+    return Loader(
+        dataset,
+        batch_size=config.data.batch_size,
+        shuffle=not config.data.serial_batches,
+        seed=config.run.seed,
+        num_threads=config.data.num_threads,
+        device=device,
+    )
+
+
+def _monitor(
+    config: TrainConfig,
+    folder: RunFolder,
+    schedule: Schedule,
+    state: Mapping[str, Any] | None,
+) -> Monitor:
+    return Monitor(
+        config,
+        folder,
+        last_epoch=schedule.last_epoch,
+        resume=Position(**state["position"]) if state else None,
+        means=_means(state, "shown"),
+        preview=preview,
+        write_image=write_image,
     )
 
 
@@ -194,13 +230,6 @@ def _validation(
     )
 
 
-def _continued(config: TrainConfig, folder: RunFolder, record: Mapping[str, Any]) -> TrainConfig:
-    try:
-        return continue_options(config, record["options"], MODEL_OPTIONS)
-    except ValueError as error:
-        raise UserError(f"{folder.path}: {error}.") from None
-
-
 def _means(state: Mapping[str, Any] | None, name: str) -> RunningMeans:
     return RunningMeans.from_state(state[name]) if state and name in state else RunningMeans()
 
@@ -240,6 +269,8 @@ def _record(config: TrainConfig, dataset: ImageDataset, model: Model) -> dict[st
 
 
 def _left_out_summary(left_out: Mapping[str, str]) -> str:
+    if not left_out:
+        return ""
     lines = [f"{len(left_out)} bad images are left out, with their partners (all in run.json):"]
     lines += [f"  {name}: {why}" for name, why in list(left_out.items())[:SHOWN_LEFT_OUT]]
     return "\n".join(lines + ["  ..."] * (len(left_out) > SHOWN_LEFT_OUT))

@@ -22,21 +22,8 @@ def build(settings: Settings) -> Built:
     if settings["threads"]:
         torch.set_num_threads(settings["threads"])
     sys.path.insert(0, settings["directory"])
-    stand_in = types.ModuleType("checkpoints.classifiers.resnet18_mwir")
-    stand_in.get_trained_resnet18 = lambda weights_path, num_classes: resnet18(num_classes=CLASSES)
-    for name in ("checkpoints", "checkpoints.classifiers"):
-        sys.modules[name] = types.ModuleType(name)
-    sys.modules[stand_in.__name__] = stand_in
-    folder = tempfile.mkdtemp()
-    bands = str(settings["bands"])
-    sys.argv = [
-        *("train.py", "--dataroot", ".", "--checkpoints_dir", folder, "--model", settings["model"]),
-        *("--gpu_ids", "-1" if settings["device"] == "cpu" else "0"),
-        *("--batch_size", str(settings["batch_size"]), "--crop_size", str(settings["size"])),
-        *("--input_nc", bands, "--output_nc", bands),
-    ]
-    if settings["model"] == "pix2pix_gradcam":
-        sys.argv += ["--resnet18_path", os.devnull]
+    stand_in_for_classifier()
+    sys.argv = ["train.py", *flags(settings)]
 
     from options.train_options import TrainOptions
 
@@ -67,6 +54,29 @@ def build(settings: Settings) -> Built:
         "torch": torch.__version__,
     }
     return turn, facts
+
+
+def flags(settings: Settings) -> list[str]:
+    """Of its train.py."""
+    bands = str(settings["bands"])
+    found = [
+        *("--dataroot", ".", "--checkpoints_dir", tempfile.mkdtemp(), "--model", settings["model"]),
+        *("--gpu_ids", "-1" if settings["device"] == "cpu" else "0"),
+        *("--batch_size", str(settings["batch_size"]), "--crop_size", str(settings["size"])),
+        *("--input_nc", bands, "--output_nc", bands),
+    ]
+    if settings["model"] == "pix2pix_gradcam":
+        found += ["--resnet18_path", os.devnull]
+    return found
+
+
+def stand_in_for_classifier() -> None:
+    """Put torchvision's network in the place of a module that the checkout lacks."""
+    stand_in = types.ModuleType("checkpoints.classifiers.resnet18_mwir")
+    stand_in.get_trained_resnet18 = lambda weights_path, num_classes: resnet18(num_classes=CLASSES)
+    for name in ("checkpoints", "checkpoints.classifiers"):
+        sys.modules[name] = types.ModuleType(name)
+    sys.modules[stand_in.__name__] = stand_in
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from data.images import read_image, read_layout, read_size, write_image
@@ -271,26 +269,6 @@ def test_a_pipe_a_device_and_a_loop_of_links_are_refused_unopened(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@given(
-    kind=st.sampled_from(["PNG", "JPEG", "BMP", "WEBP", "TIFF"]),
-    changes=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8),
-)
-@settings(max_examples=150, deadline=None)
-def test_a_damaged_file_never_ends_in_another_error(tmp_path_factory, kind, changes):
-    path = tmp_path_factory.getbasetemp() / f"damaged.{kind}"
-    Image.fromarray(RGB).save(path, format=kind)
-    content = bytearray(path.read_bytes())
-    for place, value in changes:
-        content[int(place * len(content))] = value
-    path.write_bytes(content)
-    try:
-        image = read_image(path)
-    except UserError as error:
-        assert str(path) in str(error)
-    else:
-        assert image.dtype in (np.uint8, np.uint16) and image.size
-
-
 def test_an_encoder_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "x.png"
     write_image(path, GREY)
