@@ -77,6 +77,20 @@ def test_the_image_is_made_in_fp32(kind):
     torch.testing.assert_close(image, layer(x.float()))
 
 
+@pytest.mark.parametrize("bands", [1, 3])
+def test_the_convolution_by_rows_is_the_plain_one(bands):
+    torch.manual_seed(0)
+    layer, x = ImageConv(4, bands, 5).double(), torch.randn(2, 4, 9, 8, dtype=torch.float64)
+    inputs = [x.requires_grad_(), layer.weight, layer.bias]
+    weights = torch.randn(2, bands, 5, 4, dtype=torch.float64)
+    expected = F.conv2d(x, layer.weight, layer.bias)
+    torch.testing.assert_close(layer(x), expected)
+    torch.testing.assert_close(
+        torch.autograd.grad((layer(x) * weights).sum(), inputs),
+        torch.autograd.grad((expected * weights).sum(), inputs),
+    )
+
+
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_compiled_layers_and_their_gradients_are_the_same():
     torch.manual_seed(0)
