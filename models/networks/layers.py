@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.networks import functions
+from models.networks import functions, fusible
 
 Norm = Literal["instance", "batch", "none"]
 Init = Literal["normal", "xavier", "kaiming", "orthogonal"]
@@ -43,7 +43,9 @@ class InstanceNorm(nn.InstanceNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> the same shape and type, on the CPU the same memory format."""
-        if x.device.type != "cpu" or torch.compiler.is_compiling():
+        if torch.compiler.is_compiling():
+            return fusible.instance_norm(x, self.eps)
+        if x.device.type != "cpu":
             return super().forward(x)
         if functions.layout_of(x) == torch.channels_last:
             return functions.InstanceNormCpu.apply(x, self.eps)
@@ -60,10 +62,9 @@ class ReflectionPad(nn.ReflectionPad2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> (B, C, H + 2 width, W + 2 width)."""
-        if not torch.compiler.is_compiling():
-            return functions.ReflectionPad.apply(x, self.width)
-        with torch.autocast(x.device.type, enabled=False):  # which pads in fp32 on the CPU
-            return super().forward(x)
+        if torch.compiler.is_compiling():
+            return fusible.reflection_pad(x, self.width)
+        return functions.ReflectionPad.apply(x, self.width)
 
 
 def binomial_filter(taps: tuple[int, ...], channels: int) -> Tensor:
@@ -83,8 +84,7 @@ class Downsample(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> (B, C, ceil(H/2), ceil(W/2))."""
         if torch.compiler.is_compiling():
-            padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
-            return F.conv2d(padded, self.filt, stride=2, groups=x.shape[1])
+            return fusible.downsample(x)
         return functions.Blur.apply(x, self.filt)
 
 
@@ -101,6 +101,8 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> (B, C, 2H, 2W)."""
+        if torch.compiler.is_compiling():
+            return fusible.upsample(x)
         return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
