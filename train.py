@@ -33,7 +33,7 @@ from models.translation import TranslationModel, translate
 from options import TrainConfig, continue_options, parse_train, to_dict
 from util.batch import Batch
 from util.compute import select_compute
-from util.device import make_deterministic
+from util.device import set_repeatability
 from util.errors import EXIT_STOPPED, UserError, WriteError, run_main
 from util.finite import FiniteWatch
 from util.lock import RunLock
@@ -81,8 +81,7 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
             f"--model {config.run.model} cannot learn from --dataset_mode "
             f"{config.data.dataset_mode}; use {' or '.join(model_class.dataset_modes)}."
         )
-    if config.training.deterministic:
-        make_deterministic()
+    set_repeatability(deterministic=config.training.deterministic)
     compute = select_compute(config.run.gpu_ids, config.run.precision, compiled=config.run.compile)
     schedule = Schedule(config.training)
     position = Position(**state["position"]) if state else Position(config.training.epoch_count)

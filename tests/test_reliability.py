@@ -486,7 +486,9 @@ def usual_algorithms(monkeypatch):
 def test_deterministic_algorithms_are_asked_for(flags, folder, whole, usual_algorithms, model):
     expected = whole(*model)
     assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.cudnn.benchmark
     train.main(flags(*model, "--deterministic"))
     assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cudnn.benchmark
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert same(contents(folder), expected)

@@ -31,12 +31,15 @@ def select_device(gpu_ids: str) -> torch.device:
     raise UserError(f"--gpu_ids {gpu_ids} cannot be used, {found} here; give -1 for the CPU.")
 
 
-def make_deterministic() -> None:
-    """The same numbers in every run on the same GPU; call before the GPU is first used.
+def set_repeatability(*, deterministic: bool) -> None:
+    """For a training run; call before the GPU is first used.
 
-    Operations without a deterministic algorithm raise RuntimeError (torch's list is in the help of
-    `torch.use_deterministic_algorithms`; the models here need none of them).
+    deterministic: the same numbers in every run on the same GPU. Operations without such an
+    algorithm raise RuntimeError (torch's list is in the help of
+    `torch.use_deterministic_algorithms`; the models here need none of them). Otherwise cuDNN tries
+    its algorithms on the first images of each size, and keeps the one that was fastest this time.
     """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
-    torch.backends.cudnn.benchmark = False  # it picks the algorithm that was fastest this time
-    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = not deterministic
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+        torch.use_deterministic_algorithms(True)

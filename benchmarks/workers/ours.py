@@ -17,6 +17,7 @@ from models.networks.classifier import Classifier
 from options import parse_train
 from util.batch import Batch, DataFacts
 from util.compute import Compute, select_compute
+from util.device import set_repeatability
 from util.seeding import seed_step
 
 CLASSES = tuple("abcdefg")
@@ -28,6 +29,7 @@ def build(settings: Settings) -> Built:
     on_cpu = settings["device"] == "cpu"
     if settings["threads"]:
         torch.set_num_threads(settings["threads"])
+    set_repeatability(deterministic=False)
     compute = select_compute(
         "-1" if on_cpu else "0", settings["precision"], compiled=settings["compile"]
     )
