@@ -22,8 +22,8 @@ from options import TestConfig, TranslationOptions, parse_test, tested_options
 from util.batch import Batch
 from util.checkpoint import load, run_path
 from util.compute import select_compute
-from util.errors import UserError, run_main
-from util.files import write_text
+from util.errors import UserError, WriteError, run_main
+from util.files import remove_leftovers, write_text
 from util.html import GalleryRow, write_gallery
 from util.run_folder import RunFolder
 from util.seeding import seed_step
@@ -123,7 +123,13 @@ class Translation:
 
     def run(self) -> None:
         """Translate up to --num_test images and write the page."""
-        (self.folder / "result.json").unlink(missing_ok=True)
+        try:
+            (self.folder / "result.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise WriteError(
+                f"cannot write into {self.folder} ({error.strerror}); choose another --results_dir."
+            ) from None
+        remove_leftovers(self.folder)
         print(self.values_in_words())
         total = len(self.dataset)
         count = min(total, self.config.test.num_test or total)

@@ -24,13 +24,14 @@ from tqdm import tqdm
 
 from data.images import read_image, read_layout
 from util.errors import UserError
-from util.files import replacing
+from util.files import remove_leftovers, replacing
 from util.memory import free_memory
 
 Cache = Literal["ram", "disk", "none"]
 
 LARGEST_SHARE = 0.5  # of the memory that is free without them, for all sets of a run
 ALIGNMENT = 64  # bytes
+LONGEST_PAUSE_S = 3600.0  # between two images that a process decodes: one that is slower has died
 FORMAT = "decoded images 1"  # changes whenever the same files would be stored in another way
 
 Layout = tuple[tuple[int, ...], str]  # shape and type of an image
@@ -146,6 +147,7 @@ def _opened(kept: Path, files: Sequence[Path], state: str) -> Opened | None:
 def _written(kept: Path, files: Sequence[Path], state: str) -> Opened:
     """A line of JSON, then the images; it takes the place of an earlier file when it is whole."""
     layouts = _layouts(files)
+    remove_leftovers(kept.parent, idle_s=LONGEST_PAUSE_S)
     with replacing(kept) as temporary:
         file = temporary.open("w+b")
         file.write(json.dumps({"state": state, "layouts": layouts}).encode() + b"\n")

@@ -25,7 +25,7 @@ from typing import Any
 
 from util.checkpoint import load, run_path, saving
 from util.errors import DamagedError, UserError, WriteError
-from util.files import write_text
+from util.files import remove_leftovers, temporary_beside, write_text
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,10 @@ class RunFolder:
                 )
             self.path.mkdir(parents=True, exist_ok=True)
             self.finished_file.unlink(missing_ok=True)
-            # Of a run killed while it saved, or before its first state.
-            self._remove(".*.part", *["best_net_*.pth", "best.json"] * (not continued))
+            remove_leftovers(self.path)
+            if not continued:  # of a run killed before its first state
+                for best in chain(self.path.glob("best_net_*.pth"), self.path.glob("best.json")):
+                    best.unlink()
             write_text(self.path / "run.json", json.dumps(record, indent=1) + "\n")
         except OSError as error:
             raise WriteError(f"cannot write into {self.path} ({error.strerror}).") from None
@@ -82,12 +84,7 @@ class RunFolder:
     def mark_finished(self, epochs: int) -> None:
         """Leave the mark that `begin` takes away. Raises WriteError."""
         write_text(self.finished_file, f"{epochs} epochs\n")
-        with suppress(OSError):
-            self._remove(".*.part")  # of a run killed while it left its mark
-
-    def _remove(self, *kinds: str) -> None:
-        for leftover in chain.from_iterable(map(self.path.rglob, kinds)):
-            leftover.unlink()
+        remove_leftovers(self.path)  # of a run killed while it left its mark
 
     def record(self) -> dict[str, Any]:
         """What `begin` wrote. Raises UserError where there is none."""
@@ -118,7 +115,7 @@ class RunFolder:
 
     def _keep_previous(self) -> None:
         """A second name for the state, so that at no moment there is none."""
-        spare = self.path / f".previous.pth.{os.getpid()}.part"
+        spare = temporary_beside(self.previous_file)
         try:
             os.link(self.state_file, spare)
             spare.replace(self.previous_file)
