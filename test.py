@@ -11,7 +11,7 @@ from torch import nn
 
 from data.build import build_test_dataset
 from data.datasets import ImageDataset
-from data.loader import Loader
+from data.loader import Loader, naming_lost_readers
 from data.range_use import EndsTally, percent
 from data.value_map import EIGHT_BIT, Stored, ValueMap, as_image
 from data.writing import HostCopies, ImageWriter
@@ -136,7 +136,7 @@ class Translation:
         if count < total:
             more = "; --num_test all takes all" if "num_test" not in self.config.given else ""
             print(f"{count} of {total} images{more}")
-        with ImageWriter() as writer:
+        with naming_lost_readers(), ImageWriter() as writer:
             # A batch is fetched and written once the next is under way on the device.
             for finished, _ in pairwise(chain(self.translated(count), [None])):
                 self.write(finished, writer)

@@ -192,6 +192,20 @@ def test_an_image_that_breaks_off_leaves_nothing_behind(files, tmp_path):
     assert not kept_files(tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["|O", "<f8", "garbage"])
+def test_a_file_that_says_it_holds_anything_but_pixels_is_replaced(files, tmp_path, kind):
+    """An array of objects made of a file would be one of addresses."""
+    keep_images(files, "disk")
+    (kept,) = kept_files(tmp_path)
+    head, pixels = kept.read_bytes().split(b"\n", 1)
+    head = json.loads(head)
+    head["layouts"] = [[[0], kind] for _ in files]
+    text = json.dumps(head).encode() + b"\n"
+    kept.write_bytes(text + pixels[: -len(text) % 64])
+    for path in files:
+        assert keep_images(files, "disk").read(path).dtype in (np.uint8, np.uint16)
+
+
 def test_what_killed_runs_left_is_removed_and_what_other_runs_write_is_not(files, tmp_path):
     keep_images(files, "disk")
     (kept,) = kept_files(tmp_path)
