@@ -454,7 +454,8 @@ class Training:
         self.check_finite()
         if not self.model.is_finite():
             raise UserError(
-                f"weights became NaN or infinite up to step {self.position.step}; {self._lower_rate()}."
+                f"weights became NaN or infinite up to step {self.position.step}; "
+                f"{self._lower_rate()}."
             )
         if not self.lock.held:
             self.lock.take()

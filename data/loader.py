@@ -124,15 +124,18 @@ class Loader:
 
 @contextmanager
 def naming_lost_readers() -> Iterator[None]:
-    """Around all that is done with a Loader: torch's error, which comes at any moment, in words."""
+    """Around all that is done with a Loader: errors of readers that died, which torch and the
+    connections to them raise at any moment, in words.
+    """
     try:
         yield
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker (pid"):
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        words = str(error).strip().rstrip(".")
+        if isinstance(error, RuntimeError) and not words.startswith("DataLoader worker (pid"):
             raise
         raise UserError(
-            f"a process that reads images has died ({str(error).strip().rstrip('.')}), most often "
-            "for want of memory; start again with a lower --num_threads, or with more memory."
+            f"a process that reads images has died ({words}), most often for want of memory; "
+            "start again with a lower --num_threads, or with more memory."
         ) from None
 
 
