@@ -69,7 +69,9 @@ def load(path: Path, *, hint: str) -> Any:
                 packed = any(record.compress_type for record in archive.infolist())
                 if packed or archive.testzip():
                     raise zipfile.BadZipFile
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if all(map(_is_plain, _tensors(content))):
+            return content
     except FileNotFoundError:
         raise UserError(f"there is no checkpoint {path}; {hint}.") from None
     except OSError as error:
@@ -81,6 +83,22 @@ def load(path: Path, *, hint: str) -> Any:
         f"{path} is no readable checkpoint: it is damaged, or holds more than tensors and plain "
         "values, and code in a file is never run; use another file."
     )
+
+
+def _tensors(content: Any) -> Iterator[Tensor]:
+    if isinstance(content, Tensor):
+        yield content
+    elif isinstance(content, Mapping | list | tuple | set):
+        for part in content.values() if isinstance(content, Mapping) else content:
+            yield from _tensors(part)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether all its numbers are there. Indices of sparse ones, which torch does not test, could
+    point anywhere; quantised ones and those without memory are none of ours.
+    """
+    plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
+    return plain and not tensor.is_quantized
 
 
 def digest(state: Mapping[str, Tensor]) -> str:

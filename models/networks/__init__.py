@@ -71,7 +71,8 @@ def build_discriminator(
 def check_state_dict(weights: Any, *, source: str) -> None:
     """Raises UserError for anything but tensors by name."""
     if not isinstance(weights, Mapping) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()
+        isinstance(key, str) and isinstance(value, Tensor) and not value.is_complex()
+        for key, value in weights.items()
     ):
         raise UserError(f"{source} holds no state dict (tensors by name); give another file.")
 

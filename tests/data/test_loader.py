@@ -274,9 +274,9 @@ def test_readers_end_when_they_are_told_to(dataset):
     ],
 )
 def test_a_reader_that_died_is_named_whatever_notices_it(error):
-    with pytest.raises(UserError, match="a process that reads images has died"):
-        with naming_lost_readers():
-            raise error
+    words = "a process that reads images has died"
+    with pytest.raises(UserError, match=words), naming_lost_readers():
+        raise error
 
 
 def test_other_errors_of_torch_stay_what_they_are():
