@@ -14,6 +14,7 @@ web/index.html        sample images
 """
 
 import json
+import math
 import os
 from collections import defaultdict
 from collections.abc import Mapping
@@ -91,7 +92,7 @@ class RunFolder:
         file = self.path / "run.json"
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
-            if not isinstance(record, dict) or "options" not in record:
+            if not _is_record(record):
                 raise ValueError("it is no record of a run")
             return record
         except FileNotFoundError:
@@ -99,7 +100,7 @@ class RunFolder:
                 f"there is no run {self.path} (no {file.name} in it); check --name and "
                 "--checkpoints_dir, or give a bare state dict with --weights."
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{file} cannot be read ({error}); restore or retrain it.") from None
 
     def save(self, state: Mapping[str, Any], exports: Mapping[str, Any]) -> None:
@@ -196,6 +197,30 @@ class RunFolder:
                 raise UserError(f"{found[name]} holds no state dict; name another run or epoch.")
         # A classifier's file wraps its weights, to keep classes and accuracy with them.
         return {name: content.get("weights", content) for name, content in contents.items()}
+
+
+def _is_record(record: Any) -> bool:
+    """Whether it is of the kind that `begin` is given, as far as its users rely on that."""
+    if not isinstance(record, dict):
+        return False
+    options, maps, left_out = (record.get(k, {}) for k in ("options", "value_maps", "left_out"))
+    return (
+        {"options", "value_maps"} <= record.keys()
+        and all(isinstance(part, dict) for part in (options, maps, left_out))
+        and all(map(_is_value_map, maps.values()))
+        and all(isinstance(reason, str) for reason in left_out.values())
+    )
+
+
+def _is_value_map(record: Any) -> bool:
+    if not isinstance(record, dict) or record.keys() != {"low", "high", "bits"}:
+        return False
+    numbers = all(type(value) in (int, float) for value in record.values())
+    return (
+        numbers
+        and -math.inf < record["low"] < record["high"] < math.inf
+        and record["bits"] in (8, 16)
+    )
 
 
 def _load_state(file: Path) -> dict[str, Any]:

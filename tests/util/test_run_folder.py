@@ -132,6 +132,36 @@ def test_a_file_without_a_state_dict_is_named(folder, content):
         folder.load_networks("latest", ["G"])
 
 
+MAP = {"low": 0.0, "high": 255.0, "bits": 8}
+NO_RECORDS = [
+    "[" * 100_000,
+    "[]",
+    "{}",
+    json.dumps({"options": {}}),
+    json.dumps({**RECORD, "options": []}),
+    json.dumps({**RECORD, "value_maps": None}),
+    json.dumps({**RECORD, "value_maps": {"A": "x"}}),
+    json.dumps({**RECORD, "value_maps": {"A": {**MAP, "more": 1}}}),
+    json.dumps({**RECORD, "value_maps": {"A": {**MAP, "low": "x"}}}),
+    json.dumps({**RECORD, "value_maps": {"A": {**MAP, "low": 255}}}),
+    json.dumps({**RECORD, "value_maps": {"A": {**MAP, "high": float("nan")}}}),
+    json.dumps({**RECORD, "value_maps": {"A": {**MAP, "bits": 7}}}),
+    json.dumps({**RECORD, "left_out": ["a.png"]}),
+    json.dumps({**RECORD, "left_out": {"a.png": 3}}),
+]
+
+
+@pytest.mark.parametrize("text", NO_RECORDS, ids=lambda text: text[:90])
+def test_an_altered_record_is_named(folder, text):
+    folder.begin(
+        {**RECORD, "value_maps": {"A": MAP}, "left_out": {"a.png": "why"}}, continued=False
+    )
+    folder.record()
+    (folder.path / "run.json").write_text(text)
+    with pytest.raises(UserError, match=r"run\.json cannot be read \("):
+        folder.record()
+
+
 def test_broken_weights_are_named(folder):
     folder.path.mkdir()
     Path(folder.network_file("latest", "G")).write_text("git-lfs pointer")
