@@ -307,6 +307,13 @@ class Training:
 
     def run(self) -> None:
         """All epochs from the current position to the last."""
+        if self.saved_step is not None and self.position.epoch_batches != len(self.loader):
+            print(
+                f"an epoch had {self.position.epoch_batches} batches and now has "
+                f"{len(self.loader)}: the images are not those that the run began with, and "
+                "their order is another one from here on",
+                flush=True,
+            )
         self.position.epoch_batches = len(self.loader)
         try:
             with self.stop, naming_lost_readers():

@@ -250,7 +250,7 @@ def refuse_foreign(folder: Path, *, script: str, sources: Sequence[Path]) -> Non
 def _read_marker(folder: Path) -> dict[str, Any]:
     try:
         marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return marker if isinstance(marker, dict) else {}
 

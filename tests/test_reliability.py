@@ -425,6 +425,21 @@ def test_numbered_checkpoints_are_kept_as_asked(flags, folder):
     assert kept == {"3", "4", "latest"}
 
 
+def test_other_images_than_those_of_the_beginning_cost_a_line(flags, folder, data, at_step, capsys):
+    at_step({7: send(signal.SIGTERM)})
+    with leave(EXIT_STOPPED):
+        train.main(flags(*PIX2PIX))
+    at_step({})
+    for role in "AB":
+        (data / f"train{role}" / "0.png").unlink()
+    train.main(flags("--continue_train"))
+    out = capsys.readouterr().out
+    assert "an epoch had 5 batches and now has 4: the images are not those" in out
+    assert (folder / "finished").exists()
+    train.main(flags("--continue_train", "--n_epochs_decay", 3))
+    assert "the images are not those" not in capsys.readouterr().out
+
+
 @pytest.fixture
 def bad_batch(monkeypatch):
     """bad_batch(4, 5): in these steps the images of A are NaN."""
