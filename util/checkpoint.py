@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,10 +15,14 @@ from torch import Tensor
 from util.errors import DamagedError, UserError, WriteError
 from util.files import flush, flush_folder, replacing
 
+LONGEST_NAME = 255  # bytes of a file's name, on all usual file systems
+
 
 def run_path(parent: str | Path, name: str, *, flag: str) -> Path:
-    """`parent/name`. Raises UserError for a name that is empty or leaves `parent`."""
+    """`parent/name`. Raises UserError for a name that is empty, too long or leaves `parent`."""
     plain = PurePath(name)
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in plain.parts):
+        raise UserError(f"{flag} {name[:20]!r}... is longer than {LONGEST_NAME} bytes; shorten it.")
     if not plain.parts or plain.is_absolute() or ".." in plain.parts or "\0" in name:
         raise UserError(
             f"{flag} {name!r} leaves the folder {parent}; give a plain name such as mwir_pix2pix."

@@ -259,6 +259,13 @@ def test_names_that_leave_the_folder(tmp_path, name):
     assert str(tmp_path) in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["n" * 256, "a/" + "é" * 128])
+def test_a_name_that_no_folder_can_have_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match="is longer than 255 bytes"):
+        run_path(tmp_path, name, flag="--name")
+    run_path(tmp_path, "n" * 255, flag="--name")
+
+
 @given(st.text(alphabet="ab./\0~ \\", max_size=12))
 def test_no_name_at_all_leaves_the_folder(name):
     parent = Path("/runs")
