@@ -19,7 +19,7 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from typing import Any
 from util.checkpoint import load, run_path, saving
 from util.errors import DamagedError, UserError, WriteError
 from util.files import remove_leftovers, temporary_beside, write_text
+from util.position import Position
 
 
 @dataclass(frozen=True)
@@ -227,4 +228,12 @@ def _load_state(file: Path) -> dict[str, Any]:
     state = load(file, hint="train without --continue_train first")
     if not isinstance(state, dict) or not {"position", "schedule", "model"} <= state.keys():
         raise DamagedError(f"{file} holds no training state; train anew.")
+    position, known = state["position"], {item.name for item in fields(Position)}
+    if not isinstance(position, dict) or not all(
+        name in known and type(value) is int and value >= 0 for name, value in position.items()
+    ):
+        raise DamagedError(
+            f"{file} holds a position that this version does not know; go on with the version that "
+            "wrote it."
+        )
     return state

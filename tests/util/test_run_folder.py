@@ -184,6 +184,13 @@ def test_a_file_that_is_no_training_state_is_named(folder):
         folder.load_state()
 
 
+@pytest.mark.parametrize("position", [[1], {"step": "7"}, {"step": -7}, {"lap": 7}])
+def test_a_position_of_another_version_is_named(folder, position):
+    folder.save({**STATE, "position": position}, {})
+    with pytest.raises(UserError, match=r"latest\.pth holds a position that this version does not"):
+        folder.load_state()
+
+
 @pytest.mark.parametrize("label", ["../7", "last", ""])
 def test_an_epoch_is_a_number(folder, label):
     with pytest.raises(UserError, match="neither latest, best nor an epoch's number"):
