@@ -11,7 +11,7 @@ from torch import nn
 
 from data.build import build_test_dataset
 from data.datasets import ImageDataset
-from data.loader import Loader
+from data.loader import Loader, naming_lost_readers
 from data.range_use import EndsTally, percent
 from data.value_map import EIGHT_BIT, Stored, ValueMap, as_image
 from data.writing import HostCopies, ImageWriter
@@ -22,8 +22,8 @@ from options import TestConfig, TranslationOptions, parse_test, tested_options
 from util.batch import Batch
 from util.checkpoint import load, run_path
 from util.compute import select_compute
-from util.errors import UserError, run_main
-from util.files import write_text
+from util.errors import UserError, WriteError, run_main
+from util.files import remove_leftovers, write_text
 from util.html import GalleryRow, write_gallery
 from util.run_folder import RunFolder
 from util.seeding import seed_step
@@ -123,14 +123,20 @@ class Translation:
 
     def run(self) -> None:
         """Translate up to --num_test images and write the page."""
-        (self.folder / "result.json").unlink(missing_ok=True)
+        try:
+            (self.folder / "result.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise WriteError(
+                f"cannot write into {self.folder} ({error.strerror}); choose another --results_dir."
+            ) from None
+        remove_leftovers(self.folder)
         print(self.values_in_words())
         total = len(self.dataset)
         count = min(total, self.config.test.num_test or total)
         if count < total:
             more = "; --num_test all takes all" if "num_test" not in self.config.given else ""
             print(f"{count} of {total} images{more}")
-        with ImageWriter() as writer:
+        with naming_lost_readers(), ImageWriter() as writer:
             # A batch is fetched and written once the next is under way on the device.
             for finished, _ in pairwise(chain(self.translated(count), [None])):
                 self.write(finished, writer)

@@ -1,7 +1,7 @@
 """Train one stage: `python train.py --dataroot DIR --name NAME --model cut`; see --help."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -13,7 +13,7 @@ from torch import Tensor
 from data.build import build_training_datasets, build_validation_datasets
 from data.datasets import ImageDataset
 from data.images import write_image
-from data.loader import Loader
+from data.loader import Loader, naming_lost_readers
 from data.preview import preview
 from data.range_use import measure_range_use, range_warnings
 from data.value_map import ValueMap
@@ -337,9 +337,16 @@ class Training:
 
     def run(self) -> None:
         """All epochs from the current position to the last."""
+        if self.saved_step is not None and self.position.epoch_batches != len(self.loader):
+            print(
+                f"an epoch had {self.position.epoch_batches} batches and now has "
+                f"{len(self.loader)}: the images are not those that the run began with, and "
+                "their order is another one from here on",
+                flush=True,
+            )
         self.position.epoch_batches = len(self.loader)
         try:
-            with self.stop:
+            with self.stop, naming_lost_readers():
                 while self.position.epoch <= self.schedule.last_epoch:
                     self.run_epoch(self.schedule.factor(self.position.epoch))
                     self.end_epoch()
@@ -353,7 +360,7 @@ class Training:
         """The rest of the epoch at `rate` times --lr."""
         self.model.set_rate(rate)
         clock = time.perf_counter()
-        for batch in self.loader.epoch(self.position.epoch, first_batch=self.position.batches):
+        for batch in self.batches():
             waited, size = time.perf_counter() - clock, len(batch.names)
             losses = self.take_step(batch)
             self.position.advance(size)
@@ -376,6 +383,14 @@ class Training:
         self.check_finite()
         self.monitor.losses(self.position)
 
+    def batches(self) -> Iterator[Batch]:
+        """Those of the rest of the epoch. Raises UserError for a bad image."""
+        try:
+            yield from self.loader.epoch(self.position.epoch, first_batch=self.position.batches)
+        except UserError as error:
+            way_on = self._way_on("(with --on_bad_image skip, without such images)")
+            raise UserError(f"{error} {way_on[0].upper()}{way_on[1:]}.") from None
+
     def take_step(self, batch: Batch) -> Mapping[str, Tensor] | None:
         """The losses; None for a step that --on_nan skip has left out."""
         step = self.position.step + 1
@@ -396,7 +411,7 @@ class Training:
         if self.position.skipped > self.config.training.max_skips:
             raise UserError(
                 f"{found}, the last of {self.position.skipped} such steps in a row; "
-                f"{self._way_on()}."
+                f"{self._lower_rate()}."
             )
         print(f"step {step} is left out: {found}", flush=True)
         return None
@@ -476,7 +491,8 @@ class Training:
         self.check_finite()
         if not self.model.is_finite():
             raise UserError(
-                f"weights became NaN or infinite up to step {self.position.step}; {self._way_on()}."
+                f"weights became NaN or infinite up to step {self.position.step}; "
+                f"{self._lower_rate()}."
             )
         if not self.lock.held:
             self.lock.take()
@@ -496,16 +512,19 @@ class Training:
     def check_finite(self) -> None:
         """Raises UserError with a report if a loss or gradient was not finite."""
         if found := self.finite.find():
-            raise UserError(f"{found}; {self._way_on()}.")
+            raise UserError(f"{found}; {self._lower_rate()}.")
 
-    def _way_on(self) -> str:
+    def _lower_rate(self) -> str:
         advice = "with a lower --lr"
         if self.config.training.on_nan == "stop":
             advice += ", or leave such steps out (--on_nan skip)"
+        return self._way_on(advice)
+
+    def _way_on(self, advice: str) -> str:
         if self.saved_step is None:
             return f"there is no checkpoint yet: start again {advice}"
         return f"the checkpoint of step {self.saved_step} is good: --continue_train {advice}"
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, patient=True)

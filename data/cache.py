@@ -24,14 +24,17 @@ from tqdm import tqdm
 
 from data.images import read_image, read_layout
 from util.errors import UserError
-from util.files import replacing
+from util.files import remove_leftovers, replacing
 from util.memory import free_memory
 
 Cache = Literal["ram", "disk", "none"]
 
 LARGEST_SHARE = 0.5  # of the memory that is free without them, for all sets of a run
 ALIGNMENT = 64  # bytes
+LONGEST_PAUSE_S = 3600.0  # between two images that a process decodes: one that is slower has died
 FORMAT = "decoded images 1"  # changes whenever the same files would be stored in another way
+
+PIXELS = {np.dtype(kind).str for kind in (np.uint8, np.uint16)}  # of what read_image returns
 
 Layout = tuple[tuple[int, ...], str]  # shape and type of an image
 
@@ -137,8 +140,10 @@ def _opened(kept: Path, files: Sequence[Path], state: str) -> Opened | None:
         file = kept.open("rb")
         head = json.loads(file.readline())
         places = _places(files, head["layouts"], start=file.tell())
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+    if not {place.dtype for place in places.values()} <= PIXELS:
+        return None  # not ours; an array of "objects" would be one of addresses from the file
     whole = os.fstat(file.fileno()).st_size == places[files[-1]].end
     return (file, places) if whole and head["state"] == state else None
 
@@ -146,6 +151,7 @@ def _opened(kept: Path, files: Sequence[Path], state: str) -> Opened | None:
 def _written(kept: Path, files: Sequence[Path], state: str) -> Opened:
     """A line of JSON, then the images; it takes the place of an earlier file when it is whole."""
     layouts = _layouts(files)
+    remove_leftovers(kept.parent, idle_s=LONGEST_PAUSE_S)
     with replacing(kept) as temporary:
         file = temporary.open("w+b")
         file.write(json.dumps({"state": state, "layouts": layouts}).encode() + b"\n")

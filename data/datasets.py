@@ -491,7 +491,8 @@ def find_labeled(root: Path, phase: str) -> list[tuple[ImageFile, str, Label | N
         rows = [(path, label) for path, label in sorted(table.items()) if label.class_name]
         chosen = [(p, t) for p, t in rows if not t.split or t.split == phase]
         found = [(ImageFile(p, _name(p, root)), t.class_name, t) for p, t in chosen]
-        missing = [str(file.path) for file, _, _ in found if not file.path.is_file()]
+        # Not Path.is_file, which raises OSError for a name that no file can have.
+        missing = [str(f.path) for f, _, _ in found if not os.path.isfile(f.path)]  # noqa: PTH113
         if missing:
             raise UserError(
                 f"labels.csv of {root} lists {len(missing)} images that are not there "

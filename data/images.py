@@ -25,6 +25,10 @@ COLOUR_MODES = ("RGB", "RGBA", "P", "PA")
 # An image of more is refused by its head, before memory is taken; Pillow only warns of half of it.
 MOST_PIXELS = 2 * Image.MAX_IMAGE_PIXELS
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Of tags that nothing here uses; of pixels that are not all there, Pillow raises errors.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+# A progressive JPEG has about ten, each of which costs a pass over the whole image.
+MOST_SCANS = 500
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -36,6 +40,8 @@ def read_image(path: Path) -> np.ndarray:
     DamagedError for one that breaks off or cannot be decoded.
     """
     with _opened(path) as image:
+        if image.format in ("JPEG", "MPO") and path.read_bytes().count(b"\xff\xda") > MOST_SCANS:
+            raise UserError(f"{path} has more than {MOST_SCANS} scans of its pixels; save it anew.")
         image.load()
         return _to_array(image, path)
 

@@ -59,7 +59,8 @@ class ImageLabel:
 
     @cached_property
     def _frame_size(self) -> tuple[int, int] | None:
-        return read_size(self.file) if self.file.is_file() else None
+        there = os.path.isfile(self.file)  # noqa: PTH113  False for a name that no file can have
+        return read_size(self.file) if there else None
 
 
 class LabelIndex:

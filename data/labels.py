@@ -40,7 +40,7 @@ def read_labels(dataroot: Path) -> dict[Path, Label]:
         if table.is_file():
             labels = _read_table(table)
             root = dataroot.absolute()
-            return {path: label for path, label in labels.items() if path.is_relative_to(root)}
+            return {path: label for path, label in labels.items() if root in path.parents}
     return {}
 
 

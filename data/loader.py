@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 
 import torch
@@ -119,6 +120,23 @@ class Loader:
                 # collector finds torch's workers, their end takes 10 s.
                 raise UserError(*batch.args)
             yield batch.to(self.device)
+
+
+@contextmanager
+def naming_lost_readers() -> Iterator[None]:
+    """Around all that is done with a Loader: errors of readers that died, which torch and the
+    connections to them raise at any moment, in words.
+    """
+    try:
+        yield
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        words = str(error).strip().rstrip(".")
+        if isinstance(error, RuntimeError) and not words.startswith("DataLoader worker (pid"):
+            raise
+        raise UserError(
+            f"a process that reads images has died ({words}), most often for want of memory; "
+            "start again with a lower --num_threads, or with more memory."
+        ) from None
 
 
 def _start_reader(worker: int) -> None:

@@ -22,6 +22,7 @@ from data.folders import ImageFile
 from data.images import EXTENSIONS
 from data.labels import LABELS_FILE, class_of_folder, read_labels
 from util.errors import UserError
+from util.files import leftovers_beside, temporary_beside
 
 MARKER = "dataset.json"
 LEADING_COLUMNS = ("file", "split", "class")
@@ -185,9 +186,16 @@ def _summary(folder: Path, items: Sequence[Item], counts: Counter[Way], preferre
 
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
-    """A new folder beside `folder`, which takes its place at the end, or vanishes on an error."""
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    """A new folder beside `folder`, which takes its place at the end, or vanishes on an error.
+
+    `old` has one name for all processes: killed between the two renames, one leaves it, and the
+    next puts it back.
+    """
+    part, old = temporary_beside(folder), folder.with_name(f".{folder.name}.old")
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    for leftover in (old, *leftovers_beside(folder)):
+        shutil.rmtree(leftover, ignore_errors=True)
     try:
         part.mkdir(parents=True)
         yield part
@@ -242,7 +250,7 @@ def refuse_foreign(folder: Path, *, script: str, sources: Sequence[Path]) -> Non
 def _read_marker(folder: Path) -> dict[str, Any]:
     try:
         marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return marker if isinstance(marker, dict) else {}
 

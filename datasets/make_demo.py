@@ -144,7 +144,7 @@ def already_made(out: Path, recipe: Mapping[str, int]) -> bool:
     if record.is_file():
         try:
             found = json.loads(record.read_text())
-        except ValueError:
+        except (OSError, ValueError, RecursionError):
             found = None
         if found == recipe:
             return True

@@ -74,7 +74,7 @@ class Result:
                 f"there is no {file}: no finished results of test.py; run test.py with "
                 f"--phase {phase} --num_test all, or name the right folder with --{phase}."
             ) from None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             fits = False
         if not fits:
             raise UserError(f"{file} cannot be read; run test.py again to write it anew.")

@@ -24,7 +24,7 @@ def read_record(folder: Path, *, script: str, recipe: Mapping[str, Any]) -> dict
     try:
         record = json.loads((folder / MARKER).read_text(encoding="utf-8"))
         known = record["made_by"] == script and isinstance(record["recipe"], dict)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
         raise UserError(

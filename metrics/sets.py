@@ -174,7 +174,7 @@ def _recorded(fakes: Path) -> dict[str, Any]:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         paired, teacher = record.get("paired"), record.get("teacher")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise UserError(f"{file} cannot be read ({error}); run test.py again.") from None
     return {
         "paired": paired if isinstance(paired, bool) else None,

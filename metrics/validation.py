@@ -105,8 +105,8 @@ class PairedValidation(Validation):
         return gcss(_exact(of_fake), _exact(of_real))
 
     def score(self, values: Mapping[str, float]) -> float:
-        # GCSS is not defined where the judge sees nothing in any pair.
-        return fmean(value for value in values.values() if math.isfinite(value))
+        # GCSS is not defined where the judge sees nothing in any pair, and SSIM not for NaN.
+        return fmean([v for v in values.values() if math.isfinite(v)] or [math.nan])
 
 
 def _exact(images: Tensor) -> Tensor:

@@ -110,19 +110,11 @@ class Model(ABC):
         if state["optimisers"].keys() != self.optimisers.keys():
             raise UserError(f"{source} was saved by another model; continue it with its own flags.")
         for name, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
-            self._lay_out(optimiser)
+            _load_moments(
+                optimiser, state["optimisers"][name], source=f"{source}, optimiser {name},"
+            )
             if scale := state["scalers"][name]:  # nothing where the run was not in fp16
                 self.scalers[name].load_state_dict(scale)
-
-    def _lay_out(self, optimiser: torch.optim.Optimizer) -> None:
-        """Loaded moments in the memory layout of their weights here, which fused Adam goes by."""
-        for group in optimiser.param_groups:
-            group["fused"] = self.device.type != "mps"
-        for parameter, moments in optimiser.state.items():
-            for key, value in moments.items():
-                if value.shape == parameter.shape:
-                    moments[key] = torch.empty_like(parameter.detach()).copy_(value)
 
     def load_networks(self, networks: Mapping[str, Any], *, source: str) -> None:
         """Take over the weights of all own networks that `networks` has; the rest stays as drawn.
@@ -135,6 +127,38 @@ class Model(ABC):
             raise UserError(f"{source} has none of the networks {wanted}; name another run.")
         for name in shared:
             load_weights(self.networks[name], networks[name], source=f"{source}, network {name},")
+
+
+def _load_moments(optimiser: torch.optim.Adam, saved: Any, *, source: str) -> None:
+    """What Adam has learnt of the gradients; rates and decays are the options' of this run.
+
+    Raises UserError for moments of other weights: fused Adam would go beyond them in memory.
+    """
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    moments = saved.get("state") if isinstance(saved, Mapping) else None
+    if not isinstance(moments, Mapping) or not all(
+        place in range(len(parameters)) and _fit(parameters[place], known)
+        for place, known in moments.items()
+    ):
+        raise UserError(
+            f"{source} holds the moments of other weights; continue another checkpoint."
+        )
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": dict(moments), "param_groups": groups})
+    # In the memory layout of the weights here, which fused Adam goes by.
+    for parameter, known in optimiser.state.items():
+        for key in ("exp_avg", "exp_avg_sq"):
+            known[key] = torch.empty_like(parameter.detach()).copy_(known[key])
+
+
+def _fit(parameter: Tensor, moments: Any) -> bool:
+    shapes = {"step": (), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+    return (
+        isinstance(moments, Mapping)
+        and moments.keys() == shapes.keys()
+        and all(isinstance(x, Tensor) and x.is_floating_point() for x in moments.values())
+        and all(moments[key].shape == shape for key, shape in shapes.items())
+    )
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:

@@ -22,6 +22,7 @@ from options.presets import PRESETS
 
 GROUPS = ("run", "data", "model", "training", "display")
 WORDS_FOR_NONE = ("all", "none", "inf")
+LIMITS = ("minimum", "below")
 # Flags that stand for two; each of the two, where it is given as well, goes before.
 SHORTHANDS = {"norm": ("normG", "normD"), "value_range": ("value_range_A", "value_range_B")}
 
@@ -113,7 +114,10 @@ def to_dict(config: TrainConfig) -> dict[str, dict[str, Any]]:
 def from_dict(
     stored: Mapping[str, Mapping[str, Any]], models: Mapping[str, type[ModelOptions]]
 ) -> TrainConfig:
-    """Inverse of `to_dict`. Options that a newer version added take the defaults of the model."""
+    """Inverse of `to_dict`. Options that a newer version added take the defaults of the model.
+
+    Raises KeyError or TypeError for what `to_dict` did not write.
+    """
     model = stored["run"]["model"]
     groups = _groups(models[model])
     built = {}
@@ -121,7 +125,34 @@ def from_dict(
         known = {f.name for f in fields(group)}
         kept = {k: v for k, v in {**PRESETS[model], **stored[name]}.items() if k in known}
         built[name] = group(**{k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()})
+        _require_possible(built[name])
     return TrainConfig(**built, given=frozenset())
+
+
+def _require_possible(group: Any) -> None:
+    """Raises TypeError for a value that no command line gives."""
+    hints = get_type_hints(type(group))
+    for item in fields(group):
+        value, (minimum, below) = getattr(group, item.name), map(item.metadata.get, LIMITS)
+        if not _fits(value, hints[item.name]) or (
+            type(value) in (int, float)
+            and not (-math.inf if minimum is None else minimum)
+            <= value
+            < (math.inf if below is None else below)
+        ):
+            raise TypeError(f"--{item.name} {value!r}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    kind, parts = get_origin(hint), get_args(hint)
+    if kind in (Union, types.UnionType):
+        return any(_fits(value, part) for part in parts)
+    if kind is Literal:
+        return value in parts
+    if kind is tuple:
+        parts = parts[:1] * len(value) if parts[-1] is ... and type(value) is tuple else parts
+        return type(value) is tuple and len(value) == len(parts) and all(map(_fits, value, parts))
+    return type(value) in ((int, float) if hint is float else (hint,))
 
 
 def _groups(model_options: type[ModelOptions]) -> dict[str, type]:
@@ -234,7 +265,7 @@ def _reader(hint: Any, metadata: Mapping[str, Any]) -> tuple[Any, dict[str, Any]
     if get_origin(hint) is Literal:
         return _read_choice(get_args(hint)), {"metavar": "|".join(get_args(hint))}
     if hint in (int, float):
-        limits = {name: metadata[name] for name in ("minimum", "below")}
+        limits = {name: metadata[name] for name in LIMITS}
         return _read_number(hint, optional=optional, **limits), {"metavar": hint.__name__.upper()}
     return str, {"metavar": "TEXT"}
 

@@ -132,25 +132,87 @@ def test_a_signal_saves_and_leaves_and_the_run_goes_on_as_if_nothing_had_been(
     assert same(contents(folder), expected)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_all_processes_of_a_run_leaves_no_traceback(number, flags, folder):
-    """As the terminal's Ctrl-C and SLURM send it: to the readers too."""
-    process = subprocess.Popen(
-        [sys.executable, ROOT / "train.py", *flags(*CUT, "--n_epochs", 10**6, "--num_threads", 2)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    while not process.stdout.readline().startswith("(epoch"):
+@pytest.fixture
+def endless(flags):
+    """A run without end with two readers, whose first lines have been read; its output by name."""
+    started = []
+
+    def start(**streams):
+        process = subprocess.Popen(
+            [sys.executable, ROOT / "train.py", *flags(*CUT, "--n_epochs", 10**6, *READERS)],
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+READERS = ("--num_threads", 2, "--save_latest_freq", 1)
+
+
+def until_it_trains(process, line="(epoch"):
+    while not process.stdout.readline().startswith(line):
         assert process.poll() is None, process.stderr.read()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_all_processes_of_a_run_leaves_no_traceback(number, endless, folder):
+    """As the terminal's Ctrl-C and SLURM send it: to the readers too."""
+    process = endless()
+    until_it_trains(process)
     os.killpg(process.pid, number)
     out, errors = process.communicate(timeout=300)
     assert process.returncode == EXIT_STOPPED, errors
     assert errors == f"{number.name}: saving; the same again leaves at once\n"
     assert out.splitlines()[-1].startswith(f"stopped by {number.name} after step ")
     assert (folder / "latest.pth").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+def test_a_reader_that_is_killed_ends_the_run_with_a_sentence(endless, folder):
+    process = endless()
+    until_it_trains(process, "(epoch: 2")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 2
+    (line,) = errors.splitlines()
+    assert line.startswith("error: a process that reads images has died (")
+    assert torch.load(folder / "latest.pth")["position"]["step"] > 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_console_that_takes_no_word_does_not_end_the_run(endless, folder):
+    """The job's output is on the disk that is full."""
+    with Path("/dev/full").open("w") as full:
+        process = endless(stdout=full, stderr=full)
+        while not (folder / "previous.pth").exists():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=300) == EXIT_STOPPED
+
+
+def test_an_image_that_goes_bad_while_the_run_is_at_work(flags, folder, data, at_step):
+    """The run stops and says how it goes on; the next start leaves the image out."""
+    bad = data / "trainA" / "2.png"
+    at_step({7: lambda: bad.write_bytes(bad.read_bytes()[:-100])})
+    more = ["--cache", "none", "--on_bad_image", "skip"]
+    way_on = (
+        r"2\.png cannot be decoded .* The checkpoint of step 5 is good: --continue_train \(with"
+    )
+    with pytest.raises(UserError, match=way_on):
+        train.main(flags(*PIX2PIX, *more))
+    at_step({})
+    train.main(flags("--continue_train"))
+    assert list(json.loads((folder / "run.json").read_text())["left_out"]) == ["trainA/2.png"]
+    assert (folder / "finished").exists()
 
 
 def test_a_signal_ends_a_validation_which_is_done_again(flags, folder, whole, monkeypatch, data):
@@ -361,6 +423,21 @@ def test_numbered_checkpoints_are_kept_as_asked(flags, folder):
     train.main(flags(*CUT, "--save_epoch_freq", 1, "--keep_last", 2))
     kept = {path.name.partition("_")[0] for path in folder.glob("*_net_*.pth")}
     assert kept == {"3", "4", "latest"}
+
+
+def test_other_images_than_those_of_the_beginning_cost_a_line(flags, folder, data, at_step, capsys):
+    at_step({7: send(signal.SIGTERM)})
+    with leave(EXIT_STOPPED):
+        train.main(flags(*PIX2PIX))
+    at_step({})
+    for role in "AB":
+        (data / f"train{role}" / "0.png").unlink()
+    train.main(flags("--continue_train"))
+    out = capsys.readouterr().out
+    assert "an epoch had 5 batches and now has 4: the images are not those" in out
+    assert (folder / "finished").exists()
+    train.main(flags("--continue_train", "--n_epochs_decay", 3))
+    assert "the images are not those" not in capsys.readouterr().out
 
 
 @pytest.fixture

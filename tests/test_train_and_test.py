@@ -1,8 +1,10 @@
 """train.py and test.py as users run them: files, continuing, fine-tuning, translation."""
 
 import csv
+import errno
 import json
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -440,6 +442,28 @@ def test_a_file_that_cannot_be_written_ends_the_run(run, tmp_path):
         run(test_program)
     assert not (folder / "result.json").exists()
     assert not list(folder.rglob("*.part"))
+
+
+def test_what_a_killed_test_left_half_written_is_removed(run):
+    run(train, *CUT, *SMALL, *SHORT)
+    folder = run(test_program) / "test_latest"
+    (folder / "images" / "fake_B" / ".0.png.0123abcd.part").write_bytes(b"half")
+    run(test_program)
+    assert not list(folder.rglob(".*"))
+
+
+def test_results_that_cannot_be_replaced_are_named(run, monkeypatch):
+    run(train, *CUT, *SMALL, *SHORT)
+    unlink = Path.unlink
+
+    def read_only(path, **options):
+        if path.name == "result.json":
+            raise OSError(errno.EROFS, "Read-only file system")
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with pytest.raises(UserError, match=r"cannot write into .*test_latest \(Read-only file system"):
+        run(test_program)
 
 
 def test_num_test_limits_and_says_so(run, capsys):

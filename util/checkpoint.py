@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,10 +15,14 @@ from torch import Tensor
 from util.errors import DamagedError, UserError, WriteError
 from util.files import flush, flush_folder, replacing
 
+LONGEST_NAME = 255  # bytes of a file's name, on all usual file systems
+
 
 def run_path(parent: str | Path, name: str, *, flag: str) -> Path:
-    """`parent/name`. Raises UserError for a name that is empty or leaves `parent`."""
+    """`parent/name`. Raises UserError for a name that is empty, too long or leaves `parent`."""
     plain = PurePath(name)
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in plain.parts):
+        raise UserError(f"{flag} {name[:20]!r}... is longer than {LONGEST_NAME} bytes; shorten it.")
     if not plain.parts or plain.is_absolute() or ".." in plain.parts or "\0" in name:
         raise UserError(
             f"{flag} {name!r} leaves the folder {parent}; give a plain name such as mwir_pix2pix."
@@ -69,7 +74,9 @@ def load(path: Path, *, hint: str) -> Any:
                 packed = any(record.compress_type for record in archive.infolist())
                 if packed or archive.testzip():
                     raise zipfile.BadZipFile
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if all(map(_is_plain, _tensors(content))):
+            return content
     except FileNotFoundError:
         raise UserError(f"there is no checkpoint {path}; {hint}.") from None
     except OSError as error:
@@ -81,6 +88,22 @@ def load(path: Path, *, hint: str) -> Any:
         f"{path} is no readable checkpoint: it is damaged, or holds more than tensors and plain "
         "values, and code in a file is never run; use another file."
     )
+
+
+def _tensors(content: Any) -> Iterator[Tensor]:
+    if isinstance(content, Tensor):
+        yield content
+    elif isinstance(content, Mapping | list | tuple | set):
+        for part in content.values() if isinstance(content, Mapping) else content:
+            yield from _tensors(part)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether all its numbers are there. Indices of sparse ones, which torch does not test, could
+    point anywhere; quantised ones and those without memory are none of ours.
+    """
+    plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
+    return plain and not tensor.is_quantized
 
 
 def digest(state: Mapping[str, Tensor]) -> str:

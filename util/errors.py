@@ -3,6 +3,8 @@
 import io
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TextIO
 
 # sysexits.h calls it EX_TEMPFAIL, try again later: the run is saved and can go on.
 EXIT_STOPPED = 75
@@ -20,14 +22,39 @@ class DamagedError(UserError):
     """A file whose content is not what was written."""
 
 
-def run_main(main: Callable[[], None]) -> None:
+class PatientStream:
+    """A stream to which nothing is written where nothing can be, without a word."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """As of the stream."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As of the stream."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def run_main(main: Callable[[], None], *, patient: bool = False) -> None:
     """Run an entry point: a UserError becomes one line on stderr and exit code 2, no traceback.
 
     Ctrl-C leaves with the shell's code for it, 130. Signs that the terminal lacks become "?".
+    patient: whether the program is worth more than its words, and goes on where they can no longer
+    be written: the disk with the job's output is full, the program behind the pipe is gone.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    if patient:
+        sys.stdout, sys.stderr = PatientStream(sys.stdout), PatientStream(sys.stderr)
     try:
         main()
     except UserError as error:

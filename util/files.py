@@ -1,12 +1,42 @@
 """Files that appear whole or not at all."""
 
+import glob
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import IO
 
 from util.errors import UserError, WriteError
+
+KEPT_OF_NAME = 60  # characters, which are up to 240 of 255 bytes
+
+
+def temporary_beside(path: Path) -> Path:
+    """A path that no other process has, on any of the hosts that share the folder.
+
+    A long name is cut, as that of `path` may be as long as names can be.
+    """
+    return path.with_name(f".{path.name[:KEPT_OF_NAME]}.{token_hex(4)}.part")
+
+
+def leftovers_beside(path: Path) -> list[Path]:
+    """What has such a name: of processes at work, and of those that were killed."""
+    name = glob.escape(path.name[:KEPT_OF_NAME])
+    return list(path.parent.glob(f".{name}.{'[0-9a-f]' * 8}.part"))
+
+
+def remove_leftovers(folder: Path, *, idle_s: float = 0.0) -> None:
+    """Remove, from `folder` and below, what `replacing` left there in a process that was killed.
+
+    idle_s: seconds for which nothing was written, where other processes may be at work.
+    """
+    for leftover in folder.rglob(".*.part"):
+        with suppress(OSError):  # another process was faster, or the place is read-only
+            if time.time() - leftover.stat().st_mtime >= idle_s:
+                leftover.unlink()
 
 
 @contextmanager
@@ -16,7 +46,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Folders are made as needed; after an error nothing is left and an earlier `path` is untouched.
     Raises WriteError where the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

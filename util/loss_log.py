@@ -75,6 +75,7 @@ class LossLog:
             try:
                 while left:
                     left = left[file.write(left) :]
+                os.fsync(file.fileno())  # a checkpoint that follows must not outlive it
             except OSError:
                 os.truncate(self.path, end)
                 raise

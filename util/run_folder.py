@@ -14,18 +14,20 @@ web/index.html        sample images
 """
 
 import json
+import math
 import os
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from util.checkpoint import load, run_path, saving
 from util.errors import DamagedError, UserError, WriteError
-from util.files import write_text
+from util.files import remove_leftovers, temporary_beside, write_text
+from util.position import Position
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,10 @@ class RunFolder:
                 )
             self.path.mkdir(parents=True, exist_ok=True)
             self.finished_file.unlink(missing_ok=True)
-            # Of a run killed while it saved, or before its first state.
-            self._remove(".*.part", *["best_net_*.pth", "best.json"] * (not continued))
+            remove_leftovers(self.path)
+            if not continued:  # of a run killed before its first state
+                for best in chain(self.path.glob("best_net_*.pth"), self.path.glob("best.json")):
+                    best.unlink()
             write_text(self.path / "run.json", json.dumps(record, indent=1) + "\n")
         except OSError as error:
             raise WriteError(f"cannot write into {self.path} ({error.strerror}).") from None
@@ -82,19 +86,14 @@ class RunFolder:
     def mark_finished(self, epochs: int) -> None:
         """Leave the mark that `begin` takes away. Raises WriteError."""
         write_text(self.finished_file, f"{epochs} epochs\n")
-        with suppress(OSError):
-            self._remove(".*.part")  # of a run killed while it left its mark
-
-    def _remove(self, *kinds: str) -> None:
-        for leftover in chain.from_iterable(map(self.path.rglob, kinds)):
-            leftover.unlink()
+        remove_leftovers(self.path)  # of a run killed while it left its mark
 
     def record(self) -> dict[str, Any]:
         """What `begin` wrote. Raises UserError where there is none."""
         file = self.path / "run.json"
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
-            if not isinstance(record, dict) or "options" not in record:
+            if not _is_record(record):
                 raise ValueError("it is no record of a run")
             return record
         except FileNotFoundError:
@@ -102,7 +101,7 @@ class RunFolder:
                 f"there is no run {self.path} (no {file.name} in it); check --name and "
                 "--checkpoints_dir, or give a bare state dict with --weights."
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{file} cannot be read ({error}); restore or retrain it.") from None
 
     def save(self, state: Mapping[str, Any], exports: Mapping[str, Any]) -> None:
@@ -118,7 +117,7 @@ class RunFolder:
 
     def _keep_previous(self) -> None:
         """A second name for the state, so that at no moment there is none."""
-        spare = self.path / f".previous.pth.{os.getpid()}.part"
+        spare = temporary_beside(self.previous_file)
         try:
             os.link(self.state_file, spare)
             spare.replace(self.previous_file)
@@ -201,8 +200,40 @@ class RunFolder:
         return {name: content.get("weights", content) for name, content in contents.items()}
 
 
+def _is_record(record: Any) -> bool:
+    """Whether it is of the kind that `begin` is given, as far as its users rely on that."""
+    if not isinstance(record, dict):
+        return False
+    options, maps, left_out = (record.get(k, {}) for k in ("options", "value_maps", "left_out"))
+    return (
+        {"options", "value_maps"} <= record.keys()
+        and all(isinstance(part, dict) for part in (options, maps, left_out))
+        and all(map(_is_value_map, maps.values()))
+        and all(isinstance(reason, str) for reason in left_out.values())
+    )
+
+
+def _is_value_map(record: Any) -> bool:
+    if not isinstance(record, dict) or record.keys() != {"low", "high", "bits"}:
+        return False
+    numbers = all(type(value) in (int, float) for value in record.values())
+    return (
+        numbers
+        and -math.inf < record["low"] < record["high"] < math.inf
+        and record["bits"] in (8, 16)
+    )
+
+
 def _load_state(file: Path) -> dict[str, Any]:
     state = load(file, hint="train without --continue_train first")
     if not isinstance(state, dict) or not {"position", "schedule", "model"} <= state.keys():
         raise DamagedError(f"{file} holds no training state; train anew.")
+    position, known = state["position"], {item.name for item in fields(Position)}
+    if not isinstance(position, dict) or not all(
+        name in known and type(value) is int and value >= 0 for name, value in position.items()
+    ):
+        raise DamagedError(
+            f"{file} holds a position that this version does not know; go on with the version that "
+            "wrote it."
+        )
     return state

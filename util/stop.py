@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -59,8 +59,9 @@ class StopSignals:
                 os.kill(os.getpid(), number)
             return
         self.received, self._since = signal.Signals(number).name, time.monotonic()
-        # Not print: the signal may have interrupted one.
-        os.write(2, f"{self.received}: saving; the same again leaves at once\n".encode())
+        with suppress(OSError):  # words alone, and the disk that takes them may be full
+            # Not print: the signal may have interrupted one.
+            os.write(2, f"{self.received}: saving; the same again leaves at once\n".encode())
         if self._at_once:
             raise Stopped
 

@@ -71,7 +71,8 @@ def build_discriminator(
 def check_state_dict(weights: Any, *, source: str) -> None:
     """Raises UserError for anything but tensors by name."""
     if not isinstance(weights, Mapping) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()
+        isinstance(key, str) and isinstance(value, Tensor) and not value.is_complex()
+        for key, value in weights.items()
     ):
         raise UserError(f"{source} holds no state dict (tensors by name); give another file.")
 
@@ -80,7 +81,8 @@ def load_weights(net: nn.Module, weights: Mapping[str, Tensor], *, source: str) 
     """Load a state dict that this project, CUT or pix2pix wrote.
 
     Data-parallel prefixes (`module.`) and the running statistics that old instance norms saved are
-    dropped. Raises UserError, naming `source`, where the weights are those of another network.
+    dropped. Raises UserError, naming `source`, where the weights are those of another network, or
+    not finite.
     """
     check_state_dict(weights, source=source)
     weights = {key.removeprefix("module."): value for key, value in weights.items()}
@@ -99,4 +101,6 @@ def load_weights(net: nn.Module, weights: Mapping[str, Tensor], *, source: str) 
             f"{source} holds the weights of another architecture than {type(net).__name__} with "
             f"these options ({detail}); give the options it was trained with."
         )
+    if spoilt := [key for key in own if not weights[key].isfinite().all()]:
+        raise UserError(f"{source} holds NaN or infinity ({spoilt[0]}); give another file.")
     net.load_state_dict({key: weights[key] for key in own})

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -189,6 +190,33 @@ def test_an_image_that_breaks_off_leaves_nothing_behind(files, tmp_path):
     with pytest.raises(UserError, match=r"counts\.png cannot be decoded"):
         keep_images(files, "disk")
     assert not kept_files(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["|O", "<f8", "garbage"])
+def test_a_file_that_says_it_holds_anything_but_pixels_is_replaced(files, tmp_path, kind):
+    """An array of objects made of a file would be one of addresses."""
+    keep_images(files, "disk")
+    (kept,) = kept_files(tmp_path)
+    head, pixels = kept.read_bytes().split(b"\n", 1)
+    head = json.loads(head)
+    head["layouts"] = [[[0], kind] for _ in files]
+    text = json.dumps(head).encode() + b"\n"
+    kept.write_bytes(text + pixels[: -len(text) % 64])
+    for path in files:
+        assert keep_images(files, "disk").read(path).dtype in (np.uint8, np.uint16)
+
+
+def test_what_killed_runs_left_is_removed_and_what_other_runs_write_is_not(files, tmp_path):
+    keep_images(files, "disk")
+    (kept,) = kept_files(tmp_path)
+    killed, at_work = (kept.with_name(f".{kept.name}.{i}.part") for i in range(2))
+    for path in (killed, at_work):
+        path.write_bytes(b"half")
+    yesterday = time.time() - 24 * 3600
+    os.utime(killed, (yesterday, yesterday))
+    kept.unlink()
+    keep_images(files, "disk")
+    assert not killed.exists() and at_work.exists()
 
 
 def test_a_missing_image_is_named(files):

@@ -1,7 +1,10 @@
 """Image files: every supported kind comes back as it was written; the rest is refused."""
 
+import io
 import os
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -14,6 +17,7 @@ from PIL import Image
 from data.images import read_image, read_layout, read_size, write_image
 from util.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (13, 17), dtype=np.uint8)
 RGB = RNG.integers(0, 256, (13, 17, 3), dtype=np.uint8)
@@ -317,3 +321,35 @@ def test_real_radiometric_counts_are_not_squeezed(shared_data):
     for file in files:
         image = read_image(file)
         assert image.dtype == np.uint16 and len(np.unique(image)) > 256
+
+
+def test_a_jpeg_of_endless_scans_is_refused(tmp_path):
+    """Of few bytes, each scan takes as long as the image itself."""
+    content = io.BytesIO()
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(content, "JPEG", progressive=True)
+    content = content.getvalue()
+    start = content.index(b"\xff\xda")
+    scan = content[start : content.index(b"\xff\xda", start + 2)]
+    path = tmp_path / "x.jpg"
+    path.write_bytes(content)
+    assert read_image(path).shape == (64, 64)
+    path.write_bytes(content[:start] + 501 * scan + b"\xff\xd9")
+    with pytest.raises(UserError, match=r"x\.jpg has more than 500 scans"):
+        read_image(path)
+
+
+@pytest.mark.filterwarnings("default")
+def test_broken_tags_cost_no_words(tmp_path):
+    """Python's warnings would stand between the sentences on bad images."""
+    path = tmp_path / "x.tif"
+    tags = [(256, 8), (257, 8), (258, 8), (259, 1), (262, 1), (273, 200), (277, 1), (278, 8)]
+    tags = [(tag, 4, 1, value) for tag, value in [*tags, (279, 64)]] + [(270, 2, 2**32 - 1, 10)]
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    rest = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    path.write_bytes((head + rest).ljust(300, b"\0"))
+    program = "import sys; from pathlib import Path; from data.images import read_image\n"
+    program += "print(read_image(Path(sys.argv[1])).shape)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("(8, 8)\n", "")

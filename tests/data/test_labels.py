@@ -172,3 +172,17 @@ def test_no_class_at_all_is_an_error_that_tells_both_ways(tmp_path, flat):
 def test_classes_are_numbered_in_alphabetical_order():
     assert index_classes(["T72", "", "BMP2", "T72"]) == (("BMP2", "T72"), [1, -1, 0, 1])
     assert index_classes(["", ""]) == ((), [-1, -1])
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".png", "a/" * 3000 + "b.png"])
+def test_a_name_that_no_file_can_have_is_one_of_those_that_are_not_there(tmp_path, flat, name):
+    flat(tmp_path, {"a.png": 1})
+    (tmp_path / "labels.csv").write_text(f"file,class\na.png,T72\n{name},T72\n")
+    with pytest.raises(UserError, match="lists 1 images that are not there"):
+        find_labeled(tmp_path, "train")
+
+
+def test_the_folder_itself_is_no_image(tmp_path, flat):
+    flat(tmp_path, {"a.png": 1})
+    (tmp_path / "labels.csv").write_text("file,class\na.png,T72\n.,T72\n")
+    assert [file.name for file, _, _ in find_labeled(tmp_path, "train")] == ["a"]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.build import build_training_datasets
-from data.loader import EpochOrder, Loader, prepared_ahead
+from data.loader import EpochOrder, Loader, naming_lost_readers, prepared_ahead
 from models import MODEL_OPTIONS
 from options import parse_train
 from util.batch import Batch
@@ -262,3 +262,23 @@ def test_readers_end_when_they_are_told_to(dataset):
     # 0: by themselves, not by a signal after a wait.
     assert [process.exitcode for process in processes] == [0] * len(processes)
     loader(dataset).close()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "),
+        RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"),
+        ConnectionResetError(104, "Connection reset by peer"),
+        EOFError(),
+    ],
+)
+def test_a_reader_that_died_is_named_whatever_notices_it(error):
+    words = "a process that reads images has died"
+    with pytest.raises(UserError, match=words), naming_lost_readers():
+        raise error
+
+
+def test_other_errors_of_torch_stay_what_they_are():
+    with pytest.raises(RuntimeError, match="shape mismatch"), naming_lost_readers():
+        raise RuntimeError("shape mismatch")

@@ -298,6 +298,10 @@ def swapped(work: Path) -> None:
     (work / "x").rename(work / "test_latest")
 
 
+def nested_record(work: Path) -> None:
+    (work / "train_latest/result.json").write_text("[" * 100_000)
+
+
 def two_generators(work: Path) -> None:
     change_record(work / "test_latest", epoch="200")
 
@@ -331,6 +335,7 @@ def no_translations(work: Path) -> None:
         (no_record, r"there is no .*result\.json"),
         (broken_record, r"result\.json cannot be read"),
         (lean_record, r"result\.json cannot be read"),
+        (nested_record, r"result\.json cannot be read"),
         (swapped, r"has results of --phase test, not of train"),
         (two_generators, r"several generators .*epoch 200 and .*epoch latest"),
         (stale_images, r"holds 2 images where its last run wrote 1"),

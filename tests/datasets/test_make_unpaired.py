@@ -290,6 +290,35 @@ def test_an_interruption_leaves_nothing_half_made(data, tmp_path, monkeypatch):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize("moment", ["building", "between the names", "clearing away"])
+def test_what_a_killed_run_left_is_cleared_away(data, tmp_path, monkeypatch, moment):
+    """And the dataset that it was about to replace is back, should the next run fail, too."""
+    out = tmp_path / "out"
+    make(data, out)
+    before = tree(out)
+    place, old = out / "mwir_sim2cut", out / ".mwir_sim2cut.old"
+    if moment == "clearing away":
+        shutil.copytree(place, old, symlinks=True)
+    else:
+        shutil.copytree(place, out / ".mwir_sim2cut.0123abcd.part", symlinks=True)
+    if moment == "between the names":
+        place.rename(old)
+        write_table = building._write_table
+
+        def full(path, items):
+            if "sim2cut" in path.parent.name:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            write_table(path, items)
+
+        monkeypatch.setattr(building, "_write_table", full)
+        with pytest.raises(UserError, match="No space left on device"):
+            make(data, out)
+        assert tree(out) == before
+        monkeypatch.undo()
+    make(data, out)
+    assert tree(out) == before
+
+
 def test_what_others_made_is_left_alone(data, tmp_path):
     out = tmp_path / "out"
     write_image(out / "mwir_sim2cut" / "train_A" / "mine.png", grey(1))

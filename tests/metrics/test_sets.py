@@ -76,9 +76,10 @@ def test_what_test_py_recorded_is_found_from_every_folder(tmp_path, place, paire
     assert (found.paired, found.teachers) == (paired, {"abc"})
 
 
-def test_a_broken_record_is_named(tmp_path):
+@pytest.mark.parametrize("text", ["no JSON", "[" * 100_000], ids=["text", "nested"])
+def test_a_broken_record_is_named(tmp_path, text):
     fill(tmp_path)
-    (tmp_path / "result.json").write_text("no JSON")
+    (tmp_path / "result.json").write_text(text)
     with pytest.raises(UserError, match=r"result\.json cannot be read"):
         find_results(tmp_path)
 

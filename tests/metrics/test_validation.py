@@ -86,6 +86,13 @@ def test_the_score_of_pairs_is_the_mean_of_both_figures(judge):
     assert validation.score({"ssim": 0.8, "gcss": 0.4}) == pytest.approx(0.6)
 
 
+def test_where_no_figure_is_a_number_the_epoch_is_not_the_best(judge):
+    validation = PairedValidation(lambda a: a * math.nan, held_out(images(1, 1), images(1, 2)))
+    values = validation.measure()
+    assert math.isnan(values["ssim"]) and math.isnan(validation.score(values))
+    assert not Best().offer(1, values, validation.score(values))
+
+
 def test_where_the_judge_sees_nothing_ssim_alone_is_the_score(judge):
     """Below 33 pixels a side layer4 has one position, and every map is empty."""
     a, b = images(2, 1, side=32), images(2, 2, side=32)

@@ -460,6 +460,49 @@ def test_moments_of_another_memory_layout_belong_to_the_same_weights(name, batch
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
 
 
+def shorter(moments):
+    moments[0]["exp_avg"] = torch.zeros(1)
+
+
+def of_no_weight(moments):
+    moments[len(moments)] = moments[0]
+
+
+def incomplete(moments):
+    del moments[0]["exp_avg_sq"]
+
+
+def of_whole_numbers(moments):
+    moments[0]["exp_avg"] = moments[0]["exp_avg"].int()
+
+
+@pytest.mark.parametrize("spoil", [shorter, of_no_weight, incomplete, of_whole_numbers, None])
+def test_moments_that_are_not_of_these_weights_are_refused(batch, spoil):
+    """Fused Adam would read and write beyond them in memory."""
+    model = build("pix2pix", Pix2PixOptions(**SMALL))
+    seed_step(0, 1)
+    model.training_step(batch)
+    state = copy.deepcopy(model.state_dict())
+    if spoil:
+        spoil(state["optimisers"]["G"]["state"])
+    else:
+        state["optimisers"]["G"] = []
+    with pytest.raises(UserError, match=r"latest\.pth, optimiser G, holds the moments of other"):
+        model.load_state_dict(state, source="latest.pth")
+
+
+def test_decays_of_moments_are_those_of_the_run_that_goes_on(batch):
+    """--beta1 may be changed while a run goes on."""
+    first = build("pix2pix", Pix2PixOptions(**SMALL))
+    second = build("pix2pix", Pix2PixOptions(**SMALL, beta1=0.25))
+    seed_step(0, 1)
+    first.training_step(batch)
+    second.load_state_dict(copy.deepcopy(first.state_dict()), source="test")
+    assert {g["betas"] for o in second.optimisers.values() for g in o.param_groups} == {
+        (0.25, 0.999)
+    }
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_losses_are_in_fp32_where_networks_are_in_bf16(name, batch, classifier_file):
     seed_step(0, 0)

@@ -337,6 +337,31 @@ def test_options_that_an_older_version_lacked_take_the_defaults_of_the_model():
     assert config.data.load_size == 300
 
 
+IMPOSSIBLE = [
+    ("model", "ngf", "abc"),
+    ("model", "ngf", -1),
+    ("model", "ngf", 2.5),
+    ("model", "netG", "evil"),
+    ("model", "beta1", 1),
+    ("model", "lr", None),
+    ("data", "crop_size", True),
+    ("data", "dataroot", 5),
+    ("data", "value_range_A", [0]),
+    ("data", "value_range_A", ["0", "1"]),
+    ("run", "seed", [0]),
+    ("model", "lambda_L1", float("nan")),
+]
+
+
+@pytest.mark.parametrize(("group", "name", "value"), IMPOSSIBLE)
+def test_a_record_with_a_value_that_no_flag_gives_is_refused(group, name, value):
+    stored = to_dict(train("--model", "pix2pix"))
+    assert name in stored[group]
+    stored[group][name] = value
+    with pytest.raises(TypeError, match=f"--{name}"):
+        from_dict(stored, MODEL_OPTIONS)
+
+
 def test_a_test_config_is_stored_as_that_of_its_training_run():
     config = parse_test(["--model", "pix2pix"], MODEL_OPTIONS)
     assert from_dict(to_dict(config), MODEL_OPTIONS).model == config.model

@@ -200,6 +200,20 @@ def test_a_file_that_grows_in_memory_is_refused(tmp_path):
     assert "is damaged" in refuses(path)
 
 
+NO_NUMBERS = {
+    "indices": torch.eye(3).to_sparse(),
+    "no memory": torch.empty(3, device="meta"),
+    "quantised": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+def test_tensors_whose_numbers_are_not_all_there_are_refused(tmp_path, kind):
+    torch.save({"model": [{"x": torch.ones(1)}, (NO_NUMBERS[kind],)]}, tmp_path / "x.pth")
+    refuses(tmp_path / "x.pth")
+
+
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.9, 0.99])
 def test_a_file_cut_off_is_named(tmp_path, legacy, share):
@@ -243,6 +257,13 @@ def test_names_that_leave_the_folder(tmp_path, name):
     with pytest.raises(UserError, match="--pretrained_name") as caught:
         run_path(tmp_path, name, flag="--pretrained_name")
     assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "a/" + "é" * 128])
+def test_a_name_that_no_folder_can_have_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match="is longer than 255 bytes"):
+        run_path(tmp_path, name, flag="--name")
+    run_path(tmp_path, "n" * 255, flag="--name")
 
 
 @given(st.text(alphabet="ab./\0~ \\", max_size=12))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from util.errors import UserError, WriteError
-from util.files import check_writable, replacing, write_text
+from util.files import check_writable, leftovers_beside, remove_leftovers, replacing, write_text
 
 
 def test_text_replaces_what_was_there_and_folders_are_made(tmp_path):
@@ -65,3 +65,35 @@ def test_text_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     )
     write_text(tmp_path / "note.txt", "text")
     assert events == ["fsync", "replace"]
+
+
+def test_no_two_writers_share_a_temporary_file(tmp_path):
+    """As on two hosts, whose processes may have one number."""
+    path = tmp_path / "note.txt"
+    with replacing(path) as one, replacing(path) as other:
+        assert one != other
+        one.write_text("one")
+        other.write_text("other")
+        assert sorted(leftovers_beside(path)) == sorted([one, other])
+        assert leftovers_beside(tmp_path / "note") == []
+    assert path.read_text() == "one" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "적"])
+def test_names_may_be_as_long_as_names_can_be(tmp_path, letter):
+    path = tmp_path / (letter * (250 // len(letter.encode())) + ".txt")
+    write_text(path, "text")
+    assert path.read_text() == "text"
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tmp_path):
+    (tmp_path / "deep").mkdir()
+    old, new = tmp_path / "deep" / ".a.png.0.part", tmp_path / ".b.png.0.part"
+    for path in (old, new, tmp_path / "kept.part"):
+        path.write_text("half")
+    os.utime(old, (0, 0))
+    remove_leftovers(tmp_path, idle_s=3600)
+    assert not old.exists() and new.exists()
+    remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["kept.part"]
+    remove_leftovers(tmp_path / "not there")

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import re
 from pathlib import Path
 
@@ -173,3 +174,11 @@ def test_a_log_that_vanished_begins_with_its_header_again(tmp_path):
 def test_a_place_that_is_no_file_is_named(tmp_path):
     with pytest.raises(WriteError, match="cannot write"):
         LossLog(tmp_path)
+
+
+def test_a_row_is_on_the_disk_before_the_checkpoint_that_follows_it(tmp_path, monkeypatch):
+    """Else a loss of power could leave the checkpoint without the rows before it."""
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda file: flushed.append(os.fstat(file).st_size))
+    log = write(tmp_path / "loss_log.csv", 1, 2)
+    assert len(flushed) == 2 and flushed[-1] == log.path.stat().st_size

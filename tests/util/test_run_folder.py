@@ -67,7 +67,7 @@ def test_a_run_that_goes_on_is_finished_no_more(folder):
     assert not folder.finished_file.exists() and folder.load_state() == STATE
 
 
-@pytest.mark.parametrize("name", ["file/x", "x" * 300], ids=["below a file", "long"])
+@pytest.mark.parametrize("name", ["file/x", "x/" * 3000], ids=["below a file", "long"])
 def test_a_folder_that_cannot_be_is_named(tmp_path, name):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write into"):
@@ -132,6 +132,36 @@ def test_a_file_without_a_state_dict_is_named(folder, content):
         folder.load_networks("latest", ["G"])
 
 
+MAP = {"low": 0.0, "high": 255.0, "bits": 8}
+NO_RECORDS = [
+    "[" * 100_000,
+    "[]",
+    "{}",
+    json.dumps({"options": {}}),
+    json.dumps({**RECORD, "options": []}),
+    json.dumps({**RECORD, "value_maps": None}),
+    json.dumps({**RECORD, "value_maps": {"A": "x"}}),
+    json.dumps({**RECORD, "value_maps": {"A": {**MAP, "more": 1}}}),
+    json.dumps({**RECORD, "value_maps": {"A": {**MAP, "low": "x"}}}),
+    json.dumps({**RECORD, "value_maps": {"A": {**MAP, "low": 255}}}),
+    json.dumps({**RECORD, "value_maps": {"A": {**MAP, "high": float("nan")}}}),
+    json.dumps({**RECORD, "value_maps": {"A": {**MAP, "bits": 7}}}),
+    json.dumps({**RECORD, "left_out": ["a.png"]}),
+    json.dumps({**RECORD, "left_out": {"a.png": 3}}),
+]
+
+
+@pytest.mark.parametrize("text", NO_RECORDS, ids=lambda text: text[:90])
+def test_an_altered_record_is_named(folder, text):
+    folder.begin(
+        {**RECORD, "value_maps": {"A": MAP}, "left_out": {"a.png": "why"}}, continued=False
+    )
+    folder.record()
+    (folder.path / "run.json").write_text(text)
+    with pytest.raises(UserError, match=r"run\.json cannot be read \("):
+        folder.record()
+
+
 def test_broken_weights_are_named(folder):
     folder.path.mkdir()
     Path(folder.network_file("latest", "G")).write_text("git-lfs pointer")
@@ -151,6 +181,13 @@ def test_what_a_killed_run_left_half_written_is_removed(folder):
 def test_a_file_that_is_no_training_state_is_named(folder):
     folder.save({"weights": torch.ones(1)}, {})
     with pytest.raises(UserError, match="holds no training state"):
+        folder.load_state()
+
+
+@pytest.mark.parametrize("position", [[1], {"step": "7"}, {"step": -7}, {"lap": 7}])
+def test_a_position_of_another_version_is_named(folder, position):
+    folder.save({**STATE, "position": position}, {})
+    with pytest.raises(UserError, match=r"latest\.pth holds a position that this version does not"):
         folder.load_state()
 
 

@@ -198,3 +198,13 @@ def test_weights_of_another_architecture_are_refused_by_name():
         with pytest.raises(UserError, match=r"g\.pth holds the weights of another architecture"):
             load_weights(other, weights, source="g.pth")
         assert all(torch.equal(before[k], v) for k, v in other.state_dict().items())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(value):
+    """No step could mend them, and no translation would show what is wrong."""
+    net = ResnetGenerator(input_nc=1, output_nc=1, ngf=4, n_blocks=4)
+    weights = {key: weight.clone() for key, weight in net.state_dict().items()}
+    weights["model.1.weight"].view(-1)[0] = value
+    with pytest.raises(UserError, match=r"g\.pth holds NaN or infinity \(model\.1\.weight\)"):
+        load_weights(net, weights, source="g.pth")
