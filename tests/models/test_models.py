@@ -403,8 +403,39 @@ def test_image_pool_keeps_its_size_and_returns_old_images_half_of_the_time():
         if step >= 5:
             old += int(returned.item() != step)
     assert len(pool.images) == 5
+    assert min(kept.item() for kept in pool.images) > 300  # every place is used again
     assert old / 395 == pytest.approx(0.5, abs=0.08)
     assert torch.equal(ImagePool(0).query(image), image)
+
+
+@pytest.mark.parametrize("chance", [0.4, 0.6])
+def test_what_the_pool_keeps_is_its_own(chance, monkeypatch):
+    """Not a view of a batch, which would keep that alive and change with it."""
+    monkeypatch.setattr(random, "random", lambda: chance)
+    pool = ImagePool(1)
+    for value in (1.0, 2.0):
+        images = torch.full((1, 1, 2, 2), value)
+        pool.query(images)
+        images.zero_()
+    assert pool.images[0].unique().item() == (2.0 if chance < 0.5 else 1.0)
+
+
+def test_the_discriminator_sees_images_of_the_pool_which_goes_round(batch, monkeypatch):
+    monkeypatch.setattr(random, "random", lambda: 0.4)  # an old image each time
+    model = build("pix2pix", Pix2PixOptions(**SMALL, pool_size=2))
+    model.training_step(batch)
+    resumed = build("pix2pix", Pix2PixOptions(**SMALL, pool_size=2))
+    resumed.load_state_dict(copy.deepcopy(model.state_dict()), source="test")
+    for own, kept in zip(resumed.pool.images, model.pool.images, strict=True):
+        assert torch.equal(own, kept)
+    assert resumed.pool.images[0].shape == (2, 96, 96) and not kept.requires_grad
+    with torch.no_grad():
+        expected = resumed.judge(torch.stack([kept, kept])).square().mean()
+    monkeypatch.setattr(random, "randrange", lambda size: 1)
+    resumed.pool.images[1] = kept.clone()
+    fake = torch.cat([batch.a, batch.b], 1)
+    losses = resumed.update_discriminator(fake[:1], fake[:1])
+    torch.testing.assert_close(losses["D_fake"], expected)
 
 
 @pytest.mark.parametrize("options", [{}, {"nce_idt": False}, {"netF": "sample"}])
