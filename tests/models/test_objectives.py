@@ -164,7 +164,8 @@ def cut_by_hand(model, batch, turned):
     if options.netF == "mlp_sample":
         gradients["F"] = gradient_of(sampler)
     shown = {"real_A": a, "real_B": b, "fake_B": turned(fake)}
-    shown |= {"idt_B": turned(image) for image in same}
+    if same:
+        shown["idt_B"] = turned(*same)
     return terms | of_d, gradients, shown
 
 
