@@ -324,6 +324,25 @@ def test_attention_equals_the_maps_compared_one_by_one(tmp_path, classifier_file
             assert attention_in(row, comparison) == pytest.approx(expected, abs=1e-4)
 
 
+def test_both_maps_are_of_the_class_predicted_on_the_reference(tmp_path):
+    results = make_results(tmp_path / "run", names=["x"], offsets=(5, 60))
+    images = [read_image(results / "images" / kind / "x.png") for kind in ("fake_B", "real_B")]
+    torch.manual_seed(0)
+    classifier = Classifier(classes=("a", "b")).eval()
+    with torch.no_grad():
+        pair = torch.from_numpy(np.stack(images)[:, None] / np.float32(127.5) - 1)
+        first, second = classifier(pair).T
+        classifier.net.fc.bias[1] += (first - second).mean()  # so that the two are told apart
+    torch.save(classifier.export(), tmp_path / "judge.pth")
+    evaluate("--results", results, "--classifier", tmp_path / "judge.pth", out=tmp_path / "m.json")
+    (row,) = rows_of(tmp_path / "m.csv")
+    assert float(row["fake_B_vs_real_B_class_agreement"]) == 0
+    options = {"kind": "real_B", "classifier_file": tmp_path / "judge.pth", "low": 0, "high": 255}
+    expected = attention_of(results, "x", **options)
+    found = {metric: float(row[f"fake_B_vs_real_B_{metric}"]) for metric in expected}
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("value_range", "bits", "fits"),
     [

@@ -106,6 +106,13 @@ def test_one_bad_value_is_noticed_and_reported_once(where, value):
     assert model.take_sound()
 
 
+def test_a_gradient_without_limit_is_noticed_though_the_loss_is_finite():
+    model = build("pix2pix", Pix2PixOptions(**SMALL))
+    weight = model.generator.model[1].weight
+    model.update("G", (weight - weight.detach()).square().sum().sqrt())  # no slope at 0
+    assert not model.take_sound()
+
+
 @pytest.mark.parametrize("key", ["model.1.weight", "model.2.running_var"])
 def test_weights_and_buffers_that_are_not_finite_are_seen(key):
     model = build("pix2pix", Pix2PixOptions(**SMALL, normG="batch"))
@@ -303,6 +310,15 @@ def test_classifier_reports_balanced_accuracy(batch):
     values = model.validate([Batch(images, None, labels, ("a", "b", "c", "d"))])
     assert values == {"balanced_accuracy": 0.5}
     assert model.exports()["classifier"]["confusion"].tolist() == [[3, 0], [1, 0]]
+
+
+def test_the_classifiers_accuracy_is_over_the_classes_that_occur(batch):
+    model = build("classifier", ClassifierOptions())
+    with torch.no_grad():
+        model.classifier.net.fc.weight.zero_()
+        model.classifier.net.fc.bias.copy_(torch.tensor([1.0, 0.0]))
+    only = Batch(batch.a, None, torch.tensor([0, 0]), ("a", "b"))
+    assert model.validate([only]) == {"balanced_accuracy": 1.0}
 
 
 def test_validation_uses_running_statistics_and_leaves_them(batch):
