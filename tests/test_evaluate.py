@@ -625,7 +625,7 @@ def test_contrast_and_attention_are_measured_inside_boxes(tmp_path, classifier_f
             scene = np.full((40, 48), 50, np.uint8)
             scene[7:13, 16:24] += np.uint8(contrast)
             write_image(tmp_path / name / f"{image}.png", scene)
-            rows.append({"file": f"{name}/{image}.png", "class": "a", **label})
+            rows.append({"file": f"{name}/{image}.png", "class": "b", **label})
     table = write_labels(tmp_path / "labels.csv", rows)
     flags = ["--fake", tmp_path / "fake", "--real", tmp_path / "real", "--boxes", table]
     flags += ["--classifier", classifier_file]
@@ -635,7 +635,8 @@ def test_contrast_and_attention_are_measured_inside_boxes(tmp_path, classifier_f
     assert report["fake_B"]["box_share"]["mean"] == pytest.approx(48 / (40 * 48))
     classifier = load_classifier(classifier_file)
     image = torch.from_numpy(read_image(tmp_path / "fake" / "a.png") / 127.5 - 1).float()
-    attention, _ = gradcam(classifier, image[None, None], torch.tensor([0]))
+    assert classifier(image[None, None]).argmax() == 0  # "a": the table decides, not the judge
+    attention, _ = gradcam(classifier, image[None, None], torch.tensor([1]))
     share = attention[0, 0, 7:13, 16:24].sum() / attention.sum()
     assert report["fake_B"]["cam_energy"]["mean"] == pytest.approx(share.item(), rel=1e-4)
     assert report["protocol"]["labels_sha256"].keys() == {str(table)}
