@@ -46,8 +46,9 @@ class ClassifierModel(Model):
         # The bare ResNet, so that its state-dict keys are torchvision's.
         self.networks["classifier"] = classifier.net
         self.add_optimiser("classifier", classifier.net)
+        # Whatever their sum: cross_entropy divides by the weights of the batch.
         counts = torch.tensor(facts.class_counts, dtype=torch.float32, device=self.device)
-        self.class_weights = counts.sum() / (len(counts) * counts)
+        self.class_weights = 1 / counts
         self.report: dict[str, Any] = {}
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:

@@ -324,6 +324,25 @@ def test_attention_equals_the_maps_compared_one_by_one(tmp_path, classifier_file
             assert attention_in(row, comparison) == pytest.approx(expected, abs=1e-4)
 
 
+def test_both_maps_are_of_the_class_predicted_on_the_reference(tmp_path):
+    results = make_results(tmp_path / "run", names=["x"], offsets=(5, 60))
+    images = [read_image(results / "images" / kind / "x.png") for kind in ("fake_B", "real_B")]
+    torch.manual_seed(0)
+    classifier = Classifier(classes=("a", "b")).eval()
+    with torch.no_grad():
+        pair = torch.from_numpy(np.stack(images)[:, None] / np.float32(127.5) - 1)
+        first, second = classifier(pair).T
+        classifier.net.fc.bias[1] += (first - second).mean()  # so that the two are told apart
+    torch.save(classifier.export(), tmp_path / "judge.pth")
+    evaluate("--results", results, "--classifier", tmp_path / "judge.pth", out=tmp_path / "m.json")
+    (row,) = rows_of(tmp_path / "m.csv")
+    assert float(row["fake_B_vs_real_B_class_agreement"]) == 0
+    options = {"kind": "real_B", "classifier_file": tmp_path / "judge.pth", "low": 0, "high": 255}
+    expected = attention_of(results, "x", **options)
+    found = {metric: float(row[f"fake_B_vs_real_B_{metric}"]) for metric in expected}
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("value_range", "bits", "fits"),
     [
@@ -606,7 +625,7 @@ def test_contrast_and_attention_are_measured_inside_boxes(tmp_path, classifier_f
             scene = np.full((40, 48), 50, np.uint8)
             scene[7:13, 16:24] += np.uint8(contrast)
             write_image(tmp_path / name / f"{image}.png", scene)
-            rows.append({"file": f"{name}/{image}.png", "class": "a", **label})
+            rows.append({"file": f"{name}/{image}.png", "class": "b", **label})
     table = write_labels(tmp_path / "labels.csv", rows)
     flags = ["--fake", tmp_path / "fake", "--real", tmp_path / "real", "--boxes", table]
     flags += ["--classifier", classifier_file]
@@ -616,7 +635,8 @@ def test_contrast_and_attention_are_measured_inside_boxes(tmp_path, classifier_f
     assert report["fake_B"]["box_share"]["mean"] == pytest.approx(48 / (40 * 48))
     classifier = load_classifier(classifier_file)
     image = torch.from_numpy(read_image(tmp_path / "fake" / "a.png") / 127.5 - 1).float()
-    attention, _ = gradcam(classifier, image[None, None], torch.tensor([0]))
+    assert classifier(image[None, None]).argmax() == 0  # "a": the table decides, not the judge
+    attention, _ = gradcam(classifier, image[None, None], torch.tensor([1]))
     share = attention[0, 0, 7:13, 16:24].sum() / attention.sum()
     assert report["fake_B"]["cam_energy"]["mean"] == pytest.approx(share.item(), rel=1e-4)
     assert report["protocol"]["labels_sha256"].keys() == {str(table)}

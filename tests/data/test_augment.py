@@ -58,6 +58,14 @@ def test_brightness_and_contrast_vary():
     assert contrast.max() / contrast.min() > np.exp(2 * GAIN)
 
 
+def test_gain_stretches_about_the_mean_and_offset_moves_it():
+    image = torch.rand(1, 1, 16, 16) * 0.4 + 0.2
+    changes = (torch.tensor([value]) for value in (1.0, 0.0, 0.0, 1.5, -0.1))
+    changed = augment_thermal(image, ThermalChange(*changes, noise=torch.zeros_like(image)))
+    expected = (image - image.mean()) * 1.5 + image.mean() - 0.1
+    torch.testing.assert_close(changed, expected, rtol=0, atol=1e-5)
+
+
 def test_noise_is_weak():
     flat = torch.zeros(1, 32, 32)
     deviations = [float(image.std()) for image in draws(flat, 60)]

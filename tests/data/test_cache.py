@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import time
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -104,6 +105,16 @@ def test_a_set_of_more_than_half_the_free_memory_is_not_kept(files, decoded, mon
     assert "decoded anew each time" in images.note and "--cache disk" in images.note
     monkeypatch.setattr("data.cache.free_memory", lambda: None)
     assert type(keep_images(files, "ram")) is not Images
+
+
+def test_half_the_memory_is_for_all_sets_of_a_run(files, monkeypatch):
+    size = sum(image.nbytes for image in IMAGES.values())
+    monkeypatch.setattr("data.cache.IN_MEMORY", WeakSet())
+    monkeypatch.setattr("data.cache.free_memory", lambda: 4 * size)
+    first = keep_images(files, "ram")
+    assert type(first) is not Images
+    monkeypatch.setattr("data.cache.free_memory", lambda: 2 * size)  # enough for one set alone
+    assert type(keep_images(files, "ram")) is Images
 
 
 def test_the_note_tells_the_size(files):

@@ -71,6 +71,11 @@ def test_pairs_by_relative_name(pairs):
     assert values(training(pairs, "--max_dataset_size", "2")[0]) == [(1, 11), (2, 12)]
 
 
+def test_facts_tell_the_file_values_of_the_target(pairs):
+    maps = {"A": EIGHT_BIT, "B": ValueMap(10.0, 20.0, 8)}
+    assert training(pairs, value_maps=maps)[0].facts().value_range == (10.0, 20.0)
+
+
 def test_a_pair_without_partner_is_listed(pairs):
     (pairs / "trainB" / "v" / "c.bmp").unlink()
     with pytest.raises(UserError, match=r"1 in A \(v/c\)"):

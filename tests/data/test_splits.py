@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data.folders import ImageFile
 from data.labels import Label
-from data.splits import split_by_group, split_by_order, split_recordings
+from data.splits import split_by_group, split_by_order, split_recordings, spread
 from options import ClassifierOptions
 from util.errors import UserError
 
@@ -128,3 +128,9 @@ def test_names_of_one_recording_a_class_are_split_by_their_order(stem):
     train, held, note = split_recordings(found(*rows), ClassifierOptions(), seed=0)
     assert held == [8, 9, 18, 19] and len(train) == 16
     assert "end of each class" in note
+
+
+def test_a_few_indices_are_spread_over_all():
+    indices = [3 * i for i in range(10)]
+    assert spread(indices, 4) == [0, 6, 15, 21]
+    assert spread(indices, None) == spread(indices, 99) == indices

@@ -60,6 +60,13 @@ def test_resizing_stays_within_the_images_own_extremes():
     assert resize(image, (19, 19)).min() == 0 and resize(image, (19, 19)).max() == 0.5
 
 
+def test_each_image_of_a_batch_is_resized_as_it_would_be_alone():
+    images = torch.from_numpy(RNG.choice([0.2, 0.8], size=(2, 1, 40, 60)).astype(np.float32))
+    images[1] = images[1] * 3 - 1  # other extremes
+    together = resize(images, (17, 23))
+    assert torch.equal(together, torch.stack([resize(image, (17, 23)) for image in images]))
+
+
 def test_resizing_keeps_steps_finer_than_8_bits():
     ramp = torch.linspace(-0.01, 0.01, 256).expand(1, 64, 256)
     assert len(resize(ramp, (32, 128)).unique()) >= 128

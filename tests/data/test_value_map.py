@@ -149,6 +149,11 @@ def test_16_bits_of_8_tell_apart_what_lies_between_grey_levels():
     assert EIGHT_BIT.at_depth(8) is EIGHT_BIT
 
 
+def test_8_of_16_bits_have_all_grey_levels():
+    ends = ValueMap(5600.0, 16800.0, 16).at_depth(8).decode(torch.tensor([[[-1.0, 1.0]]]))
+    np.testing.assert_array_equal(ends, [[0, 255]])
+
+
 def test_maps_in_words():
     assert str(EIGHT_BIT) == "counts 0 to 255 of 8 bits"
     assert str(ValueMap(5600.5, 65535.0, 16)) == "counts 5,600.5 to 65,535 of 16 bits"

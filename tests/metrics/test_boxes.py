@@ -14,6 +14,7 @@ from metrics.boxes import inside
         ((1, 2, 3, 4), {1, 2}, {2, 3}),
         ((1.5, 0, 2.5, 1), {1}, {0}),  # a centre on the left edge is in, on the right edge out
         ((1.6, 0, 2.4, 1), set(), {0}),
+        ((0, 1.5, 1, 2.5), {0}, {1}),
         ((-5, -5, 50, 50), {0, 1, 2, 3, 4, 5}, {0, 1, 2, 3}),
         ((6, 4, 9, 9), set(), set()),
     ],

@@ -95,6 +95,14 @@ def test_kid_takes_at_most_half_of_the_smaller_set_and_few_images_are_biased(ima
     assert values["fid"]["biased"] and not values["kid"]["biased"]
 
 
+def test_the_smaller_set_decides_on_the_bias_and_the_seed_on_the_subsets(images, features):
+    many, few = (profile(images, {STAGE: features[:, :2]}) for _ in range(2))
+    many.count = 5000
+    values = [compare_profiles(many, few, seed=seed) for seed in (0, 0, 1)]
+    assert values[0]["fid_mwir"]["biased"]
+    assert values[0]["kid_mwir"] == values[1]["kid_mwir"] != values[2]["kid_mwir"]
+
+
 def test_a_set_of_one_image_has_no_covariance(images, features):
     one = profile(images[:1], {STAGE: features[:1]})
     values = compare_profiles(one, profile(images, {STAGE: features}))

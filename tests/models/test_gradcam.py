@@ -4,7 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.gradcam import attention_map, channel_weights, evaluating, gradcam
+from models.gradcam import (
+    attention_map,
+    channel_weights,
+    evaluating,
+    gradcam,
+    pooled_linear_weights,
+)
 from models.networks.classifier import Classifier
 
 
@@ -26,6 +32,30 @@ def test_closed_form_weights_equal_autograd(classifier, images):
     maps, _ = gradcam(classifier, images, label)
     activation = torch.einsum("bchw,bc->bhw", features, general)[:, None]
     torch.testing.assert_close(maps, attention_map(activation, (96, 128)), rtol=0, atol=1e-5)
+
+
+def test_pooled_linear_weights_are_the_mean_gradient_of_the_score_and_constant(classifier, images):
+    label = torch.tensor([0, 2])
+    features = classifier.requires_grad_().features(images)
+    weights = pooled_linear_weights(classifier.net.fc.weight, label, pixels=3 * 4)
+    assert not weights.requires_grad
+    torch.testing.assert_close(channel_weights(classifier.head, features, label), weights)
+
+
+def test_maps_of_an_earlier_stage_are_those_of_the_class(classifier, images):
+    label = torch.tensor([0, 2])
+    features = classifier.features(images, "layer2").requires_grad_()
+    score = classifier.head(features, "layer2")[[0, 1], label].sum()
+    weights = torch.autograd.grad(score, features)[0].mean(dim=(2, 3), keepdim=True)
+    expected = attention_map((features * weights).sum(dim=1, keepdim=True), (96, 128))
+    maps, _ = gradcam(classifier, images, label, stage="layer2")
+    torch.testing.assert_close(maps, expected, rtol=0, atol=1e-5)
+
+
+def test_each_map_is_stretched_from_its_own_minimum_to_its_own_maximum():
+    activation = torch.tensor([[1.0, 3.0, 5.0], [2.0, 2.5, 3.0]])[:, None, None]
+    expected = torch.tensor([0.0, 0.5, 1.0]).expand(2, 1, 1, 3)
+    torch.testing.assert_close(attention_map(activation, (1, 3)), expected)
 
 
 def test_every_stage_gives_maps_of_the_image_size(classifier, images):

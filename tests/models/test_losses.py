@@ -26,6 +26,21 @@ def test_lsgan_closed_form():
     assert GAN_LOSSES["lsgan"](logits, False).item() == pytest.approx(0.25**2)
 
 
+@pytest.mark.parametrize("real", [True, False])
+def test_wasserstein_and_nonsaturating_closed_forms(real):
+    logits = torch.randn(2, 1, 5, 5)
+    expected = -logits.mean() if real else logits.mean()
+    torch.testing.assert_close(GAN_LOSSES["wgangp"](logits, real), expected)
+    assert GAN_LOSSES["nonsaturating"](logits, real) == GAN_LOSSES["vanilla"](logits, real)
+
+
+def test_patch_nce_is_cross_entropy_over_the_keys_of_each_query():
+    query, key = unit(2, 5, 8), unit(2, 5, 8)
+    logits = (query @ key.transpose(1, 2) / 0.07).flatten(0, 1)
+    expected = F.cross_entropy(logits, torch.arange(5).repeat(2), reduction="none")
+    torch.testing.assert_close(patch_nce(query, key), expected.view(2, 5))
+
+
 def test_patch_nce_of_indistinguishable_patches_is_log_of_their_number():
     same = unit(1, 1, 8).expand(2, 6, 8)
     torch.testing.assert_close(patch_nce(same, same), torch.full((2, 6), math.log(6)))

@@ -32,6 +32,8 @@ def test_the_first_bad_step_is_reported(value):
         f"D became NaN or infinite at step 8 (images BMP2/1, 3; G 0.25, D {value:.3g})"
     )
     assert watch.find() is None  # said once
+    watch.add(10, ["z"], losses(G=0.5, D=2.0), GOOD)
+    assert watch.find() is None
 
 
 def test_a_gradient_is_reported_though_the_losses_are_finite():
@@ -40,3 +42,5 @@ def test_a_gradient_is_reported_though_the_losses_are_finite():
     found = watch.find()
     assert found.startswith("a gradient became NaN or infinite at step 3 (images 0, 1,")
     assert "7 and 2 more; G 1)" in found
+    watch.add(4, [str(i) for i in range(8)], losses(G=1.0), torch.tensor(False))
+    assert "6, 7; G 1)" in watch.find()

@@ -87,6 +87,14 @@ def test_plateau_is_torchs():
     assert ours.factor(len(LOSSES) + 1) < 0.05  # it fell more than once
 
 
+@pytest.mark.parametrize(("fall", "factor"), [(0.985, 1.0), (0.999, 0.2)])
+def test_a_fall_of_one_percent_is_progress(fall, factor):
+    ours = schedule("plateau")
+    for epoch in range(8):
+        ours.observe(fall**epoch)
+    assert ours.factor(9) == pytest.approx(factor)
+
+
 def test_plateau_goes_on_where_it_was_saved():
     options = {"n_epochs": len(LOSSES), "n_epochs_decay": 0}
     whole = schedule("plateau", **options)

@@ -39,6 +39,42 @@ def test_resnets_keep_the_size(name, antialias, bands):
     assert sum("conv_block.1.weight" in key for key in net.state_dict()) == blocks
 
 
+def convolve(net, name, x, function=F.conv2d, **how):
+    """With the weights of the layer of this name."""
+    weights = net.state_dict()
+    return function(x, weights[f"{name}.weight"], weights.get(f"{name}.bias"), **how)
+
+
+def reflect(x, width):
+    return F.pad(x, (width,) * 4, mode="reflect")
+
+
+def test_a_resnet_is_its_diagram():
+    sides = {"antialias_down": False, "antialias_up": False}
+    net = ResnetGenerator(input_nc=1, output_nc=2, ngf=4, n_blocks=2, **sides)
+    x, norm = torch.randn(2, 1, 16, 20), F.instance_norm
+    y = norm(convolve(net, "model.1", reflect(x, 3))).relu()
+    for layer in ("model.4", "model.7"):
+        y = norm(convolve(net, layer, y, stride=2, padding=1)).relu()
+    for block in ("model.10.conv_block", "model.11.conv_block"):
+        inner = norm(convolve(net, f"{block}.1", reflect(y, 1))).relu()
+        y = y + norm(convolve(net, f"{block}.5", reflect(inner, 1)))
+    for layer in ("model.12", "model.15"):
+        how = {"stride": 2, "padding": 1, "output_padding": 1}
+        y = norm(convolve(net, layer, y, F.conv_transpose2d, **how)).relu()
+    expected = convolve(net, "model.19", reflect(y, 3)).tanh()
+    torch.testing.assert_close(net(x), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dropout", [True, False])
+def test_dropout_is_a_half_where_it_is(dropout):
+    resnet = ResnetGenerator(input_nc=1, output_nc=1, ngf=2, n_blocks=3, dropout=dropout)
+    unet = UnetGenerator(input_nc=1, output_nc=1, ngf=2, num_downs=8, dropout=dropout)
+    for net in (resnet, unet):
+        found = [layer.p for layer in net.modules() if isinstance(layer, torch.nn.Dropout)]
+        assert found == [0.5] * 3 * dropout
+
+
 @pytest.mark.parametrize("antialias", [True, False])
 def test_feature_channels_are_known_beforehand(antialias):
     net = ResnetGenerator(input_nc=1, output_nc=1, ngf=4, antialias_down=antialias)
@@ -84,6 +120,26 @@ def test_unets_keep_the_size(downs, norm):
     assert net(torch.randn(2, 1, side, side)).shape == (2, 3, side, side)
 
 
+def test_a_unet_is_its_diagram():
+    """The public code's: what a skip connection carries has gone through the activation."""
+    net = UnetGenerator(input_nc=1, output_nc=1, num_downs=6, ngf=2, dropout=False)
+    how = {"stride": 2, "padding": 1}
+
+    def level(x, name, below):
+        skip = F.leaky_relu(x, 0.2)
+        y = convolve(net, f"{name}.1", skip, **how)
+        if below:
+            y = level(F.instance_norm(y), f"{name}.3.model", below - 1)
+        up = f"{name}.5" if below else f"{name}.3"
+        y = F.instance_norm(convolve(net, up, y.relu(), F.conv_transpose2d, **how))
+        return torch.cat([skip, y], dim=1)
+
+    x = torch.randn(2, 1, 64, 128)
+    y = level(convolve(net, "model.model.0", x, **how), "model.model.1.model", 4)
+    expected = convolve(net, "model.model.3", y.relu(), F.conv_transpose2d, **how).tanh()
+    torch.testing.assert_close(net(x), expected, rtol=0, atol=1e-5)
+
+
 def test_unet_dropout_acts_in_training_only():
     torch.manual_seed(0)
     net = UnetGenerator(input_nc=1, output_nc=1, num_downs=7, ngf=4)
@@ -91,6 +147,23 @@ def test_unet_dropout_acts_in_training_only():
     assert not torch.equal(net(image), net(image))
     net.eval()
     assert torch.equal(net(image), net(image))
+
+
+def test_a_patchgan_is_its_diagram():
+    net = PatchDiscriminator(input_nc=2, ndf=4, antialias=False)
+    x = torch.randn(2, 2, 48, 32)
+    y = F.leaky_relu(convolve(net, "model.0", x, stride=2, padding=1), 0.2)
+    for layer, stride in (("model.2", 2), ("model.5", 2), ("model.8", 1)):
+        y = F.instance_norm(convolve(net, layer, y, stride=stride, padding=1))
+        y = F.leaky_relu(y, 0.2)
+    expected = convolve(net, "model.11", y, padding=1)
+    torch.testing.assert_close(net(x), expected, rtol=0, atol=1e-5)
+
+
+def test_patchgan_grows_up_to_eight_times_its_first_width():
+    net = PatchDiscriminator(input_nc=1, ndf=2, n_layers=5)
+    widths = [m.out_channels for m in net.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert widths == [2, 4, 8, 16, 16, 16, 1]
 
 
 def test_patchgan_sees_70_pixels():
@@ -143,6 +216,18 @@ def test_patch_sampler_takes_the_named_positions():
     torch.testing.assert_close(patches, expected, rtol=0, atol=1e-5)
 
 
+def test_each_feature_map_has_its_own_two_layers():
+    torch.manual_seed(0)
+    net = PatchSampler(channels=[5, 5], width=6)
+    feature, ids = torch.randn(2, 5, 4, 6), torch.tensor([3, 0, 23])
+    sample = feature.flatten(2)[:, :, ids].transpose(1, 2)
+    for place, patches in enumerate(net([feature, feature], [ids, ids])):
+        weights = [net.state_dict()[f"mlp_{place}.{x}"] for x in ("0.weight", "0.bias")]
+        last = [net.state_dict()[f"mlp_{place}.{x}"] for x in ("2.weight", "2.bias")]
+        expected = F.normalize(F.linear(F.linear(sample, *weights).relu(), *last), dim=-1)
+        torch.testing.assert_close(patches, expected, rtol=0, atol=1e-5)
+
+
 def test_a_patch_without_any_feature_has_no_gradient():
     feature = torch.zeros(1, 5, 2, 2)
     feature[0, :, 0, 0] = torch.arange(5.0)
@@ -161,6 +246,13 @@ def test_patch_ids_are_different_and_no_more_than_there_are():
     assert all(len(set(i.tolist())) == len(i) for i in ids)
 
 
+def test_patch_ids_are_drawn_uniformly():
+    torch.manual_seed(0)
+    drawn = torch.stack([draw_patch_ids([torch.zeros(1, 1, 4, 5)], 5)[0] for _ in range(400)])
+    counts = torch.bincount(drawn.flatten(), minlength=20)
+    assert (counts - 100).abs().max() < 45  # five deviations
+
+
 @pytest.mark.parametrize("init", ["normal", "xavier", "kaiming", "orthogonal"])
 def test_initialisation_has_the_right_spread(init):
     torch.manual_seed(0)
@@ -177,6 +269,29 @@ def test_initialisation_has_the_right_spread(init):
     assert float(weight.std()) == pytest.approx(expected, rel=0.05)
     assert torch.count_nonzero(net[0].bias) == 0
     assert float(net[1].weight.detach().mean()) == pytest.approx(1, abs=0.01)
+
+
+def test_initialisation_reaches_every_kind_of_layer():
+    torch.manual_seed(0)
+    kinds = torch.nn.ConvTranspose2d(32, 64, 3), torch.nn.Linear(99, 50), torch.nn.BatchNorm2d(2000)
+    init_weights(torch.nn.Sequential(*kinds), init_type="normal", init_gain=0.3)
+    for layer, middle in zip(kinds, (0, 0, 1), strict=True):
+        assert float(layer.weight.detach().std()) == pytest.approx(0.3, rel=0.1)
+        assert float(layer.weight.detach().mean()) == pytest.approx(middle, abs=0.05)
+        assert torch.count_nonzero(layer.bias) == 0
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
+def test_norms_have_the_keys_of_the_public_code(norm):
+    for net in (
+        ResnetGenerator(input_nc=1, output_nc=1, ngf=2, n_blocks=1, norm=norm),
+        PatchDiscriminator(input_nc=1, ndf=2, norm=norm, antialias=False),
+    ):
+        conv, place = ("1", "2") if isinstance(net, ResnetGenerator) else ("2", "3")
+        keys = net.state_dict().keys()
+        assert (f"model.{conv}.bias" in keys) == (norm == "instance")
+        assert (f"model.{place}.running_mean" in keys) == (norm == "batch")
+        assert isinstance(net.model.get_submodule(place), torch.nn.Identity) == (norm == "none")
 
 
 def test_weights_of_old_and_parallel_checkpoints_load():
