@@ -1,6 +1,7 @@
 """Translate images with a trained generator: `python test.py --dataroot DIR --name NAME`."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -31,6 +32,7 @@ from util.seeding import seed_step
 SUFFIXES = (".png", ".tiff")  # of --save_format
 # Share of the pixels of fake_B, above which saturation is more than a few glints.
 WORTH_A_LINE = 0.01
+SECONDS_OF_SILENCE = 30.0  # between two lines on how far it is
 # Without --batch_size, on a GPU: so many images of one size a step, and so many pixels, which is
 # what the memory grows with.
 GPU_BATCH = 16
@@ -47,20 +49,25 @@ def main(argv: Sequence[str] | None = None) -> None:
             config = tested_options(config, record["options"], MODEL_OPTIONS)
         except ValueError as error:
             raise UserError(f"{folder.path}: {error}.") from None
+        _require_generator(config)
         value_maps = {role: ValueMap(**m) for role, m in record["value_maps"].items()}
         weights = folder.load_networks(config.run.epoch, ["G"])["G"]
         source = str(folder.network_file(config.run.epoch, "G"))
         teacher = record.get("teacher")
     else:
+        _require_generator(config)
         source, value_maps, teacher = config.test.weights, {}, None
         weights = load(Path(source), hint="check --weights")
-    if not isinstance(config.model, TranslationOptions):
-        raise UserError(f"--model {config.run.model} translates nothing; name another run.")
     generator = make_generator(config.model)
     load_weights(generator, weights, source=source)
     generator.train(not config.test.eval)
     dataset = build_test_dataset(config, value_maps=value_maps)
-    Translation(config, generator, dataset, teacher=teacher).run()
+    Translation(config, generator, dataset, source=source, teacher=teacher).run()
+
+
+def _require_generator(config: TestConfig) -> None:
+    if not isinstance(config.model, TranslationOptions):
+        raise UserError(f"--model {config.run.model} translates nothing; name another run.")
 
 
 def _stored(config: TestConfig, dataset: ImageDataset) -> dict[str, Stored]:
@@ -96,7 +103,8 @@ class Finished:
 class Translation:
     """The loop over images, and the files it writes.
 
-    teacher: digest of the classifier that took part in the generator's training, if any.
+    source: file of the generator; teacher: digest of the classifier that took part in its training,
+    if any.
     """
 
     def __init__(
@@ -105,9 +113,10 @@ class Translation:
         generator: nn.Module,
         dataset: ImageDataset,
         *,
+        source: str,
         teacher: str | None,
     ) -> None:
-        self.config, self.dataset, self.teacher = config, dataset, teacher
+        self.config, self.dataset, self.source, self.teacher = config, dataset, source, teacher
         results = run_path(config.test.results_dir, config.run.name, flag="--name")
         phase = f"{config.data.phase}_{config.run.epoch}"
         self.folder = run_path(results, phase, flag="--phase")
@@ -132,8 +141,12 @@ class Translation:
             print(f"{count} of {total} images{more}")
         with ImageWriter() as writer:
             # A batch is fetched and written once the next is under way on the device.
+            said = time.monotonic()
             for finished, _ in pairwise(chain(self.translated(count), [None])):
                 self.write(finished, writer)
+                if time.monotonic() - said >= SECONDS_OF_SILENCE:
+                    print(f"{len(self.rows)} of {count} images", flush=True)
+                    said = time.monotonic()
         self.remove_stale()
         facts = {"images": f"{count} of {total}", "data": str(self.config.data.dataroot)}
         title = f"{self.config.run.name}: {self.config.data.phase}, {self.config.run.epoch}"
@@ -179,7 +192,7 @@ class Translation:
         lines = [f"{role}: {s.domain} -> [-1, 1]" for role, s in (("A", source), ("B", target))]
         if target.files != target.domain:
             lines.append(f"--save_bits: of B, {target.domain} become {target.files}")
-        lines.append(f"on {self.compute}")
+        lines.append(f"{self.source} on {self.compute}")
         return "\n".join(lines)
 
     def range_notes(self) -> Iterator[str]:

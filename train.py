@@ -308,11 +308,13 @@ class Training:
     def run(self) -> None:
         """All epochs from the current position to the last."""
         self.position.epoch_batches = len(self.loader)
+        self.monitor.begin(self.position)
         try:
             with self.stop:
                 while self.position.epoch <= self.schedule.last_epoch:
                     self.run_epoch(self.schedule.factor(self.position.epoch))
                     self.end_epoch()
+                    self.monitor.epoch(self.position)
         finally:
             self.loader.close()
         self.monitor.close()

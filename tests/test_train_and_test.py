@@ -450,6 +450,17 @@ def test_num_test_limits_and_says_so(run, capsys):
     assert len(list((folder / "test_latest" / "images" / "fake_B").rglob("*.png"))) == 2
 
 
+def test_says_what_translates_and_how_far_it_is(run, capsys, monkeypatch):
+    checkpoints = run(train, *CUT, *SMALL, *SHORT)
+    assert "end of epoch 1/2: " in capsys.readouterr().out
+    run(test_program)
+    said = capsys.readouterr().out
+    assert f"{checkpoints / 'latest_net_G.pth'} on cpu" in said and "3 of 5" not in said
+    monkeypatch.setattr(test_program, "SECONDS_OF_SILENCE", 0)
+    run(test_program)
+    assert "3 of 5 images\n" in capsys.readouterr().out
+
+
 def test_a_smaller_run_leaves_no_image_of_a_larger_one(run):
     run(train, *CUT, *SMALL, *SHORT)
     run(test_program)
