@@ -377,7 +377,8 @@ class AlignedDataset(ImageDataset):
         if not {file.name for file in files_a} & {file.name for file in files_b}:
             raise UserError(
                 f"{root} holds no pairs: A and B have no name in common; "
-                "give partners equal names, or learn from unpaired images with --model cut."
+                "give partners equal names, or learn from unpaired images, --model cut with "
+                "--dataset_mode unaligned."
             )
         pairs = pair_by_name(files_a, files_b)[:limit]
         pairs = self.selection.sound(pairs, "AB", self._check_pair)

@@ -24,7 +24,7 @@ def find_images(folder: Path, *, limit: int | None = None) -> list[ImageFile]:
     images of one name.
     """
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; check --dataroot and --phase.")
+        raise UserError(f"there is no folder {folder}; check its name.")
     found: dict[str, Path] = {}
     seen: set[str] = set()
     for parent, folders, files in os.walk(folder, followlinks=True):

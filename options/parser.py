@@ -306,6 +306,12 @@ def _read_number(kind: type, *, optional: bool, minimum: float | None, below: fl
     return read
 
 
+def _list(words: Sequence[str]) -> str:
+    """As one says it: a, b and c."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def _spellings(group: type) -> set[str]:
     return {flag for f in fields(group) for flag in (f"--{f.name}", *f.metadata["flags"])}
 
@@ -318,9 +324,7 @@ def _explain_unknown(
     flag = flag.split("=")[0]
     owners = [m for m, group in models.items() if flag in _spellings(group)]
     if owners:
-        return (
-            f"{flag} is a flag of --model {' and '.join(owners)}; leave it out or change --model."
-        )
+        return f"{flag} is a flag of --model {_list(owners)}; leave it out or change --model."
     if models and flag in elsewhere.FLAGS:
         return f"{flag} is not a flag of {parser.prog}; {elsewhere.FLAGS[flag]}."
     # Without the dashes, which all flags share: they would make any two flags alike.
