@@ -1,7 +1,6 @@
 """Translate images with a trained generator: `python test.py --dataroot DIR --name NAME`."""
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from data.build import build_test_dataset
 from data.datasets import ImageDataset
@@ -32,7 +32,6 @@ from util.seeding import seed_step
 SUFFIXES = (".png", ".tiff")  # of --save_format
 # Share of the pixels of fake_B, above which saturation is more than a few glints.
 WORTH_A_LINE = 0.01
-SECONDS_OF_SILENCE = 30.0  # between two lines on how far it is
 # Without --batch_size, on a GPU: so many images of one size a step, and so many pixels, which is
 # what the memory grows with.
 GPU_BATCH = 16
@@ -139,16 +138,16 @@ class Translation:
         if count < total:
             more = "; --num_test all takes all" if "num_test" not in self.config.given else ""
             print(f"{count} of {total} images{more}")
-        with ImageWriter() as writer:
+        bar = tqdm(total=count, desc=self.config.run.name, unit="image", leave=False, disable=None)
+        with bar, ImageWriter() as writer:
             # A batch is fetched and written once the next is under way on the device.
-            said = time.monotonic()
             for finished, _ in pairwise(chain(self.translated(count), [None])):
                 self.write(finished, writer)
-                if time.monotonic() - said >= SECONDS_OF_SILENCE:
-                    print(f"{len(self.rows)} of {count} images", flush=True)
-                    said = time.monotonic()
+                bar.update(len(finished.names))
         self.remove_stale()
         facts = {"images": f"{count} of {total}", "data": str(self.config.data.dataroot)}
+        if self.paired() is False:
+            facts["real_B"] = "of another scene: the images are no pairs"
         title = f"{self.config.run.name}: {self.config.data.phase}, {self.config.run.epoch}"
         write_gallery(self.folder / "index.html", title, facts, self.rows)
         self.write_record(count, total)
@@ -217,6 +216,11 @@ class Translation:
                 elif path.suffix in SUFFIXES and path.relative_to(self.folder) not in self.written:
                     path.unlink()
 
+    def paired(self) -> bool | None:
+        """Whether real_B is the true partner of real_A; None where there is no real_B."""
+        aligned = self.config.data.dataset_mode == "aligned"
+        return aligned if "B" in self.dataset.domains else None
+
     def write_record(self, count: int, total: int) -> None:
         """result.json: where the images come from, for evaluate.py and make_pseudo_pairs.py.
 
@@ -225,7 +229,6 @@ class Translation:
         beyond_range: share of real_A's pixels past the ends of its value range; at_range_ends: of
         fake_B's at the ends, where the generator saturates.
         """
-        paired = self.config.data.dataset_mode == "aligned"
         record = {
             "name": self.config.run.name,
             "model": self.config.run.model,
@@ -234,7 +237,7 @@ class Translation:
             "phase": self.config.data.phase,
             "count": count,
             "total": total,
-            "paired": paired if "B" in self.dataset.domains else None,
+            "paired": self.paired(),
             "teacher": self.teacher,
             "values": {kind: stored.record() for kind, stored in self.stored.items()},
             "beyond_range": self.beyond.share,

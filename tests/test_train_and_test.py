@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -453,12 +454,19 @@ def test_num_test_limits_and_says_so(run, capsys):
 def test_says_what_translates_and_how_far_it_is(run, capsys, monkeypatch):
     checkpoints = run(train, *CUT, *SMALL, *SHORT)
     assert "end of epoch 1/2: " in capsys.readouterr().out
+    on_a_terminal = partial(test_program.tqdm, mininterval=0)
+    monkeypatch.setattr(test_program, "tqdm", lambda **k: on_a_terminal(**{**k, "disable": False}))
     run(test_program)
-    said = capsys.readouterr().out
-    assert f"{checkpoints / 'latest_net_G.pth'} on cpu" in said and "3 of 5" not in said
-    monkeypatch.setattr(test_program, "SECONDS_OF_SILENCE", 0)
-    run(test_program)
-    assert "3 of 5 images\n" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert f"{checkpoints / 'latest_net_G.pth'} on cpu" in out
+    assert "3/5" in err and "5/5" in err
+
+
+@pytest.mark.parametrize(("model", "said"), [(CUT, True), (PIX2PIX, False)])
+def test_the_page_says_that_unpaired_targets_are_of_other_scenes(run, model, said):
+    run(train, *model, *SMALL, *SHORT)
+    folder = run(test_program, "--num_test", 1) / "test_latest"
+    assert ("of another scene" in (folder / "index.html").read_text()) is said
 
 
 def test_a_smaller_run_leaves_no_image_of_a_larger_one(run):
