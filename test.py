@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from data.build import build_test_dataset
 from data.datasets import ImageDataset
@@ -47,20 +48,25 @@ def main(argv: Sequence[str] | None = None) -> None:
             config = tested_options(config, record["options"], MODEL_OPTIONS)
         except ValueError as error:
             raise UserError(f"{folder.path}: {error}.") from None
+        _require_generator(config)
         value_maps = {role: ValueMap(**m) for role, m in record["value_maps"].items()}
         weights = folder.load_networks(config.run.epoch, ["G"])["G"]
         source = str(folder.network_file(config.run.epoch, "G"))
         teacher = record.get("teacher")
     else:
+        _require_generator(config)
         source, value_maps, teacher = config.test.weights, {}, None
         weights = load(Path(source), hint="check --weights")
-    if not isinstance(config.model, TranslationOptions):
-        raise UserError(f"--model {config.run.model} translates nothing; name another run.")
     generator = make_generator(config.model)
     load_weights(generator, weights, source=source)
     generator.train(not config.test.eval)
     dataset = build_test_dataset(config, value_maps=value_maps)
-    Translation(config, generator, dataset, teacher=teacher).run()
+    Translation(config, generator, dataset, source=source, teacher=teacher).run()
+
+
+def _require_generator(config: TestConfig) -> None:
+    if not isinstance(config.model, TranslationOptions):
+        raise UserError(f"--model {config.run.model} translates nothing; name another run.")
 
 
 def _stored(config: TestConfig, dataset: ImageDataset) -> dict[str, Stored]:
@@ -96,7 +102,8 @@ class Finished:
 class Translation:
     """The loop over images, and the files it writes.
 
-    teacher: digest of the classifier that took part in the generator's training, if any.
+    source: file of the generator; teacher: digest of the classifier that took part in its training,
+    if any.
     """
 
     def __init__(
@@ -105,9 +112,10 @@ class Translation:
         generator: nn.Module,
         dataset: ImageDataset,
         *,
+        source: str,
         teacher: str | None,
     ) -> None:
-        self.config, self.dataset, self.teacher = config, dataset, teacher
+        self.config, self.dataset, self.source, self.teacher = config, dataset, source, teacher
         results = run_path(config.test.results_dir, config.run.name, flag="--name")
         phase = f"{config.data.phase}_{config.run.epoch}"
         self.folder = run_path(results, phase, flag="--phase")
@@ -136,12 +144,16 @@ class Translation:
         if count < total:
             more = "; --num_test all takes all" if "num_test" not in self.config.given else ""
             print(f"{count} of {total} images{more}")
-        with naming_lost_readers(), ImageWriter() as writer:
+        bar = tqdm(total=count, desc=self.config.run.name, unit="image", leave=False, disable=None)
+        with naming_lost_readers(), bar, ImageWriter() as writer:
             # A batch is fetched and written once the next is under way on the device.
             for finished, _ in pairwise(chain(self.translated(count), [None])):
                 self.write(finished, writer)
+                bar.update(len(finished.names))
         self.remove_stale()
         facts = {"images": f"{count} of {total}", "data": str(self.config.data.dataroot)}
+        if self.paired() is False:
+            facts["real_B"] = "of another scene: the images are no pairs"
         title = f"{self.config.run.name}: {self.config.data.phase}, {self.config.run.epoch}"
         write_gallery(self.folder / "index.html", title, facts, self.rows)
         self.write_record(count, total)
@@ -185,7 +197,7 @@ class Translation:
         lines = [f"{role}: {s.domain} -> [-1, 1]" for role, s in (("A", source), ("B", target))]
         if target.files != target.domain:
             lines.append(f"--save_bits: of B, {target.domain} become {target.files}")
-        lines.append(f"on {self.compute}")
+        lines.append(f"{self.source} on {self.compute}")
         return "\n".join(lines)
 
     def range_notes(self) -> Iterator[str]:
@@ -210,6 +222,11 @@ class Translation:
                 elif path.suffix in SUFFIXES and path.relative_to(self.folder) not in self.written:
                     path.unlink()
 
+    def paired(self) -> bool | None:
+        """Whether real_B is the true partner of real_A; None where there is no real_B."""
+        aligned = self.config.data.dataset_mode == "aligned"
+        return aligned if "B" in self.dataset.domains else None
+
     def write_record(self, count: int, total: int) -> None:
         """result.json: where the images come from, for evaluate.py and make_pseudo_pairs.py.
 
@@ -218,7 +235,6 @@ class Translation:
         beyond_range: share of real_A's pixels past the ends of its value range; at_range_ends: of
         fake_B's at the ends, where the generator saturates.
         """
-        paired = self.config.data.dataset_mode == "aligned"
         record = {
             "name": self.config.run.name,
             "model": self.config.run.model,
@@ -227,7 +243,7 @@ class Translation:
             "phase": self.config.data.phase,
             "count": count,
             "total": total,
-            "paired": paired if "B" in self.dataset.domains else None,
+            "paired": self.paired(),
             "teacher": self.teacher,
             "values": {kind: stored.record() for kind, stored in self.stored.items()},
             "beyond_range": self.beyond.share,

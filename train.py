@@ -345,11 +345,13 @@ class Training:
                 flush=True,
             )
         self.position.epoch_batches = len(self.loader)
+        self.monitor.begin(self.position)
         try:
             with self.stop, naming_lost_readers():
                 while self.position.epoch <= self.schedule.last_epoch:
                     self.run_epoch(self.schedule.factor(self.position.epoch))
                     self.end_epoch()
+                    self.monitor.epoch(self.position)
         finally:
             self.loader.close()
         self.monitor.close()

@@ -374,6 +374,12 @@ class AlignedDataset(ImageDataset):
             self.domains["A"] = self.selection.domain("A", files_a[:limit])
             return
         files_b = find_images(require_phase_folder(root, phase, letter_b))
+        if not {file.name for file in files_a} & {file.name for file in files_b}:
+            raise UserError(
+                f"{root} holds no pairs: A and B have no name in common; "
+                "give partners equal names, or learn from unpaired images, --model cut with "
+                "--dataset_mode unaligned."
+            )
         pairs = pair_by_name(files_a, files_b)[:limit]
         pairs = self.selection.sound(pairs, "AB", self._check_pair)
         self.domains["A"] = self.selection.domain("A", [a for a, _ in pairs])

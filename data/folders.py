@@ -24,7 +24,7 @@ def find_images(folder: Path, *, limit: int | None = None) -> list[ImageFile]:
     images of one name.
     """
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; check --dataroot and --phase.")
+        raise UserError(f"there is no folder {folder}; check its name.")
     found: dict[str, Path] = {}
     seen: set[str] = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
@@ -72,8 +72,15 @@ def require_phase_folder(root: Path, phase: str, domain: str) -> Path:
     folder = phase_folder(root, phase, domain)
     if folder is None:
         tried = ", ".join(str(f) for f in _candidates(root, phase, domain))
-        raise UserError(f"there is none of the folders {tried}; check --dataroot and --phase.")
+        raise UserError(f"there is none of the folders {tried}; {_way_to(root)}.")
     return folder
+
+
+def _way_to(root: Path) -> str:
+    """From a root without the folders to one that has them."""
+    if (root / "real").is_dir() and (root / "sim").is_dir():
+        return "make them of its real/ and sim/ with datasets/make_unpaired.py, and name its result"
+    return "check --dataroot and --phase (test.py takes any folder as A with --dataset_mode single)"
 
 
 def pair_by_name(

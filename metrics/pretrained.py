@@ -57,8 +57,8 @@ def missing_note(key: str, weights_dir: Path | None) -> str:
     file, titles = WEIGHTS[key], {**PAIR_METRICS, **SET_METRICS}
     skipped = " and ".join(titles[metric].title for metric in file.metrics)
     return (
-        f"{skipped} skipped: put {file.name} ({file.address}) into {_folder(weights_dir)}, or name "
-        "its folder with --weights_dir."
+        f"{skipped} skipped: put {file.address} into {_folder(weights_dir)}, or name its folder "
+        "with --weights_dir."
     )
 
 

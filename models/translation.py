@@ -109,13 +109,15 @@ class TranslationModel(Model):
         if height % multiple or width % multiple:
             raise UserError(
                 f"images of {width}x{height} pixels do not fit --netG {self.options.netG}, which "
-                f"needs sides that are multiples of {multiple}; choose another --crop_size."
+                f"needs sides that are multiples of {multiple}; choose another "
+                "--crop_size (where nothing is cropped, --load_size)."
             )
         smallest = self.discriminator.smallest_side
         if min(height, width) < smallest:
             raise UserError(
                 f"images of {width}x{height} pixels are too small for --netD {self.options.netD}, "
-                f"which needs {smallest} a side; choose a larger --crop_size."
+                f"which needs {smallest} a side; choose a larger "
+                "--crop_size (where nothing is cropped, --load_size)."
             )
 
     def update_discriminator(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from inspect import get_annotations
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
+from options import elsewhere
 from options.groups import (
     DataOptions,
     DisplayOptions,
@@ -88,7 +89,8 @@ def parse_train(
     of the other program have no effect.
     """
     groups, defaults = _model_groups(argv, models)
-    values, given = _parse(argv, groups, defaults, prog="train.py", models=models)
+    about = "Train one stage; with --continue_train go on with a run, by --name alone."
+    values, given = _parse(argv, groups, defaults, prog="train.py", about=about, models=models)
     return TrainConfig(**{name: values[name] for name in GROUPS}, given=given)
 
 
@@ -96,13 +98,23 @@ def parse_test(argv: Sequence[str] | None, models: Mapping[str, type[ModelOption
     """Options of test.py, as `parse_train`."""
     groups, defaults = _model_groups(argv, models)
     defaults = {**defaults, "phase": "test"}
-    values, given = _parse(argv, groups, defaults, prog="test.py", models=models)
+    about = (
+        "Translate images by the generator of a run: --name tells which, and the run tells model, "
+        "networks and size, so these flags need not be given again."
+    )
+    values, given = _parse(argv, groups, defaults, prog="test.py", about=about, models=models)
     return TestConfig(**values, given=given)
 
 
 def parse_evaluate(argv: Sequence[str] | None) -> EvaluateOptions:
     """Options of evaluate.py. Exits with 2 on bad flags."""
-    values, _ = _parse(argv, {"evaluate": EvaluateOptions}, {}, prog="evaluate.py", models={})
+    about = (
+        "Measure translated images: results of test.py (--results DIR), two folders (--fake DIR "
+        "--real DIR), or several sets (--set NAME DIR, once a row, and --real DIR). "
+        "docs/METRICS.md defines the metrics."
+    )
+    groups = {"evaluate": EvaluateOptions}
+    values, _ = _parse(argv, groups, {}, prog="evaluate.py", about=about, models={})
     return values["evaluate"]
 
 
@@ -173,6 +185,8 @@ def _model_groups(
     first.add_argument("--model", default=RunOptions.model)
     first.add_argument("--CUT_mode", default="CUT")
     chosen, _ = first.parse_known_args(argv)
+    if chosen.model in elsewhere.MODELS:
+        first.error(f"--model {chosen.model} is not here; {elsewhere.MODELS[chosen.model]}.")
     if chosen.model not in models:
         first.error(f"--model {chosen.model} is unknown; choose from {', '.join(models)}.")
     defaults = dict(PRESETS[chosen.model])
@@ -187,10 +201,13 @@ def _parse(
     defaults: Mapping[str, Any],
     *,
     prog: str,
+    about: str,
     models: Mapping[str, type[ModelOptions]],
 ) -> tuple[dict[str, Any], frozenset[str]]:
     epilog = f"--model NAME --help shows the flags of {', '.join(models)}." if models else None
-    parser = _Parser(prog=prog, usage="%(prog)s [flags]", allow_abbrev=False, epilog=epilog)
+    parser = _Parser(
+        prog=prog, usage="%(prog)s [flags]", description=about, allow_abbrev=False, epilog=epilog
+    )
     own_defaults: dict[str, Any] = {}
     for group in groups.values():
         _add_flags(parser, group, defaults, own_defaults)
@@ -320,6 +337,12 @@ def _read_number(kind: type, *, optional: bool, minimum: float | None, below: fl
     return read
 
 
+def _list(words: Sequence[str]) -> str:
+    """As one says it: a, b and c."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def _spellings(group: type) -> set[str]:
     return {flag for f in fields(group) for flag in (f"--{f.name}", *f.metadata["flags"])}
 
@@ -332,10 +355,11 @@ def _explain_unknown(
     flag = flag.split("=")[0]
     owners = [m for m, group in models.items() if flag in _spellings(group)]
     if owners:
-        return (
-            f"{flag} is a flag of --model {' and '.join(owners)}; leave it out or change --model."
-        )
-    known = [name for action in parser._actions for name in action.option_strings]
-    nearest = difflib.get_close_matches(flag, known, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]}?" if nearest else "see --help for all flags."
+        return f"{flag} is a flag of --model {_list(owners)}; leave it out or change --model."
+    if models and flag in elsewhere.FLAGS:
+        return f"{flag} is not a flag of {parser.prog}; {elsewhere.FLAGS[flag]}."
+    # Without the dashes, which all flags share: they would make any two flags alike.
+    known = [name.strip("-") for action in parser._actions for name in action.option_strings]
+    nearest = difflib.get_close_matches(flag.strip("-"), known, n=1, cutoff=0.6)
+    hint = f"did you mean --{nearest[0]}?" if nearest else "see --help for all flags."
     return f"{flag} is not a flag of {parser.prog}; {hint}"

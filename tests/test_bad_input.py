@@ -98,6 +98,26 @@ def test_pairs(fails, tmp_path, data):
     (data / "trainB" / "1.png").rename(data / "trainB" / "other.png")
     flags = ["--dataroot", data, "--model", "pix2pix"]
     fails(train, flags, "1 in A (1)", "1 in B (other)")
+    (data / "trainB" / "0.png").rename(data / "trainB" / "another.png")
+    fails(train, flags, "A and B have no name in common", "--model cut")
+
+
+def test_folders_that_are_not_prepared_yet(fails, tmp_path, data):
+    flags = ["--dataroot", tmp_path, *TINY]
+    fails(train, flags, "trainA", "--phase", "--dataset_mode single")
+    for name in ("real", "sim"):
+        (tmp_path / name).mkdir()
+    fails(train, flags, "trainA", "datasets/make_unpaired.py")
+
+
+def test_a_classifier_translates_nothing(fails, tmp_path, data):
+    (data / "labels.csv").write_text(
+        "file,class,group\n" + "".join(f"train{d}/{i}.png,{d},{i}\n" for i in "01" for d in "AB")
+    )
+    flags = ["--dataroot", data, "--name", "c", "--n_epochs", 1, "--n_epochs_decay", 0]
+    flags += ["--load_size", 32, "--crop_size", 32, "--gpu_ids", -1]
+    train.main([*map(str, flags), "--model", "classifier"])
+    fails(test_program, ["--name", "c"], "--model classifier translates nothing")
 
 
 def test_names(fails, tmp_path, data):

@@ -399,7 +399,7 @@ def test_best_networks_that_cannot_be_written_are_not_called_the_best(
         best()
         limit_files(None)
 
-    at_step({6: best, 9: lambda: limit_files(2000), 12: room})
+    at_step({6: best, 9: lambda: limit_files(4000), 12: room})
     train.main(flags(*PIX2PIX, "--no_html", "--val_freq", 1))
     assert seen[0] == seen[1] and len(seen[0]) == 3
     # Of the epochs whose networks could be kept, the last was the best.

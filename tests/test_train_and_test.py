@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -472,6 +473,24 @@ def test_num_test_limits_and_says_so(run, capsys):
     folder = run(test_program, "--num_test", 2)
     assert "2 of 5" in capsys.readouterr().out
     assert len(list((folder / "test_latest" / "images" / "fake_B").rglob("*.png"))) == 2
+
+
+def test_says_what_translates_and_how_far_it_is(run, capsys, monkeypatch):
+    checkpoints = run(train, *CUT, *SMALL, *SHORT)
+    assert "end of epoch 1/2: " in capsys.readouterr().out
+    on_a_terminal = partial(test_program.tqdm, mininterval=0)
+    monkeypatch.setattr(test_program, "tqdm", lambda **k: on_a_terminal(**{**k, "disable": False}))
+    run(test_program)
+    out, err = capsys.readouterr()
+    assert f"{checkpoints / 'latest_net_G.pth'} on cpu" in out
+    assert "3/5" in err and "5/5" in err
+
+
+@pytest.mark.parametrize(("model", "said"), [(CUT, True), (PIX2PIX, False)])
+def test_the_page_says_that_unpaired_targets_are_of_other_scenes(run, model, said):
+    run(train, *model, *SMALL, *SHORT)
+    folder = run(test_program, "--num_test", 1) / "test_latest"
+    assert ("of another scene" in (folder / "index.html").read_text()) is said
 
 
 def test_a_smaller_run_leaves_no_image_of_a_larger_one(run):

@@ -1,5 +1,6 @@
 """What a training run shows and logs on its way: console, CSV, sample page, live view."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -21,8 +22,8 @@ class Monitor:
 
     preview: image (C, H, W) in [-1, 1] -> uint8 array; write_image: (path, array) -> None.
     resume: where a continued run goes on; None for a new run. means: of its losses that were not
-    yet said. A file that cannot be written costs
-    a line on the console, never the run.
+    yet said. clock: seconds. A file that cannot be written costs a line on the console, never the
+    run.
     """
 
     def __init__(
@@ -35,7 +36,9 @@ class Monitor:
         means: "RunningMeans",
         preview: Callable[[Tensor], np.ndarray],
         write_image: Callable[[Any, np.ndarray], None],
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self.clock = clock
         run, display = config.run, config.display
         self.display, self.preview, self.last_epoch = display, preview, last_epoch
         self.print_freq = config.training.print_freq
@@ -109,6 +112,27 @@ class Monitor:
         with self._or_say("the validation log"):
             self.validation_log.append(position.epoch, position.step, values)
 
+    def begin(self, position: Position) -> None:
+        """Training starts or goes on here: the clock of `epoch`."""
+        self.began = self.epoch_began = self.clock()
+        self.began_at = position.epochs_done
+
+    def epoch(self, position: Position) -> None:
+        """After each epoch, the position being the start of the next: how long it all takes.
+
+        What is left is said by the pace since `begin`, and nothing after the last epoch.
+        """
+        now, done = self.clock(), position.epochs_done
+        left, took = self.last_epoch - done, now - self.epoch_began
+        self.epoch_began = now
+        if left > 0 and done > self.began_at:
+            to_go = left * (now - self.began) / (done - self.began_at)
+            print(
+                f"end of epoch {position.epoch - 1}/{self.last_epoch}: {_duration(took)}, "
+                f"about {_duration(to_go)} to go",
+                flush=True,
+            )
+
     def close(self) -> None:
         """The last epoch is done."""
         if self.page:
@@ -127,6 +151,14 @@ class Monitor:
             if what not in self.failing:
                 print(f"{what}: {error} The run goes on, and tries again.", flush=True)
             self.failing.add(what)
+
+
+def _duration(seconds: float) -> str:
+    """As one says it: 95 s, 12 min, 31 h 5 min."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 class RunningMeans:

@@ -158,12 +158,14 @@ def scatter(
 
     with rc_context(STYLE):
         figure, axes = _axes(WIDTH, HEIGHT, left=24, bottom=26)
+        # Few dots are large enough to tell their colours apart, many leave room for each other.
+        size = float(np.clip(40 / math.sqrt(sum(len(p) for _, p in points)), 2.2, 5))
         for mark, places in points:
             # One path of lines without length, whose round ends are the dots: a tenth of the size
             # that as many markers have.
             codes = np.tile([Path.MOVETO, Path.LINETO], len(places))
             dots = Path(np.repeat(places, 2, axis=0), codes)
-            look = {"edgecolor": mark.colour, "alpha": 0.8, "linewidth": 2.2, "capstyle": "round"}
+            look = {"edgecolor": mark.colour, "alpha": 0.8, "linewidth": size, "capstyle": "round"}
             axes.add_patch(PathPatch(dots, facecolor="none", **look))
         for mark, places in points if centres else ():
             ring = mark is REFERENCE  # around the others, whose dots it would hide

@@ -81,7 +81,7 @@ def test_equal_names_in_different_folders_stay_apart(tmp_path, flat):
 
 
 def test_missing_and_empty_folders(tmp_path):
-    with pytest.raises(UserError, match=r"there is no folder .*nowhere"):
+    with pytest.raises(UserError, match=r"there is no folder .*nowhere; check its name"):
         find_images(tmp_path / "nowhere")
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(UserError, match="there is no image") as caught:

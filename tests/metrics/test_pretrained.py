@@ -184,7 +184,8 @@ def test_addresses_are_those_of_the_libraries():
 def test_the_note_says_what_is_skipped_and_which_file_goes_where(tmp_path, key, skipped):
     note, file = missing_note(key, tmp_path), WEIGHTS[key]
     assert note.startswith(f"{skipped} skipped")
-    assert f"{file.name} ({file.address}) into {tmp_path}" in note and "\n" not in note
+    assert file.address.endswith(f"/{file.name}")
+    assert f"put {file.address} into {tmp_path}" in note and "\n" not in note
 
 
 @pytest.mark.parametrize("key", WEIGHTS)

@@ -2,16 +2,22 @@
 
 import json
 import math
+import re
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from models import MODEL_OPTIONS
-from options import from_dict, parse_evaluate, parse_test, parse_train, to_dict
+from options import elsewhere, from_dict, groups, parse_evaluate, parse_test, parse_train, to_dict
 
 MODELS = tuple(MODEL_OPTIONS)
+GROUPS = (
+    *(groups.RunOptions, groups.DataOptions, groups.TrainingOptions),
+    *(groups.DisplayOptions, groups.TestOptions),
+)
 
 
 def train(*argv: str):
@@ -230,8 +236,12 @@ def test_what_is_no_range_is_named(capsys, ends):
         (["--batchsize=5"], "did you mean --batch_size?"),
         (["-name", "x"], "did you mean --name?"),
         (["--qqqqqqqqqqqqq"], "see --help"),
+        (["--learning_rate", "1"], "see --help"),
+        (["--use_wandb"], "--use_wandb is not a flag of train.py; losses are in loss_log.csv"),
+        (["--niter=5"], "here it is --n_epochs."),
         (["--lambda_L1", "5"], "flag of --model pix2pix and pix2pix_gradcam"),
-        (["--nce_T", "5", "--model", "pix2pix"], "flag of --model cut"),
+        (["--nce_T", "5", "--model", "pix2pix"], "flag of --model cut;"),
+        (["--ngf", "5", "--model", "classifier"], "--model cut, pix2pix and pix2pix_gradcam;"),
         (["--resnet18_path", "f"], "flag of --model pix2pix_gradcam"),
         (["--CUT_mode", "CUT", "--model", "classifier"], "flag of --model cut"),
         (["stray"], "'stray' stands alone"),
@@ -240,6 +250,25 @@ def test_what_is_no_range_is_named(capsys, ends):
 )
 def test_unknown_flags_are_explained(capsys, argv, words):
     assert words in mistake(capsys, train, *argv)
+
+
+@pytest.mark.parametrize("flag", elsewhere.FLAGS)
+def test_what_stands_in_for_a_flag_of_the_public_code_exists(capsys, flag):
+    mistake(capsys, train, "--model", "cut", flag)  # is none of ours
+    own = {field.name for group in (*MODEL_OPTIONS.values(), *GROUPS) for field in fields(group)}
+    assert set(re.findall(r"--(\w+)", elsewhere.FLAGS[flag])) <= own
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("test", "finds the model by --name"), ("cycle_gan", "--model cut")]
+)
+def test_models_of_the_public_code_are_explained(capsys, name, words):
+    assert words in mistake(capsys, train, "--model", name)
+
+
+def test_flags_of_the_public_code_that_are_not_here_are_documented():
+    text = (Path(__file__).parents[2] / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    assert [flag for flag in elsewhere.FLAGS if f"`{flag}`" not in text] == []
 
 
 def test_a_prefix_is_not_taken_for_a_flag(capsys):

@@ -1,6 +1,7 @@
 """Means over steps, and what is said of a validation."""
 
 import csv
+from typing import Any
 
 import pytest
 import torch
@@ -17,9 +18,11 @@ def monitor(tmp_path):
     """monitor(resume): of a run in `tmp_path`, without a page."""
     config = parse_train(["--no_html"], MODEL_OPTIONS)
 
-    def make(resume: Position | None, means: RunningMeans | None = None) -> Monitor:
+    def make(
+        resume: Position | None, means: RunningMeans | None = None, clock: Any = None
+    ) -> Monitor:
         given = {"resume": resume, "means": means or RunningMeans()}
-        shown = {"preview": None, "write_image": None}
+        shown = {"preview": None, "write_image": None, "clock": clock}
         return Monitor(config, RunFolder(tmp_path), last_epoch=9, **given, **shown)
 
     return make
@@ -46,6 +49,27 @@ def test_an_epoch_is_in_the_validation_log_once(monitor, tmp_path, epoch, batche
     monitor(Position(epoch, batches=batches, step=5 * (epoch - 1) + batches))
     rows = list(csv.DictReader((tmp_path / "validation_log.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2"][:kept]
+
+
+def test_an_epoch_tells_how_long_the_rest_takes(monitor, capsys):
+    """A run that goes on in the middle of epoch 3 of 9: half an epoch, then whole ones."""
+    times = iter([100.0, 105.0, 115.0, 9_000_115.0, 9_000_116.0])
+    run = monitor(None, clock=lambda: next(times))
+    run.begin(Position(3, batches=5, epoch_batches=10))
+    for epoch in (4, 5, 6, 10):  # each the start of the next
+        run.epoch(Position(epoch, epoch_batches=10))
+    assert capsys.readouterr().out.splitlines() == [
+        "end of epoch 3/9: 5 s, about 60 s to go",
+        "end of epoch 4/9: 10 s, about 50 s to go",
+        "end of epoch 5/9: 2500 h 0 min, about 4000 h 0 min to go",
+    ]
+
+
+def test_an_epoch_of_no_step_of_its_own_tells_nothing(monitor, capsys):
+    run = monitor(None, clock=lambda: 1.0)
+    run.begin(Position(2, batches=10, epoch_batches=10))  # saved after its last step
+    run.epoch(Position(3, epoch_batches=10))
+    assert capsys.readouterr().out == ""
 
 
 def test_means_start_anew_once_taken():

@@ -122,6 +122,12 @@ def test_every_point_of_a_scatter_is_there():
     assert len(svg) < 100_000
 
 
+def test_few_points_of_a_scatter_are_large():
+    points = [(FIRST, np.eye(2)), (SECOND, 1 - np.eye(2))]
+    svg = plots.scatter(points, axis_labels=("one", "two"), centres=False, name="pca")
+    assert len(lines(svg, FIRST, width="5")) == len(lines(svg, SECOND, width="5")) == 1
+
+
 def test_a_drawing_shares_nothing_with_other_drawings_and_asks_for_nothing():
     cells = [(FIRST, cell(10.0), None)]
     one = plots.interval_panel(cells, None, name="one")

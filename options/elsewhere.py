@@ -1,0 +1,44 @@
+"""What users of CUT and pix2pix type and this program lacks: names there, and what to do here."""
+
+_CYCLE_GAN = "--model cut translates unpaired images here, and has no cycle"
+_LIVE = "losses are in loss_log.csv, samples in web/index.html, both live with --display_id 1"
+_PAGE = "the page arranges its images by itself: leave it out"
+_BY_EPOCH = "checkpoints are kept by epoch, every --save_epoch_freq, and chosen by --epoch"
+_STYLEGAN2 = "StyleGAN2 networks are not here: choose another --netG"
+
+FLAGS = {
+    "--aspect_ratio": "results keep the shape of their images: leave it out",
+    "--batchSize": "here it is --batch_size",
+    "--display_ncols": _PAGE,
+    "--display_winsize": _PAGE,
+    "--easy_label": "a run has its --name alone",
+    "--evaluation_freq": "here it is --val_freq, in epochs",
+    "--fineSize": "here it is --crop_size",
+    "--how_many": "here it is --num_test",
+    "--lambda_A": _CYCLE_GAN,
+    "--lambda_B": _CYCLE_GAN,
+    "--lambda_identity": _CYCLE_GAN,
+    "--loadSize": "here it is --load_size",
+    "--load_iter": _BY_EPOCH,
+    "--nThreads": "here it is --num_threads",
+    "--niter": "here it is --n_epochs",
+    "--niter_decay": "here it is --n_epochs_decay",
+    "--no_lsgan": "here it is --gan_mode vanilla",
+    "--ntest": "here it is --num_test",
+    "--random_scale_max": "patches of single images are not trained on here: leave it out",
+    "--save_by_iter": _BY_EPOCH,
+    "--stylegan2_G_num_downsampling": _STYLEGAN2,
+    "--suffix": "give the whole name with --name",
+    "--use_wandb": _LIVE,
+    "--verbose": "sizes of the networks are always printed: leave it out",
+    "--wandb_project_name": _LIVE,
+    "--which_direction": "here it is --direction",
+    "--which_model_netD": "here it is --netD",
+    "--which_model_netG": "here it is --netG",
+}
+
+MODELS = {
+    "cycle_gan": _CYCLE_GAN,
+    "fastcut": "it is --model cut --CUT_mode FastCUT",
+    "test": "test.py finds the model by --name; --dataset_mode single is for a folder of A alone",
+}
