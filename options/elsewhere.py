@@ -1,7 +1,7 @@
 """What users of CUT and pix2pix type and this program lacks: names there, and what to do here."""
 
 _CYCLE_GAN = "--model cut translates unpaired images here, and has no cycle"
-_LIVE = "losses are in loss_log.csv, samples in web/index.html, both live with --display_id 1"
+_LIVE = "web/index.html shows losses and samples, --display_id 1 shows them live"
 _PAGE = "the page arranges its images by itself: leave it out"
 _BY_EPOCH = "checkpoints are kept by epoch, every --save_epoch_freq, and chosen by --epoch"
 _STYLEGAN2 = "StyleGAN2 networks are not here: choose another --netG"

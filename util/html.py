@@ -62,6 +62,13 @@ img {
   display: block; width: 100%; height: auto; aspect-ratio: auto 1; border-radius: 4px;
   background: var(--line); image-rendering: auto;
 }
+.drawings {
+  display: grid; gap: 0.75rem 1.5rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr));
+}
+.drawings figure { justify-content: start; max-width: 26rem; }
+figure svg { display: block; width: 100%; overflow: visible; }
+svg text { font-family: inherit !important; font-variant-numeric: tabular-nums; }
 a { border-radius: 4px; }
 a:hover, a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 """
@@ -79,12 +86,21 @@ class GalleryRow:
     images: Sequence[tuple[str, Path]]
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """A small drawing of a page. svg: of util.drawing, which goes into the page as it is."""
+
+    caption: str
+    svg: str
+
+
 def write_gallery(
     path: Path,
     title: str,
     facts: Mapping[str, str],
     rows: Sequence[GalleryRow],
     *,
+    drawings: Mapping[str, Sequence[Drawing]] | None = None,
     refresh_seconds: int | None = None,
 ) -> None:
     """Write a page of images in rows, which opens from a file:// address without a network.
@@ -93,13 +109,25 @@ def write_gallery(
         step, so that a browser never reads half of one.
     facts: name -> value, shown under the title in this order.
     rows: from top to bottom. The image files are linked, neither read nor checked.
+    drawings: by their heading, above the rows; a heading without any is left out.
     refresh_seconds: the page reloads itself this often; None for a page that is finished.
 
     Any text and any file name will do: text is escaped, addresses are percent-encoded. Raises
     UserError where the package dominate is missing.
     """
-    page = _page(title, facts, rows, refresh_seconds)
-    write_text(path, page)
+    page = new_page(title, facts)
+    from dominate import tags
+    from dominate.util import raw
+
+    if refresh_seconds is not None:
+        page.head.add(tags.meta(http_equiv="refresh", content=str(refresh_seconds)))
+    for heading, found in (drawings or {}).items():
+        if found:
+            figures = [tags.figure(tags.figcaption(d.caption), raw(d.svg)) for d in found]
+            page.add(tags.section(tags.h2(heading), tags.div(figures, cls="drawings")))
+    # Each row is turned into text at once: ten thousand rows of live elements take far more memory.
+    page.add(raw("\n"), *(raw(_row(row).render(pretty=False) + "\n") for row in rows))
+    write_text(path, page.render(pretty=False) + "\n")
 
 
 def new_page(title: str, facts: Mapping[str, str], *, style: str = "") -> "document":
@@ -126,21 +154,6 @@ def new_page(title: str, facts: Mapping[str, str], *, style: str = "") -> "docum
     if facts:
         page.add(tags.dl(tags.div(tags.dt(name), tags.dd(facts[name])) for name in facts))
     return page
-
-
-def _page(
-    title: str, facts: Mapping[str, str], rows: Sequence[GalleryRow], refresh_seconds: int | None
-) -> str:
-    """The whole page as text."""
-    page = new_page(title, facts)
-    from dominate import tags
-    from dominate.util import raw
-
-    if refresh_seconds is not None:
-        page.head.add(tags.meta(http_equiv="refresh", content=str(refresh_seconds)))
-    # Each row is turned into text at once: ten thousand rows of live elements take far more memory.
-    page.add(raw("\n"), *(raw(_row(row).render(pretty=False) + "\n") for row in rows))
-    return page.render(pretty=False) + "\n"
 
 
 def _row(row: GalleryRow) -> "html_tag":

@@ -59,6 +59,7 @@ class Monitor:
                 folder.path / "web",
                 title=f"{run.name}: training",
                 facts=facts,
+                logs={"Losses, by step": self.log.path, "Validation": self.validation_log.path},
                 write_image=write_image,
             )
         self.live: LiveView | None = None

@@ -1,4 +1,4 @@
-"""Sample images of a training run and the page that shows them."""
+"""The page of a training run: sample images, and the curves of its logs."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from util.html import GalleryRow, write_gallery
+from util.html import Drawing, GalleryRow, write_gallery
+from util.loss_curves import read_curves
 
+# Drawn anew when a log has grown by so much: curves take longer than the rest of the page.
+GROWTH = 1.02
 SAMPLE = re.compile(r"epoch(\d+)_images(\d+)_(\w+)\.png")
 
 
@@ -15,7 +18,7 @@ class TrainingPage:
     """`folder/index.html` with one row a moment of training, the newest on top.
 
     The rows are what lies in `folder/images`, so a resumed run goes on with its page.
-    write_image: (path, array) -> None.
+    logs: files of util.loss_log by the heading of their curves. write_image: (path, array) -> None.
     """
 
     def __init__(
@@ -24,9 +27,13 @@ class TrainingPage:
         *,
         title: str,
         facts: Mapping[str, str],
+        logs: Mapping[str, Path],
         write_image: Callable[[Path, np.ndarray], None],
     ) -> None:
         self.folder, self.title, self.facts, self.write_image = folder, title, facts, write_image
+        self.logs = logs
+        self.drawn: dict[str, list[Drawing]] = {}
+        self.drawn_size: dict[str, int] = {}  # of the log, in bytes
 
     def add(self, epoch: int, images_seen: int, images: Mapping[str, np.ndarray]) -> None:
         """Save a row of images, (H, W) or (H, W, 3) uint8 by name. `update` shows it."""
@@ -47,10 +54,23 @@ class TrainingPage:
             GalleryRow(f"epoch {epoch}, {seen} images", sorted(images, key=_rank(order)))
             for (epoch, seen), images in sorted(moments.items(), reverse=True)
         ]
-        refresh = None if finished else 30
+        self._draw(finished=finished)
         write_gallery(
-            self.folder / "index.html", self.title, self.facts, rows, refresh_seconds=refresh
+            self.folder / "index.html",
+            self.title,
+            self.facts,
+            rows,
+            drawings=self.drawn,
+            refresh_seconds=None if finished else 30,
         )
+
+    def _draw(self, *, finished: bool) -> None:
+        for heading, log in self.logs.items():
+            size = log.stat().st_size if log.exists() else 0
+            before = self.drawn_size.get(heading, 0)
+            if size > GROWTH * before or (finished and size != before):
+                drawings = [Drawing(curve.name, curve.draw()) for curve in read_curves(log)]
+                self.drawn[heading], self.drawn_size[heading] = drawings, size
 
 
 def _rank(order: tuple[str, ...]) -> Callable[[tuple[str, Path]], tuple[int, str]]:

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from util import drawing
+from util.drawing import INK
+
 if TYPE_CHECKING:
     from dominate.tags import html_tag
 
@@ -12,11 +15,10 @@ if TYPE_CHECKING:
 ON_LIGHT = ("#2d61f2", "#92290b", "#0c7154", "#e13587", "#b28e02", "#610985", "#05a4d0")
 ON_DARK = ("#777dfd", "#c64926", "#369569", "#e183ae", "#dbd22e", "#835c9e", "#6cc7f7")
 DASHES = ((), (5, 2), (1.5, 1.5), (6, 1.5, 1.5, 1.5))  # from the eighth set on colours come again
-INK, QUIET, LINE, CARD = "#1c1d1f", "#6b6d72", "#e3e3df", "#ffffff"  # util.html's on light ground
 
 # Colour in a plot -> the page's name for it, which follows light and dark.
 VARIABLES = {
-    **{INK: "var(--ink)", QUIET: "var(--quiet)", LINE: "var(--line)", CARD: "var(--card)"},
+    **drawing.VARIABLES,
     **{colour: f"var(--set-{place})" for place, colour in enumerate(ON_LIGHT)},
 }
 

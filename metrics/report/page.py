@@ -57,8 +57,6 @@ h3 small { margin-left: 0.5em; color: var(--quiet); font-size: inherit; font-wei
 .panels figure { max-width: 18rem; }
 .plots figure { max-width: 36rem; }
 .plots figcaption { color: var(--ink); font-weight: 600; }
-figure svg { display: block; width: 100%; overflow: visible; }
-svg text { font-family: inherit !important; font-variant-numeric: tabular-nums; }
 .strips { display: flex; flex-wrap: wrap; gap: 0 2.5rem; }
 .strips > div { min-width: 0; }
 .images img { aspect-ratio: auto; }

@@ -3,17 +3,16 @@
 No set is named in a plot: marks tell the sets apart, and the page's legends name them.
 """
 
-import io
 import math
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from metrics.report.columns import Cell, number_of
-from metrics.report.marks import CARD, INK, LINE, QUIET, REFERENCE, VARIABLES, Mark
+from metrics.report.marks import REFERENCE, VARIABLES, Mark
 from metrics.report.views import RowView
+from util.drawing import CARD, INK, STYLE, new_axes, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,25 +22,6 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 370, 265
 PANEL_WIDTH, PANEL_ROW, PANEL_TEXT = 190, 15, 11
 GREY_BINS = 128  # at most; stretched images leave levels out, and a bin holds some
-STYLE = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # to measure text with; the page has its own font
-    "font.size": 9.5,
-    "svg.fonttype": "none",
-    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor"), QUIET),
-    **dict.fromkeys(("xtick.color", "ytick.color"), QUIET),
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.formatter.useoffset": False,
-    "axes.linewidth": 0.6,
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.4,
-    "path.simplify": False,  # or dots, which are lines of no length, would go
-}
-
 Marked = Sequence[tuple[Mark, RowView]]
 
 
@@ -58,7 +38,7 @@ def interval_panel(
 
     height = PANEL_ROW * len(cells) + 30
     with rc_context(STYLE | {"font.size": PANEL_TEXT}):
-        figure, axes = _axes(PANEL_WIDTH, height, left=20, bottom=24, right=16, top=6)
+        figure, axes = new_axes(PANEL_WIDTH, height, left=20, bottom=24, right=16, top=6)
         for place, (mark, cell, values) in enumerate(cells):
             _draw_cell(axes, place, mark, cell, values)
         if real is not None and real["mean"] is not None:
@@ -72,7 +52,7 @@ def interval_panel(
         axes.margins(x=0.05)
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.ticklabel_format(axis="x", style="plain")
-        return _to_svg(figure, name)
+        return _svg(figure, name)
 
 
 def _draw_cell(
@@ -100,7 +80,7 @@ def spectra(sets: Marked, *, name: str) -> str | None:
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure, axes = _axes(WIDTH, HEIGHT)
+        figure, axes = new_axes(WIDTH, HEIGHT)
         for mark, view in sets:
             if view.spectrum is not None and view.frequencies is not None:
                 shown = (view.frequencies > 0) & (view.spectrum > 0)
@@ -109,7 +89,7 @@ def spectra(sets: Marked, *, name: str) -> str | None:
             return None
         axes.set(yscale="log", xlabel="spatial frequency [cycles/pixel]", ylabel="power [counts²]")
         axes.margins(x=0.01)
-        return _to_svg(figure, name)
+        return _svg(figure, name)
 
 
 def grey_levels(sets: Marked, *, levels: int, name: str) -> str:
@@ -123,7 +103,7 @@ def grey_levels(sets: Marked, *, levels: int, name: str) -> str:
     starts = np.arange(low, high + 1, step)
     middles = starts[0] + step * np.arange(-1, len(starts) + 1) + (step - 1) / 2
     with rc_context(STYLE):
-        figure, axes = _axes(WIDTH, HEIGHT)
+        figure, axes = new_axes(WIDTH, HEIGHT)
         for mark, view in drawn:
             counts = np.add.reduceat(view.histogram[: high + 1].astype(np.float64), starts)
             share = np.where(counts > 0, counts / counts.sum() / step, np.nan)
@@ -132,7 +112,7 @@ def grey_levels(sets: Marked, *, levels: int, name: str) -> str:
             _draw_line(axes, mark, middles, share, drawstyle="steps-mid")
         axes.set(yscale="log", xlabel="grey level [counts]", ylabel="share of pixels per count")
         axes.margins(x=0.01)
-        return _to_svg(figure, name)
+        return _svg(figure, name)
 
 
 def depths(sets: Marked) -> list[int]:
@@ -157,7 +137,7 @@ def scatter(
     from matplotlib.path import Path
 
     with rc_context(STYLE):
-        figure, axes = _axes(WIDTH, HEIGHT, left=24, bottom=26)
+        figure, axes = new_axes(WIDTH, HEIGHT, left=24, bottom=26)
         # Few dots are large enough to tell their colours apart, many leave room for each other.
         size = float(np.clip(40 / math.sqrt(sum(len(p) for _, p in points)), 2.2, 5))
         for mark, places in points:
@@ -176,7 +156,7 @@ def scatter(
         axes.update_datalim(everything)
         axes.autoscale_view()
         axes.set(xlabel=axis_labels[0], ylabel=axis_labels[1], xticks=[], yticks=[])
-        return _to_svg(figure, name)
+        return _svg(figure, name)
 
 
 def _draw_line(axes: "Axes", mark: Mark, x: np.ndarray, y: np.ndarray, **look: str) -> None:
@@ -192,31 +172,5 @@ def _draw_line(axes: "Axes", mark: Mark, x: np.ndarray, y: np.ndarray, **look: s
     )
 
 
-def _axes(
-    width: int, height: int, *, left: int = 46, bottom: int = 34, right: int = 8, top: int = 8
-) -> "tuple[Figure, Axes]":
-    """A drawing with one pair of axes; all in units of the drawing."""
-    from matplotlib.figure import Figure
-
-    figure = Figure((width / 72, height / 72))
-    place = (left / width, bottom / height)
-    size = ((width - left - right) / width, (height - bottom - top) / height)
-    return figure, figure.add_axes((*place, *size))
-
-
-def _to_svg(figure: "Figure", name: str) -> str:
-    """SVG for the inside of a page: no addresses, no names that two drawings could share."""
-    from matplotlib import rc_context
-
-    text = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with rc_context({"svg.hashsalt": name}):
-        figure.savefig(text, format="svg", transparent=True, metadata=nothing)
-    width, height = (72 * figure.get_size_inches()).round().astype(int)
-    svg = re.sub(r".*?<svg[^>]*>", "", text.getvalue(), count=1, flags=re.DOTALL)
-    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' id="[\w.]+_\d+"', "", svg)  # of groups; markers and clips have hashes
-    svg = re.sub(r'\bd="[^"]*"', lambda path: re.sub(r"(\.\d)\d+", r"\1", path[0]), svg)
-    for colour, variable in VARIABLES.items():
-        svg = svg.replace(colour, variable)
-    return f'<svg viewBox="0 0 {width} {height}">' + re.sub(r"\s*\n\s*", " ", svg)
+def _svg(figure: "Figure", name: str) -> str:
+    return to_svg(figure, name=name, variables=VARIABLES)

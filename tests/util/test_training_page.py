@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from data.images import read_image, write_image
+from util.loss_log import LossLog
 from util.training_page import TrainingPage
 
 GREY = np.arange(16, dtype=np.uint8).reshape(4, 4)
@@ -52,7 +53,10 @@ def page(tmp_path) -> TrainingPage:
 
 def make(folder: Path) -> TrainingPage:
     facts = {"model": "cut"}
-    return TrainingPage(folder, title="x: training", facts=facts, write_image=write_image)
+    logs = {"Losses": folder / "loss_log.csv", "Validation": folder / "none.csv"}
+    return TrainingPage(
+        folder, title="x: training", facts=facts, logs=logs, write_image=write_image
+    )
 
 
 def test_a_page_before_the_first_sample(page):
@@ -110,3 +114,33 @@ def test_the_page_reloads_itself_until_training_is_finished(page):
     assert read(page)[0].refresh == "30"
     page.update(finished=True)
     assert read(page)[0].refresh is None
+
+
+def test_the_curves_of_the_log_stand_above_the_samples(page):
+    page.add(1, 10, {"real_A": GREY})
+    log = LossLog(page.folder / "loss_log.csv")
+    page.update()
+    assert "Losses" not in read(page)[0].headings
+    for step in (1, 2):
+        log.append(1, step, {"G": 1.0, "<D>": 2.0})
+    page.update()
+    found, html = read(page)
+    assert found.headings == ["Losses", "epoch 1, 10 images"]
+    assert html.count("<svg") == 2
+    assert "<figcaption><D></figcaption>" in html  # unescaped by `read`
+
+
+def test_curves_are_drawn_anew_once_a_log_has_grown_and_at_the_end(page, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "util.training_page.read_curves", lambda log: drawn.append(log.stat().st_size) or []
+    )
+    log = page.folder / "loss_log.csv"
+    page.folder.mkdir()
+    for size in (1000, 1000, 1010, 1030, 1031):
+        log.write_text("x" * size)
+        page.update()
+    assert drawn == [1000, 1030]
+    page.update(finished=True)
+    page.update(finished=True)
+    assert drawn == [1000, 1030, 1031]
