@@ -1,10 +1,12 @@
 """Train one stage: `python train.py --dataroot DIR --name NAME --model cut`; see --help."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import torch
@@ -61,14 +63,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 class Start:
     """What a run begins with.
 
-    state: of the checkpoint it goes on from, None for a new run; value_maps and left_out: what its
-    first start has found in the data, by role and by name.
+    state: of the checkpoint it goes on from, None for a new run. value_maps, left_out, images: what
+    its last start has found in the data: by role, by name, and as `_digests`.
     """
 
     config: TrainConfig
     state: Mapping[str, Any] | None = None
     value_maps: Mapping[str, ValueMap] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
 
 
 def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training | None":
@@ -106,6 +109,11 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
     lock.take()
     folder.begin(record, continued=state is not None)
     notes = [lock.note, _left_out_summary(left_out), _summary(config, dataset, held_out, model)]
+    notes += [
+        f"{role}: the images are not those of the start before, and their order is another one"
+        for role, digest in record["images"].items()
+        if start.images.get(role, digest) != digest
+    ]
     if validation:
         notes.append(_validation_summary(config, validation, model, best))
     print(*filter(None, notes), sep="\n", flush=True)
@@ -142,7 +150,9 @@ def _continued(config: TrainConfig, folder: RunFolder) -> Start:
         config,
         state,
         {role: ValueMap(**m) for role, m in record["value_maps"].items()},
-        dict(record.get("left_out", {})),  # none in the records of earlier versions
+        # The records of earlier versions have neither.
+        dict(record.get("left_out", {})),
+        dict(record.get("images", {})),
     )
 
 
@@ -263,8 +273,15 @@ def _record(config: TrainConfig, dataset: ImageDataset, model: Model) -> dict[st
         "options": to_dict(config),
         "value_maps": {role: asdict(m) for role, m in dataset.value_maps.items()},
         "classes": list(dataset.classes),
+        "images": _digests(dataset),
         "teacher": model.teacher,
     }
+
+
+def _digests(dataset: ImageDataset) -> dict[str, str]:
+    """Of the names of the images, by role: what the order of a run follows from."""
+    names = {role: "\n".join(f.name for f in d.files) for role, d in dataset.domains.items()}
+    return {role: sha256(os.fsencode(text)).hexdigest() for role, text in names.items()}
 
 
 def _left_out_summary(left_out: Mapping[str, str]) -> str:
@@ -337,13 +354,6 @@ class Training:
 
     def run(self) -> None:
         """All epochs from the current position to the last."""
-        if self.saved_step is not None and self.position.epoch_batches != len(self.loader):
-            print(
-                f"an epoch had {self.position.epoch_batches} batches and now has "
-                f"{len(self.loader)}: the images are not those that the run began with, and "
-                "their order is another one from here on",
-                flush=True,
-            )
         self.position.epoch_batches = len(self.loader)
         self.monitor.begin(self.position)
         try:

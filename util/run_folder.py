@@ -204,10 +204,11 @@ def _is_record(record: Any) -> bool:
     """Whether it is of the kind that `begin` is given, as far as its users rely on that."""
     if not isinstance(record, dict):
         return False
-    options, maps, left_out = (record.get(k, {}) for k in ("options", "value_maps", "left_out"))
+    names = ("options", "value_maps", "left_out", "images")
+    options, maps, left_out, images = (record.get(name, {}) for name in names)
     return (
         {"options", "value_maps"} <= record.keys()
-        and all(isinstance(part, dict) for part in (options, maps, left_out))
+        and all(isinstance(part, dict) for part in (options, maps, left_out, images))
         and all(map(_is_value_map, maps.values()))
         and all(isinstance(reason, str) for reason in left_out.values())
     )

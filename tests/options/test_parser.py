@@ -237,7 +237,10 @@ def test_what_is_no_range_is_named(capsys, ends):
         (["-name", "x"], "did you mean --name?"),
         (["--qqqqqqqqqqqqq"], "see --help"),
         (["--learning_rate", "1"], "see --help"),
-        (["--use_wandb"], "--use_wandb is not a flag of train.py; web/index.html shows losses and samples"),
+        (
+            ["--use_wandb"],
+            "not a flag of train.py; web/index.html shows losses and samples",
+        ),
         (["--niter=5"], "here it is --n_epochs."),
         (["--lambda_L1", "5"], "flag of --model pix2pix and pix2pix_gradcam"),
         (["--nce_T", "5", "--model", "pix2pix"], "flag of --model cut;"),

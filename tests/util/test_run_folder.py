@@ -148,6 +148,7 @@ NO_RECORDS = [
     json.dumps({**RECORD, "value_maps": {"A": {**MAP, "bits": 7}}}),
     json.dumps({**RECORD, "left_out": ["a.png"]}),
     json.dumps({**RECORD, "left_out": {"a.png": 3}}),
+    json.dumps({**RECORD, "images": ["a.png"]}),
 ]
 
 
