@@ -242,7 +242,10 @@ def _examples(mark: Mark, view: RowView) -> "html_tag":
     """The strips of one set."""
     from dominate import tags
 
-    strips = (tags.div(tags.h3(e.name), _strip(e), style=_width(e)) for e in view.examples)
+    strips = (
+        tags.div(tags.h3(e.name, tags.small(e.note) if e.note else ""), _strip(e), style=_width(e))
+        for e in view.examples
+    )
     return tags.section(tags.h2(mark.swatch(), view.name), tags.div(strips, cls="strips"))
 
 

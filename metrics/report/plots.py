@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # In units of the drawing, 72 an inch; the page scales a drawing to its place.
 WIDTH, HEIGHT = 370, 265
+TINY = 1e-3  # numbers below need too many digits for a panel
 PANEL_WIDTH, PANEL_ROW, PANEL_TEXT = 190, 15, 11
 GREY_BINS = 128  # at most; stretched images leave levels out, and a bin holds some
 Marked = Sequence[tuple[Mark, RowView]]
@@ -50,8 +51,12 @@ def interval_panel(
         axes.grid(visible=False, axis="y")
         axes.use_sticky_edges = False  # of the bars, which would end at the frame
         axes.margins(x=0.05)
-        axes.xaxis.set_major_locator(MaxNLocator(3))
-        axes.ticklabel_format(axis="x", style="plain")
+        tiny = max(map(abs, axes.get_xlim())) < TINY
+        axes.xaxis.set_major_locator(MaxNLocator(2 if tiny else 3))
+        if tiny:
+            axes.xaxis.set_major_formatter("{x:.2g}")
+        else:
+            axes.ticklabel_format(axis="x", style="plain")
         return _svg(figure, name)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from data.preview import preview
 from data.splits import spread
 from data.value_map import ValueMap
-from metrics import COMPARISONS
+from metrics import COMPARISONS, PAIR_METRICS
 from metrics.evaluation import Reference, Row
 from metrics.measure import ImageValues
 from metrics.profile import Profile
@@ -16,6 +16,8 @@ from metrics.report.views import Example, RowView
 from metrics.sets import read_images
 
 EXAMPLES = 4  # strips a set, evenly over its images
+WORST = 4  # strips more: where the translation is least like its target
+WORST_BY = ("gcss", "ssim")  # which of them was measured: what a classifier sees, before pixels
 CAPTIONS = {"real_A": "source", "fake_B": "result", "real_B": "target"}
 
 
@@ -24,7 +26,7 @@ def row_views(rows: Sequence[Row]) -> list[RowView]:
     return [
         _view(
             row.images.name,
-            [_example(row, place) for place in spread(range(len(row.images)), EXAMPLES)],
+            [_example(row, place, note) for place, note in _places(row).items()],
             _columns(row.values, {**{c: f"{c}_" for c in COMPARISONS}, "fake_B": ""}),
             row.profile,
             row,
@@ -68,7 +70,21 @@ def _columns(rows: Sequence[ImageValues], prefixes: dict[str, str]) -> dict[str,
     }
 
 
-def _example(row: Row, place: int) -> Example:
+def _places(row: Row) -> dict[int, str]:
+    """Which images are shown, and why those that are worse than others."""
+    count = len(row.images)
+    places = dict.fromkeys(spread(range(count), EXAMPLES), "")
+    measured = _columns(row.values, {"fake_B_vs_real_B": ""})
+    key = next((key for key in WORST_BY if key in measured), None)
+    if key is None or row.pairing.unpaired or count <= EXAMPLES:
+        return places
+    values = measured[key]
+    worst = [int(place) for place in np.argsort(values) if np.isfinite(values[place])][:WORST]
+    title = PAIR_METRICS[key].title
+    return places | {place: f"among the lowest {title}: {values[place]:.3f}" for place in worst}
+
+
+def _example(row: Row, place: int, note: str) -> Example:
     """Source, result and target, then the attention on result and target, for one class."""
     files = {kind: paths[place] for kind, paths in row.images.files.items()}
     arrays = read_images(files, bits=row.bits)
@@ -78,7 +94,7 @@ def _example(row: Row, place: int) -> Example:
         for kind, array in arrays.items()
     }
     images = [(caption, preview(shown[k])) for k, caption in CAPTIONS.items() if k in shown]
-    return Example(row.images.names[place], images + _overlays(row, arrays, shown))
+    return Example(row.images.names[place], images + _overlays(row, arrays, shown), note)
 
 
 def _own_map(array: np.ndarray) -> ValueMap:

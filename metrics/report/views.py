@@ -11,10 +11,12 @@ class Example:
     """Images of one scene, side by side.
 
     name: of the scene. images: (caption, image) from left to right, (H, W) or (H, W, 3) uint8.
+    note: why it is shown, where it is not just one of many.
     """
 
     name: str
     images: Sequence[tuple[str, np.ndarray]]
+    note: str = ""
 
 
 @dataclass(frozen=True)

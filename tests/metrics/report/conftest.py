@@ -89,7 +89,8 @@ def views() -> list[RowView]:
     grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
     colour = np.stack([grey, grey + 1, grey + 2], axis=2)
     images = [("source", grey), (ODD, np.dstack([grey] * 3)), ("attention on result", colour)]
-    examples = [Example(f"scene {ODD}", images), Example("only a result", images[1:2])]
+    result = Example("only a result", images[1:2], f"lowest {ODD}")
+    examples = [Example(f"scene {ODD}", images), result]
     return [view(name, seed=i, examples=examples) for i, name in enumerate(SETS)]
 
 

@@ -101,6 +101,7 @@ def test_any_text_is_shown_as_it_is(write, report, views):
     assert page.texts("li")[:2] == report["notes"]
     assert any(text.endswith(odd) for text in page.texts("th", scope="row"))
     assert f"scene {odd}" in page.texts("h3")
+    assert f"lowest {odd}" in page.texts("small")
     assert odd in page.texts("figcaption")
     assert any(e["alt"] == f"{odd}: scene {odd}" for e in page.all("img"))
 

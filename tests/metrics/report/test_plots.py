@@ -54,6 +54,13 @@ def test_intervals_lie_where_the_values_are():
     assert texts(svg)[-2:] == ["1", "2"]
 
 
+def test_tiny_values_have_short_ticks():
+    value = {"value": 2.946e-7}
+    *ticks, _ = texts(plots.interval_panel([(FIRST, value, None)], None, name="coral"))
+    assert ticks and all(len(tick) <= 7 for tick in ticks)
+    assert all(2e-7 < float(tick.replace("−", "-")) < 4e-7 for tick in ticks)
+
+
 def test_values_without_a_place_are_shown_as_signs():
     cells = [
         (FIRST, cell(None, infinite=4), None),

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from data.images import write_image
+from data.images import read_image, write_image
 from metrics.evaluation import Evaluation
 from metrics.instruments import Instruments
 from metrics.judge import Judge
-from metrics.report.strips import EXAMPLES, overlay, reference_view, row_views
+from metrics.report.strips import EXAMPLES, WORST, overlay, reference_view, row_views
 from metrics.sets import find_results
 from models.networks.classifier import Classifier
 
@@ -47,11 +47,49 @@ def test_no_attention_leaves_the_image_grey_and_full_attention_colours_it():
 def test_examples_show_the_files_evenly_over_the_set(tmp_path):
     rows, _ = measured(tmp_path)
     (view,) = row_views(rows)
-    assert [e.name for e in view.examples] == list("aceg")[:EXAMPLES]
+    assert [e.name for e in view.examples[:EXAMPLES]] == list("aceg")
     images = dict(view.examples[1].images)
     assert list(images) == ["source", "result", "target"]
     assert (images["source"] == 82).all()
     assert np.array_equal(images["result"][0], np.arange(SIZE[1]) * 6 + 2)
+
+
+def spoil(folder, name, size):
+    """Noise over part of a translation that is otherwise its target."""
+    image = read_image(folder / "real_B" / f"{name}.png").copy()
+    image[:, :size] = np.random.default_rng(0).integers(0, 256, image[:, :size].shape)
+    write_image(folder / "fake_B" / f"{name}.png", image)
+
+
+def test_the_images_least_like_their_targets_are_shown_with_their_figures(tmp_path):
+    measured(tmp_path, names="abcdefghijkl")
+    for place, name in enumerate("lkjihgfedcba"):
+        spoil(tmp_path, name, 3 * place)
+    evaluation = Evaluation(Instruments(torch.device("cpu")), None)
+    row = evaluation.measure(find_results(tmp_path))
+    (view,) = row_views([row])
+    # Evenly, then the worst that are not there yet.
+    assert [e.name for e in view.examples] == [*"adgj", *"bc"]
+    ssim = {v.name: v.values["fake_B_vs_real_B"]["ssim"] for v in row.values}
+    notes = {e.name: e.note for e in view.examples}
+    assert notes == {
+        **dict.fromkeys("gj", ""),
+        **{name: f"among the lowest SSIM: {ssim[name]:.3f}" for name in "abcd"},
+    }
+
+
+def test_attention_tells_the_worst_where_there_is_a_judge(tmp_path, judge):
+    rows, _ = measured(tmp_path, judge=judge)
+    gcss = {v.name: v.values["fake_B_vs_real_B"]["gcss"] for v in rows[0].values}
+    (view,) = row_views(rows)
+    lowest = sorted(gcss, key=gcss.get)[:WORST]
+    assert {e.name for e in view.examples if "GCSS" in e.note} == set(lowest)
+
+
+def test_few_images_are_shown_as_they_are(tmp_path):
+    rows, _ = measured(tmp_path, names="abcd")
+    (view,) = row_views(rows)
+    assert [(e.name, e.note) for e in view.examples] == [(name, "") for name in "abcd"]
 
 
 def test_both_attentions_are_of_the_class_predicted_on_the_target(tmp_path, judge):
