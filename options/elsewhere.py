@@ -1,6 +1,7 @@
 """What users of CUT and pix2pix type and this program lacks: names there, and what to do here."""
 
 _CYCLE_GAN = "--model cut translates unpaired images here, and has no cycle"
+_GRADCAM = "Grad-CAM feedback is --model pix2pix_gradcam"
 _LIVE = "web/index.html shows losses and samples, --display_id 1 shows them live"
 _PAGE = "the page arranges its images by itself: leave it out"
 _BY_EPOCH = "checkpoints are kept by epoch, every --save_epoch_freq, and chosen by --epoch"
@@ -17,15 +18,18 @@ FLAGS = {
     "--how_many": "here it is --num_test",
     "--lambda_A": _CYCLE_GAN,
     "--lambda_B": _CYCLE_GAN,
+    "--lambda_feat": "--model pix2pix_gradcam compares attention maps, not features: leave it out",
     "--lambda_identity": _CYCLE_GAN,
     "--loadSize": "here it is --load_size",
     "--load_iter": _BY_EPOCH,
+    "--model_suffix": "test.py finds the model by --name, and --epoch or --weights: leave it out",
     "--nThreads": "here it is --num_threads",
     "--niter": "here it is --n_epochs",
     "--niter_decay": "here it is --n_epochs_decay",
     "--no_lsgan": "here it is --gan_mode vanilla",
     "--ntest": "here it is --num_test",
     "--random_scale_max": "patches of single images are not trained on here: leave it out",
+    "--resize_or_crop": "here it is --preprocess",
     "--save_by_iter": _BY_EPOCH,
     "--stylegan2_G_num_downsampling": _STYLEGAN2,
     "--suffix": "give the whole name with --name",
@@ -33,6 +37,7 @@ FLAGS = {
     "--verbose": "sizes of the networks are always printed: leave it out",
     "--wandb_project_name": _LIVE,
     "--which_direction": "here it is --direction",
+    "--which_epoch": "here it is --epoch",
     "--which_model_netD": "here it is --netD",
     "--which_model_netG": "here it is --netG",
 }
@@ -40,5 +45,8 @@ FLAGS = {
 MODELS = {
     "cycle_gan": _CYCLE_GAN,
     "fastcut": "it is --model cut --CUT_mode FastCUT",
+    "pix2pix_cam": _GRADCAM,
+    "pix2pix_gradcam_feat": _GRADCAM,
+    "sincut": "--model cut learns from folders of images, not from patches of one",
     "test": "test.py finds the model by --name; --dataset_mode single is for a folder of A alone",
 }

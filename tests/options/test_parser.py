@@ -263,7 +263,14 @@ def test_what_stands_in_for_a_flag_of_the_public_code_exists(capsys, flag):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("test", "finds the model by --name"), ("cycle_gan", "--model cut")]
+    ("name", "words"),
+    [
+        ("test", "finds the model by --name"),
+        ("cycle_gan", "--model cut"),
+        ("pix2pix_cam", "--model pix2pix_gradcam"),
+        ("pix2pix_gradcam_feat", "--model pix2pix_gradcam"),
+        ("sincut", "--model cut learns from folders"),
+    ],
 )
 def test_models_of_the_public_code_are_explained(capsys, name, words):
     assert words in mistake(capsys, train, "--model", name)

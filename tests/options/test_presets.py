@@ -1,6 +1,8 @@
 """Defaults by model: the recipes of the papers, as users of the public code know them."""
 
+import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -123,6 +125,35 @@ def test_the_classifier_alone_validates_unasked(model):
 )
 def test_what_is_typed_goes_before_the_recipe(argv, name, value):
     assert values(*argv.split())[name] == value
+
+
+def flags_of_recipe(column: int) -> list[str]:
+    """Flags in a column of the table of recipes in docs/ARCHITECTURE.md, of train.py alone."""
+    text = (Path(__file__).parents[2] / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    table = text.partition("| | here | pix2pix")[2].partition("\n\n")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")]
+    cells = [line.strip("|").split("|")[column] for line in rows if not line.startswith("| `test")]
+    return " ".join(re.findall(r"`(--[^`]+)`", " ".join(cells))).split()
+
+
+@pytest.mark.parametrize(
+    ("column", "changed"),
+    [
+        (1, {}),
+        (2, {"normG": "batch", "normD": "batch", "gan_mode": "vanilla"}),
+        (
+            3,
+            {"normG": "batch", "normD": "batch", "no_dropout": True, "init_type": "xavier"}
+            | {"lambda_L1": 10.0, "lambda_gradcam": 50.0, "batch_size": 8}
+            | {"no_antialias": False},
+        ),
+    ],
+)
+def test_documented_flags_make_the_recipes_of_others(column, changed):
+    found = values("--model", "pix2pix_gradcam", *flags_of_recipe(column))
+    bands = {"input_nc": 3, "output_nc": 3} if column > 1 else {}
+    recipe = ALL | PIX2PIX | {"lambda_gradcam": 10.0} | bands | changed
+    assert {name: found[name] for name in recipe} == recipe
 
 
 def test_every_preset_is_an_option_of_its_model():
