@@ -144,6 +144,4 @@ def load_classifier(path: Path) -> Classifier:
         value_range=content.get("value_range") and tuple(content["value_range"]),
     )
     load_weights(classifier.net, weights, source=str(path))
-    if not all(bool(value.isfinite().all()) for value in classifier.net.state_dict().values()):
-        raise UserError(f"{path} holds weights that are NaN or infinite; train it anew.")
     return classifier.requires_grad_(False).eval()
