@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -23,15 +24,12 @@ from metrics.validation import (
     Best,
     ClassifierValidation,
     PairedValidation,
-    Translate,
     UnpairedValidation,
     Validation,
     build_validation,
 )
 from models import MODEL_OPTIONS, MODELS
 from models.base import Model
-from models.gradcam import evaluating
-from models.translation import TranslationModel, translate
 from options import TrainConfig, continue_options, parse_train, to_dict
 from util.batch import Batch
 from util.compute import select_compute
@@ -184,21 +182,11 @@ def _monitor(
     )
 
 
-def _translator(model: TranslationModel) -> Translate:
-    """Whole images through the generator as it is tested: in eval mode."""
-
-    def call(images: Tensor) -> Tensor:
-        with evaluating(model.generator):
-            return translate(model.generator, images, model.compute)
-
-    return call
-
-
-# How --val_freq measures a model, by --dataset_mode, and the part of the model that it calls.
+# How --val_freq measures a model, by --dataset_mode, and the method of the model that it calls.
 VALIDATIONS: dict[str, tuple[type[Validation], Callable[[Any], Callable[..., Any]]]] = {
-    "aligned": (PairedValidation, _translator),
-    "unaligned": (UnpairedValidation, _translator),
-    "labeled": (ClassifierValidation, lambda model: model.validate),
+    "aligned": (PairedValidation, attrgetter("translate")),
+    "unaligned": (UnpairedValidation, attrgetter("translate")),
+    "labeled": (ClassifierValidation, attrgetter("validate")),
 }
 
 
@@ -223,7 +211,7 @@ def _validation(
                 "add it."
             )
         return None
-    kind, part = VALIDATIONS[config.data.dataset_mode]
+    kind, method = VALIDATIONS[config.data.dataset_mode]
     datasets = (held_out,)
     if not held_out:
         datasets = build_validation_datasets(
@@ -231,7 +219,7 @@ def _validation(
         )
     return build_validation(
         kind,
-        part(model),
+        method(model),
         datasets,
         config,
         value_range=model.facts.value_range,

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.base import Model
-from models.gradcam import evaluating
+from models.networks import evaluating
 from models.networks.classifier import Classifier
 from options import ClassifierOptions
 from util.batch import Batch, DataFacts

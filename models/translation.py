@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from models.base import Model
 from models.image_pool import ImagePool
 from models.losses import GAN_LOSSES
-from models.networks import build_discriminator, build_generator, init_weights
+from models.networks import build_discriminator, build_generator, evaluating, init_weights
 from options import TranslationOptions
 from util.batch import DataFacts
 from util.compute import Compute
@@ -96,6 +96,11 @@ class TranslationModel(Model):
         self.check_size(images)
         with self.compute.autocast():
             return self.generator(images)
+
+    def translate(self, images: Tensor) -> Tensor:
+        """Whole images through G as it is tested: in eval mode, by `translate`."""
+        with evaluating(self.generator):
+            return translate(self.generator, images, self.compute)
 
     def judge(self, images: Tensor) -> Tensor:
         """D of (B, judged_bands, H, W): logits (B, 1, h, w) in fp32."""

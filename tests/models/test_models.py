@@ -366,7 +366,7 @@ def test_one_file_value_looks_the_same_in_any_range(batch):
     trained = Classifier(classes=("a", "b"), mean=0.25, std=0.5, value_range=(5600.0, 16800.0))
     counts = (batch.a + 1) / 2 * (16800 - 5600) + 5600
     expected = trained.eval()(batch.a)
-    trained.expect_range(1000.0, 20000.0)
+    trained.expect_range(1000.0, 20000.0, source="it")
     assert trained.value_range == (1000.0, 20000.0)
     torch.testing.assert_close(trained((counts - 1000) / 9500 - 1), expected)
 
