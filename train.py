@@ -75,13 +75,8 @@ class Start:
 def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training | None":
     """A run ready to go or to go on; None where nothing was left but its mark."""
     start = _continued(config, folder) if config.training.continue_train else Start(config)
-    config, state, left_out = start.config, start.state, start.left_out
-    model_class, _ = MODELS[config.run.model]
-    if config.data.dataset_mode not in model_class.dataset_modes:
-        raise UserError(
-            f"--model {config.run.model} cannot learn from --dataset_mode "
-            f"{config.data.dataset_mode}; use {' or '.join(model_class.dataset_modes)}."
-        )
+    config, state = start.config, start.state
+    model_class = _model_class(config)
     set_repeatability(deterministic=config.training.deterministic)
     compute = select_compute(config.run.gpu_ids, config.run.precision, compiled=config.run.compile)
     schedule = Schedule(config.training)
@@ -90,7 +85,7 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
         _leave_finished(folder, schedule)
         return None
     dataset, held_out = build_training_datasets(
-        config, value_maps=start.value_maps, left_out=left_out
+        config, value_maps=start.value_maps, left_out=start.left_out
     )
     seed_step(config.run.seed, 0)
     model = model_class(config.model, compute=compute, facts=dataset.facts())
@@ -99,22 +94,19 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
         schedule.load_state_dict(state["schedule"])
     elif config.training.pretrained_name:
         _load_pretrained(model, config, dataset.value_maps)
-    validation = _validation(config, model, dataset, held_out, left_out)
-    best = Best(**state["best"]) if state and "best" in state else Best()
-    if validation:
-        best = best.go_on(phase=config.training.val_phase, judge=validation.judge)
-    record = {**_record(config, dataset, model), "left_out": left_out}
+    validation = _validation(config, model, dataset, held_out, start.left_out)
+    best = _best(config, validation, state)
+    record = _record(config, dataset, model, start.left_out)
     lock.take()
     folder.begin(record, continued=state is not None)
-    notes = [lock.note, _left_out_summary(left_out), _summary(config, dataset, held_out, model)]
-    notes += [
-        f"{role}: the images are not those of the start before, and their order is another one"
-        for role, digest in record["images"].items()
-        if start.images.get(role, digest) != digest
+    words = [
+        lock.note,
+        _left_out_summary(start.left_out),
+        _summary(config, dataset, held_out, model),
+        _new_order(start.images, record["images"]),
+        _validation_summary(config, validation, model, best),
     ]
-    if validation:
-        notes.append(_validation_summary(config, validation, model, best))
-    print(*filter(None, notes), sep="\n", flush=True)
+    print(*filter(None, words), sep="\n", flush=True)
     return Training(
         config=config,
         folder=folder,
@@ -130,6 +122,17 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
         watched=_means(state, "watched"),
         saved_step=position.step if state else None,
     )
+
+
+def _model_class(config: TrainConfig) -> type[Model]:
+    """Raises UserError for one that cannot learn from --dataset_mode."""
+    model_class, _ = MODELS[config.run.model]
+    if config.data.dataset_mode not in model_class.dataset_modes:
+        raise UserError(
+            f"--model {config.run.model} cannot learn from --dataset_mode "
+            f"{config.data.dataset_mode}; use {' or '.join(model_class.dataset_modes)}."
+        )
+    return model_class
 
 
 def _continued(config: TrainConfig, folder: RunFolder) -> Start:
@@ -227,6 +230,16 @@ def _validation(
     )
 
 
+def _best(
+    config: TrainConfig, validation: Validation | None, state: Mapping[str, Any] | None
+) -> Best:
+    """The best epoch of the run until now. Raises UserError where it was measured otherwise."""
+    best = Best(**state["best"]) if state and "best" in state else Best()
+    if validation is None:
+        return best
+    return best.go_on(phase=config.training.val_phase, judge=validation.judge)
+
+
 def _means(state: Mapping[str, Any] | None, name: str) -> RunningMeans:
     return RunningMeans.from_state(state[name]) if state and name in state else RunningMeans()
 
@@ -256,13 +269,16 @@ def _load_pretrained(model: Model, config: TrainConfig, value_maps: Mapping[str,
             print(f"{source.path} learnt other values of {role}: {ValueMap(**known)}, now {own}")
 
 
-def _record(config: TrainConfig, dataset: ImageDataset, model: Model) -> dict[str, Any]:
+def _record(
+    config: TrainConfig, dataset: ImageDataset, model: Model, left_out: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "options": to_dict(config),
         "value_maps": {role: asdict(m) for role, m in dataset.value_maps.items()},
         "classes": list(dataset.classes),
         "images": _digests(dataset),
         "teacher": model.teacher,
+        "left_out": left_out,
     }
 
 
@@ -280,9 +296,20 @@ def _left_out_summary(left_out: Mapping[str, str]) -> str:
     return "\n".join(lines + ["  ..."] * (len(left_out) > SHOWN_LEFT_OUT))
 
 
+def _new_order(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """A line for each role whose images, by their digests, are not those of the last start."""
+    return "\n".join(
+        f"{role}: the images are not those of the start before, and their order is another one"
+        for role, digest in now.items()
+        if before.get(role, digest) != digest
+    )
+
+
 def _validation_summary(
-    config: TrainConfig, validation: Validation, model: Model, best: Best
+    config: TrainConfig, validation: Validation | None, model: Model, best: Best
 ) -> str:
+    if validation is None:
+        return ""
     options = config.training
     by = f", judged by {options.val_classifier}" if validation.judge else ""
     lines = [f"--val_freq {options.val_freq}: {validation.note}{by}"]
