@@ -46,7 +46,6 @@ from metrics.downstream import (
     Row,
     accuracy,
     as_markdown,
-    as_text,
     balanced_accuracy,
     common_classes,
     confusion_matrix,
@@ -57,6 +56,7 @@ from metrics.downstream import (
     table,
 )
 from metrics.provenance import versions
+from metrics.report.format import aligned
 from models import MODEL_OPTIONS
 from models.networks.classifier import load_classifier
 from options import TrainConfig, from_dict, parse_train, to_dict
@@ -99,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     header = f"Tested on {len(shown.items)} images of {len(classes)} classes: {', '.join(classes)}."
     notes = _notes(results, test, classes)
     cells = table(rows, chance=1 / len(classes))
-    print("\n".join(["", header, "", as_text(cells), "", *notes]))
+    print("\n".join(["", header, "", aligned(cells), "", *notes]))
     report = _report(rows, results, shown)
     report |= {"left_out": left_out(test, sets, classes), "notes": notes, "flags": flags}
     lines = [header, "", as_markdown(cells), "", *(f"- {note}" for note in notes)]
