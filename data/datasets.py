@@ -36,6 +36,7 @@ from util.seeding import generator_for
 
 # Folders that hold a phase or a domain, not a class.
 PHASE_FOLDER = re.compile(r"(train|val|test)(_?[AB])?")
+SAMPLED = 256  # images that say enough of the values of a set
 
 
 @dataclass(frozen=True)
@@ -447,8 +448,8 @@ class LabeledDataset(ImageDataset):
         self.augment, self.note = augment, note
 
     def facts(self) -> DataFacts:
-        """With the mean and deviation of up to 256 images, spread over the whole set."""
-        domain, step = self.domains["A"], -(-len(self.files) // 256)
+        """With the mean and deviation of up to `SAMPLED` images, spread over the whole set."""
+        domain, step = self.domains["A"], -(-len(self.files) // SAMPLED)
         images = map(domain.read, range(0, len(self.files), step))
         encoded = (domain.encode(torch.from_numpy(np.stack([image]))) for image in images)
         values = torch.stack([torch.stack([x.mean(), x.square().mean()]) for x in encoded])
