@@ -37,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.folders import ImageFile, find_images
 from data.images import read_image, write_image
 from data.label_index import BOX_COLUMNS, Box, LabelIndex
-from data.labels import LABELS_FILE, class_of_folder, read_rows
+from data.labels import LABELS_FILE, class_of_folder, find_table, read_rows
 from data.splits import spread
 from datasets.tracking.locate import NoTrack, Sighting, locate_vehicle
 from util.cli import Parser
@@ -122,13 +122,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def find_videos(root: Path) -> dict[str, list[Frame]]:
     """Video -> its frames, by number. Raises UserError for a folder without images."""
-    rows: dict[Path, dict[str, str]] = {}
-    for folder in (root, root.absolute().parent):
-        table = folder / LABELS_FILE
-        if table.is_file():
-            listed = read_rows(table, required=("file",))
-            rows = {folder.absolute() / row["file"]: row for _, row in listed}
-            break
+    table = find_table(root)
+    listed = read_rows(table, required=("file",)) if table else []
+    rows = {table.absolute().parent / row["file"]: row for _, row in listed}
     videos: dict[str, list[Frame]] = defaultdict(list)
     for file in find_images(root):
         row = rows.get(file.path.absolute(), {})

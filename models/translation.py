@@ -1,5 +1,6 @@
 """What CUT and Pix2Pix share: a generator, a discriminator and how they are built and used."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -142,6 +143,6 @@ class TranslationModel(Model):
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "pool": self.pool.state_dict()}
 
-    def load_state_dict(self, state: dict[str, Any], *, source: str) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], *, source: str) -> None:
         super().load_state_dict(state, source=source)
         self.pool.load_state_dict(state["pool"], self.device)
