@@ -39,7 +39,7 @@ from data.datasets import LabeledDataset, Selection
 from data.images import read_image
 from data.loader import Loader
 from data.transforms import Preprocessing
-from data.value_map import ValueMap, find_value_map
+from data.value_map import ValueMap, find_value_map, recorded_maps
 from datasets.building import absolute
 from metrics.downstream import (
     LabelledSet,
@@ -236,7 +236,7 @@ class Trial:
 
     def _value_map(self, test: LabelledSet) -> tuple[ValueMap, int]:
         """How the test images are shown: as in training, where the depth is the same."""
-        trained = ValueMap(**self.folder.record()["value_maps"]["A"])
+        trained = recorded_maps(self.folder.record())["A"]
         files = [file.path for file, _, _ in test.items]
         same = read_image(files[0]).dtype.itemsize * 8 == trained.bits
         return (trained if same else find_value_map(files)), trained.bits

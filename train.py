@@ -19,7 +19,7 @@ from data.images import write_image
 from data.loader import Loader, naming_lost_readers
 from data.preview import preview
 from data.range_use import measure_range_use, range_warnings
-from data.value_map import ValueMap
+from data.value_map import ValueMap, recorded_maps
 from metrics.validation import (
     Best,
     ClassifierValidation,
@@ -32,7 +32,7 @@ from models import MODEL_OPTIONS, MODELS
 from models.base import Model
 from options import TrainConfig, continue_options, parse_train, to_dict
 from util.batch import Batch
-from util.compute import select_compute
+from util.compute import Compute, select_compute
 from util.device import set_repeatability
 from util.errors import EXIT_STOPPED, UserError, WriteError, run_main
 from util.finite import FiniteWatch
@@ -76,7 +76,7 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
     """A run ready to go or to go on; None where nothing was left but its mark."""
     start = _continued(config, folder) if config.training.continue_train else Start(config)
     config, state = start.config, start.state
-    model_class = _model_class(config)
+    _check_mode(config)
     set_repeatability(deterministic=config.training.deterministic)
     compute = select_compute(config.run.gpu_ids, config.run.precision, compiled=config.run.compile)
     schedule = Schedule(config.training)
@@ -87,13 +87,9 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
     dataset, held_out = build_training_datasets(
         config, value_maps=start.value_maps, left_out=start.left_out
     )
-    seed_step(config.run.seed, 0)
-    model = model_class(config.model, compute=compute, facts=dataset.facts())
+    model = _model(config, dataset, compute, folder, state)
     if state:
-        model.load_state_dict(state["model"], source=str(folder.state_file))
         schedule.load_state_dict(state["schedule"])
-    elif config.training.pretrained_name:
-        _load_pretrained(model, config, dataset.value_maps)
     validation = _validation(config, model, dataset, held_out, start.left_out)
     best = _best(config, validation, state)
     record = _record(config, dataset, model, start.left_out)
@@ -124,15 +120,14 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
     )
 
 
-def _model_class(config: TrainConfig) -> type[Model]:
-    """Raises UserError for one that cannot learn from --dataset_mode."""
-    model_class, _ = MODELS[config.run.model]
-    if config.data.dataset_mode not in model_class.dataset_modes:
+def _check_mode(config: TrainConfig) -> None:
+    """Raises UserError for a model that cannot learn from --dataset_mode."""
+    modes = MODELS[config.run.model][0].dataset_modes
+    if config.data.dataset_mode not in modes:
         raise UserError(
             f"--model {config.run.model} cannot learn from --dataset_mode "
-            f"{config.data.dataset_mode}; use {' or '.join(model_class.dataset_modes)}."
+            f"{config.data.dataset_mode}; use {' or '.join(modes)}."
         )
-    return model_class
 
 
 def _continued(config: TrainConfig, folder: RunFolder) -> Start:
@@ -150,11 +145,29 @@ def _continued(config: TrainConfig, folder: RunFolder) -> Start:
     return Start(
         config,
         state,
-        {role: ValueMap(**m) for role, m in record["value_maps"].items()},
+        recorded_maps(record),
         # The records of earlier versions have neither.
         dict(record.get("left_out", {})),
         dict(record.get("images", {})),
     )
+
+
+def _model(
+    config: TrainConfig,
+    dataset: ImageDataset,
+    compute: Compute,
+    folder: RunFolder,
+    state: Mapping[str, Any] | None,
+) -> Model:
+    """As the run or --pretrained_name left it, or drawn from the seed."""
+    model_class, _ = MODELS[config.run.model]
+    seed_step(config.run.seed, 0)
+    model = model_class(config.model, compute=compute, facts=dataset.facts())
+    if state:
+        model.load_state_dict(state["model"], source=str(folder.state_file))
+    elif config.training.pretrained_name:
+        _load_pretrained(model, config, dataset.value_maps)
+    return model
 
 
 def _loader(config: TrainConfig, dataset: ImageDataset, device: torch.device) -> Loader:
@@ -264,9 +277,9 @@ def _load_pretrained(model: Model, config: TrainConfig, value_maps: Mapping[str,
     print(f"start from {source.path}: {', '.join(networks)}" + f"; new: {fresh}" * bool(fresh))
     if not (source.path / "run.json").exists():  # networks of other tools
         return
-    for role, known in source.record()["value_maps"].items():
-        if (own := value_maps.get(role)) and own != ValueMap(**known):
-            print(f"{source.path} learnt other values of {role}: {ValueMap(**known)}, now {own}")
+    for role, known in recorded_maps(source.record()).items():
+        if (own := value_maps.get(role)) and own != known:
+            print(f"{source.path} learnt other values of {role}: {known}, now {own}")
 
 
 def _record(
