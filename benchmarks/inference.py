@@ -32,7 +32,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.machine import describe_machine
-from benchmarks.metrics import make_pairs
+from benchmarks.scenes import at_depth, make_pairs
 from data.images import read_image, write_image
 from models.networks import build_generator
 from models.networks.layers import init_weights
@@ -94,10 +94,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def make_images(folder: Path, count: int, size: int, bits: int) -> None:
-    """Smooth scenes with noise; counts of 16 bits fill a part of their range, as a camera's do."""
+    """Smooth scenes with noise."""
     for number, image in enumerate(make_pairs(count, size)[0]):
-        counts = image if bits == 8 else image.astype(np.uint16) * 64 + 4096
-        write_image(folder / f"{number:05d}.png", counts)
+        write_image(folder / f"{number:05d}.png", at_depth(image, bits))
 
 
 def save_generator(path: Path, ngf: int) -> None:
