@@ -405,6 +405,15 @@ def test_translate_pads_and_crops_back(size):
     assert torch.equal(translate(Identity(), image, CPU), image)
 
 
+def test_a_model_translates_without_dropout_and_goes_on_with_it(batch):
+    model = build("pix2pix", Pix2PixOptions(**SMALL, no_dropout=False))
+    images = batch.a[:, :, :50, :41]
+    first, second = model.translate(images), model.translate(images)
+    assert first.shape == images.shape and not first.requires_grad
+    assert torch.equal(first, second)
+    assert all(part.training for part in model.generator.modules())
+
+
 def test_translate_reflects_like_torch():
     class Remember(torch.nn.Module):
         size_multiple = 8
