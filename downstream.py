@@ -39,14 +39,13 @@ from data.datasets import LabeledDataset, Selection
 from data.images import read_image
 from data.loader import Loader
 from data.transforms import Preprocessing
-from data.value_map import ValueMap, find_value_map
+from data.value_map import ValueMap, find_value_map, recorded_maps
 from datasets.building import absolute
 from metrics.downstream import (
     LabelledSet,
     Row,
     accuracy,
     as_markdown,
-    as_text,
     balanced_accuracy,
     common_classes,
     confusion_matrix,
@@ -57,6 +56,7 @@ from metrics.downstream import (
     table,
 )
 from metrics.provenance import versions
+from metrics.report.format import aligned
 from models import MODEL_OPTIONS
 from models.networks.classifier import load_classifier
 from options import TrainConfig, from_dict, parse_train, to_dict
@@ -99,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     header = f"Tested on {len(shown.items)} images of {len(classes)} classes: {', '.join(classes)}."
     notes = _notes(results, test, classes)
     cells = table(rows, chance=1 / len(classes))
-    print("\n".join(["", header, "", as_text(cells), "", *notes]))
+    print("\n".join(["", header, "", aligned(cells), "", *notes]))
     report = _report(rows, results, shown)
     report |= {"left_out": left_out(test, sets, classes), "notes": notes, "flags": flags}
     lines = [header, "", as_markdown(cells), "", *(f"- {note}" for note in notes)]
@@ -236,7 +236,7 @@ class Trial:
 
     def _value_map(self, test: LabelledSet) -> tuple[ValueMap, int]:
         """How the test images are shown: as in training, where the depth is the same."""
-        trained = ValueMap(**self.folder.record()["value_maps"]["A"])
+        trained = recorded_maps(self.folder.record())["A"]
         files = [file.path for file, _, _ in test.items]
         same = read_image(files[0]).dtype.itemsize * 8 == trained.bits
         return (trained if same else find_value_map(files)), trained.bits

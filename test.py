@@ -14,7 +14,7 @@ from data.build import build_test_dataset
 from data.datasets import ImageDataset
 from data.loader import Loader, naming_lost_readers
 from data.range_use import EndsTally, percent
-from data.value_map import EIGHT_BIT, Stored, ValueMap, as_image
+from data.value_map import EIGHT_BIT, Stored, ValueMap, as_image, recorded_maps
 from data.writing import HostCopies, ImageWriter
 from models import MODEL_OPTIONS
 from models.networks import load_weights
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         except ValueError as error:
             raise UserError(f"{folder.path}: {error}.") from None
         _require_generator(config)
-        value_maps = {role: ValueMap(**m) for role, m in record["value_maps"].items()}
+        value_maps = recorded_maps(record)
         weights = folder.load_networks(config.run.epoch, ["G"])["G"]
         source = str(folder.network_file(config.run.epoch, "G"))
         teacher = record.get("teacher")

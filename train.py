@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -18,23 +19,20 @@ from data.images import write_image
 from data.loader import Loader, naming_lost_readers
 from data.preview import preview
 from data.range_use import measure_range_use, range_warnings
-from data.value_map import ValueMap
+from data.value_map import ValueMap, recorded_maps
 from metrics.validation import (
     Best,
     ClassifierValidation,
     PairedValidation,
-    Translate,
     UnpairedValidation,
     Validation,
     build_validation,
 )
 from models import MODEL_OPTIONS, MODELS
 from models.base import Model
-from models.gradcam import evaluating
-from models.translation import TranslationModel, translate
 from options import TrainConfig, continue_options, parse_train, to_dict
 from util.batch import Batch
-from util.compute import select_compute
+from util.compute import Compute, select_compute
 from util.device import set_repeatability
 from util.errors import EXIT_STOPPED, UserError, WriteError, run_main
 from util.finite import FiniteWatch
@@ -77,13 +75,8 @@ class Start:
 def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training | None":
     """A run ready to go or to go on; None where nothing was left but its mark."""
     start = _continued(config, folder) if config.training.continue_train else Start(config)
-    config, state, left_out = start.config, start.state, start.left_out
-    model_class, _ = MODELS[config.run.model]
-    if config.data.dataset_mode not in model_class.dataset_modes:
-        raise UserError(
-            f"--model {config.run.model} cannot learn from --dataset_mode "
-            f"{config.data.dataset_mode}; use {' or '.join(model_class.dataset_modes)}."
-        )
+    config, state = start.config, start.state
+    _check_mode(config)
     set_repeatability(deterministic=config.training.deterministic)
     compute = select_compute(config.run.gpu_ids, config.run.precision, compiled=config.run.compile)
     schedule = Schedule(config.training)
@@ -92,31 +85,24 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
         _leave_finished(folder, schedule)
         return None
     dataset, held_out = build_training_datasets(
-        config, value_maps=start.value_maps, left_out=left_out
+        config, value_maps=start.value_maps, left_out=start.left_out
     )
-    seed_step(config.run.seed, 0)
-    model = model_class(config.model, compute=compute, facts=dataset.facts())
+    model = _model(config, dataset, compute, folder, state)
     if state:
-        model.load_state_dict(state["model"], source=str(folder.state_file))
         schedule.load_state_dict(state["schedule"])
-    elif config.training.pretrained_name:
-        _load_pretrained(model, config, dataset.value_maps)
-    validation = _validation(config, model, dataset, held_out, left_out)
-    best = Best(**state["best"]) if state and "best" in state else Best()
-    if validation:
-        best = best.go_on(phase=config.training.val_phase, judge=validation.judge)
-    record = {**_record(config, dataset, model), "left_out": left_out}
+    validation = _validation(config, model, dataset, held_out, start.left_out)
+    best = _best(config, validation, state)
+    record = _record(config, dataset, model, start.left_out)
     lock.take()
     folder.begin(record, continued=state is not None)
-    notes = [lock.note, _left_out_summary(left_out), _summary(config, dataset, held_out, model)]
-    notes += [
-        f"{role}: the images are not those of the start before, and their order is another one"
-        for role, digest in record["images"].items()
-        if start.images.get(role, digest) != digest
+    words = [
+        lock.note,
+        _left_out_summary(start.left_out),
+        _summary(config, dataset, held_out, model),
+        _new_order(start.images, record["images"]),
+        _validation_summary(config, validation, model, best),
     ]
-    if validation:
-        notes.append(_validation_summary(config, validation, model, best))
-    print(*filter(None, notes), sep="\n", flush=True)
+    print(*filter(None, words), sep="\n", flush=True)
     return Training(
         config=config,
         folder=folder,
@@ -134,6 +120,16 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
     )
 
 
+def _check_mode(config: TrainConfig) -> None:
+    """Raises UserError for a model that cannot learn from --dataset_mode."""
+    modes = MODELS[config.run.model][0].dataset_modes
+    if config.data.dataset_mode not in modes:
+        raise UserError(
+            f"--model {config.run.model} cannot learn from --dataset_mode "
+            f"{config.data.dataset_mode}; use {' or '.join(modes)}."
+        )
+
+
 def _continued(config: TrainConfig, folder: RunFolder) -> Start:
     """The run of the folder, from its latest state on; flags that are given change its options."""
     if config.run.epoch != "latest":
@@ -149,11 +145,29 @@ def _continued(config: TrainConfig, folder: RunFolder) -> Start:
     return Start(
         config,
         state,
-        {role: ValueMap(**m) for role, m in record["value_maps"].items()},
+        recorded_maps(record),
         # The records of earlier versions have neither.
         dict(record.get("left_out", {})),
         dict(record.get("images", {})),
     )
+
+
+def _model(
+    config: TrainConfig,
+    dataset: ImageDataset,
+    compute: Compute,
+    folder: RunFolder,
+    state: Mapping[str, Any] | None,
+) -> Model:
+    """As the run or --pretrained_name left it, or drawn from the seed."""
+    model_class, _ = MODELS[config.run.model]
+    seed_step(config.run.seed, 0)
+    model = model_class(config.model, compute=compute, facts=dataset.facts())
+    if state:
+        model.load_state_dict(state["model"], source=str(folder.state_file))
+    elif config.training.pretrained_name:
+        _load_pretrained(model, config, dataset.value_maps)
+    return model
 
 
 def _loader(config: TrainConfig, dataset: ImageDataset, device: torch.device) -> Loader:
@@ -184,21 +198,11 @@ def _monitor(
     )
 
 
-def _translator(model: TranslationModel) -> Translate:
-    """Whole images through the generator as it is tested: in eval mode."""
-
-    def call(images: Tensor) -> Tensor:
-        with evaluating(model.generator):
-            return translate(model.generator, images, model.compute)
-
-    return call
-
-
-# How --val_freq measures a model, by --dataset_mode, and the part of the model that it calls.
+# How --val_freq measures a model, by --dataset_mode, and the method of the model that it calls.
 VALIDATIONS: dict[str, tuple[type[Validation], Callable[[Any], Callable[..., Any]]]] = {
-    "aligned": (PairedValidation, _translator),
-    "unaligned": (UnpairedValidation, _translator),
-    "labeled": (ClassifierValidation, lambda model: model.validate),
+    "aligned": (PairedValidation, attrgetter("translate")),
+    "unaligned": (UnpairedValidation, attrgetter("translate")),
+    "labeled": (ClassifierValidation, attrgetter("validate")),
 }
 
 
@@ -223,7 +227,7 @@ def _validation(
                 "add it."
             )
         return None
-    kind, part = VALIDATIONS[config.data.dataset_mode]
+    kind, method = VALIDATIONS[config.data.dataset_mode]
     datasets = (held_out,)
     if not held_out:
         datasets = build_validation_datasets(
@@ -231,12 +235,22 @@ def _validation(
         )
     return build_validation(
         kind,
-        part(model),
+        method(model),
         datasets,
         config,
         value_range=model.facts.value_range,
         device=model.device,
     )
+
+
+def _best(
+    config: TrainConfig, validation: Validation | None, state: Mapping[str, Any] | None
+) -> Best:
+    """The best epoch of the run until now. Raises UserError where it was measured otherwise."""
+    best = Best(**state["best"]) if state and "best" in state else Best()
+    if validation is None:
+        return best
+    return best.go_on(phase=config.training.val_phase, judge=validation.judge)
 
 
 def _means(state: Mapping[str, Any] | None, name: str) -> RunningMeans:
@@ -263,18 +277,21 @@ def _load_pretrained(model: Model, config: TrainConfig, value_maps: Mapping[str,
     print(f"start from {source.path}: {', '.join(networks)}" + f"; new: {fresh}" * bool(fresh))
     if not (source.path / "run.json").exists():  # networks of other tools
         return
-    for role, known in source.record()["value_maps"].items():
-        if (own := value_maps.get(role)) and own != ValueMap(**known):
-            print(f"{source.path} learnt other values of {role}: {ValueMap(**known)}, now {own}")
+    for role, known in recorded_maps(source.record()).items():
+        if (own := value_maps.get(role)) and own != known:
+            print(f"{source.path} learnt other values of {role}: {known}, now {own}")
 
 
-def _record(config: TrainConfig, dataset: ImageDataset, model: Model) -> dict[str, Any]:
+def _record(
+    config: TrainConfig, dataset: ImageDataset, model: Model, left_out: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "options": to_dict(config),
         "value_maps": {role: asdict(m) for role, m in dataset.value_maps.items()},
         "classes": list(dataset.classes),
         "images": _digests(dataset),
         "teacher": model.teacher,
+        "left_out": left_out,
     }
 
 
@@ -292,9 +309,20 @@ def _left_out_summary(left_out: Mapping[str, str]) -> str:
     return "\n".join(lines + ["  ..."] * (len(left_out) > SHOWN_LEFT_OUT))
 
 
+def _new_order(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """A line for each role whose images, by their digests, are not those of the last start."""
+    return "\n".join(
+        f"{role}: the images are not those of the start before, and their order is another one"
+        for role, digest in now.items()
+        if before.get(role, digest) != digest
+    )
+
+
 def _validation_summary(
-    config: TrainConfig, validation: Validation, model: Model, best: Best
+    config: TrainConfig, validation: Validation | None, model: Model, best: Best
 ) -> str:
+    if validation is None:
+        return ""
     options = config.training
     by = f", judged by {options.val_classifier}" if validation.judge else ""
     lines = [f"--val_freq {options.val_freq}: {validation.note}{by}"]

@@ -32,12 +32,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.machine import describe_machine
-from benchmarks.metrics import make_pairs
+from benchmarks.scenes import at_depth, make_pairs
 from data.images import read_image, write_image
 from models.networks import build_generator
 from models.networks.layers import init_weights
-from options import RunOptions
 from util.cli import Parser
+from util.compute import Compute
 from util.device import select_device
 from util.errors import UserError, run_main
 from util.files import write_text
@@ -74,7 +74,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--sizes", type=int, nargs="+", default=[256], help="image sides in pixels")
     add("--bits", type=int, nargs="+", default=[8], choices=(8, 16), help="depths of the files")
     add("--batch_sizes", nargs="+", default=["auto"], help="--batch_size of test.py; auto: none")
-    precisions = RunOptions.__dataclass_fields__["precision"].type.__args__
+    precisions = ("auto", *Compute.precisions)
     add("--precisions", nargs="+", default=["auto"], choices=precisions, help="of test.py")
     add("--ngf", type=int, default=64, help="width of the generator's first layer")
     add("--repeats", type=int, default=3, help="turns of each way")
@@ -94,10 +94,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def make_images(folder: Path, count: int, size: int, bits: int) -> None:
-    """Smooth scenes with noise; counts of 16 bits fill a part of their range, as a camera's do."""
+    """Smooth scenes with noise."""
     for number, image in enumerate(make_pairs(count, size)[0]):
-        counts = image if bits == 8 else image.astype(np.uint16) * 64 + 4096
-        write_image(folder / f"{number:05d}.png", counts)
+        write_image(folder / f"{number:05d}.png", at_depth(image, bits))
 
 
 def save_generator(path: Path, ngf: int) -> None:

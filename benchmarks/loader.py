@@ -34,7 +34,7 @@ from torchvision.datasets.folder import pil_loader
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.machine import describe_machine
-from benchmarks.metrics import make_pairs
+from benchmarks.scenes import at_depth, make_pairs
 from data.build import build_training_datasets
 from data.datasets import ImageDataset
 from data.folders import find_images
@@ -79,11 +79,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def make_folder(folder: Path, count: int, size: int, bits: int) -> None:
-    """Files of domains A and B; counts of 16 bits fill a part of their range, as a camera's do."""
+    """Files of domains A and B."""
     for letter, images in zip("AB", make_pairs(count, size), strict=True):
         for number, image in enumerate(images):
-            counts = image if bits == 8 else image.astype(np.uint16) * 64 + 4096
-            write_image(folder / f"train{letter}" / f"{number:05d}.png", counts)
+            write_image(folder / f"train{letter}" / f"{number:05d}.png", at_depth(image, bits))
 
 
 def build(folder: Path, size: int, cache: str) -> ImageDataset:

@@ -24,12 +24,12 @@ from statistics import median
 import numpy as np
 import skimage
 import torch
-from scipy.ndimage import gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.machine import describe_machine
+from benchmarks.scenes import make_pairs
 from metrics.paired import SSIM_WINDOW, psnr, ssim
 from util.cli import Parser
 from util.errors import UserError, run_main
@@ -55,18 +55,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         if getattr(args, name) < least:
             raise UserError(f"--{name} is {getattr(args, name)}; it must be {least} or more.")
     return args
-
-
-def make_pairs(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Smooth scenes, and the same with other gain, offset, noise: (count, size, size) uint8."""
-    rng = np.random.default_rng(0)
-    first, second = np.empty((2, count, size, size), np.uint8)
-    for index in range(count):
-        scene = 500 * gaussian_filter(rng.standard_normal((size, size)), sigma=5)
-        noise = 6 * rng.standard_normal((2, size, size))
-        first[index] = np.clip(120 + scene + noise[0], 0, 255)
-        second[index] = np.clip(135 + 0.9 * scene + noise[1], 0, 255)
-    return first, second
 
 
 def scikit_image(a: np.ndarray, b: np.ndarray) -> Values:

@@ -21,8 +21,6 @@ from data.value_map import ValueMap
 from options import ClassifierOptions, TrainConfig, TranslationOptions
 from util.errors import UserError
 
-__all__ = ["build_test_dataset", "build_training_datasets", "build_validation_datasets"]
-
 
 def build_training_datasets(
     config: TrainConfig,

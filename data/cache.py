@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from hashlib import sha256
 from math import prod
 from multiprocessing import reduction
@@ -73,7 +73,7 @@ class KeptImages(Images):
         start, shape, dtype = self.places[path]
         return np.ndarray(shape, dtype, buffer=self.bytes, offset=start)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         """For spawned processes; where a system cannot send an open file, they decode anew."""
         if not hasattr(reduction, "DupFd"):
             return Images, ()
@@ -136,16 +136,21 @@ Opened = tuple[BinaryIO, dict[Path, Place]]
 
 def _opened(kept: Path, files: Sequence[Path], state: str) -> Opened | None:
     """None where there is no such file, one of another state of the images, or part of one."""
-    try:
-        file = kept.open("rb")
-        head = json.loads(file.readline())
-        places = _places(files, head["layouts"], start=file.tell())
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return None
-    if not {place.dtype for place in places.values()} <= PIXELS:
-        return None  # not ours; an array of "objects" would be one of addresses from the file
-    whole = os.fstat(file.fileno()).st_size == places[files[-1]].end
-    return (file, places) if whole and head["state"] == state else None
+    with ExitStack() as closing:
+        try:
+            file = closing.enter_context(kept.open("rb"))
+            head = json.loads(file.readline())
+            same = head["state"] == state
+            places = _places(files, head["layouts"], start=file.tell())
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return None
+        # Others are not ours: an array of "objects" would be one of addresses from the file.
+        ours = {place.dtype for place in places.values()} <= PIXELS
+        whole = os.fstat(file.fileno()).st_size == places[files[-1]].end
+        if not (same and ours and whole):
+            return None
+        closing.pop_all()  # whoever reads the images keeps it open
+        return file, places
 
 
 def _written(kept: Path, files: Sequence[Path], state: str) -> Opened:

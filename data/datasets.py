@@ -1,6 +1,6 @@
 """Datasets: how images are found, paired and brought into shape, one class a --dataset_mode.
 
-An item is asked for by (epoch, index), and all that is random in it follows from
+A sample is asked for by (epoch, index), and all that is random in it follows from
 (seed, epoch, index): any process can make any sample at any time. `collect` reads the files of a
 batch and draws what is random, `prepare` makes float tensors of it, on whatever device it lies.
 """
@@ -36,16 +36,7 @@ from util.seeding import generator_for
 
 # Folders that hold a phase or a domain, not a class.
 PHASE_FOLDER = re.compile(r"(train|val|test)(_?[AB])?")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One item: images (C, H, W) in [-1, 1], class index or -1, name of `a`."""
-
-    a: Tensor
-    b: Tensor | None
-    label: int
-    name: str
+SAMPLED = 256  # images that say enough of the values of a set
 
 
 @dataclass(frozen=True)
@@ -216,7 +207,7 @@ class Selection:
         return None
 
 
-class ImageDataset(torch.utils.data.Dataset):
+class ImageDataset:
     """What all datasets share. domains: "A" and, where there are target images, "B"."""
 
     def __init__(self, selection: Selection) -> None:
@@ -250,15 +241,6 @@ class ImageDataset(torch.utils.data.Dataset):
 
     def __len__(self) -> int:
         return len(self.files)
-
-    def __getitem__(self, key: tuple[int, int]) -> Sample | UserError:
-        """Sample `index` of `epoch`: a batch of its own."""
-        raw = self.collect([key])
-        if isinstance(raw, UserError):
-            return raw
-        batch = self.prepare(raw)
-        b = None if batch.b is None else batch.b[0]
-        return Sample(batch.a[0], b, int(batch.label), *batch.names)
 
     def collect(self, keys: Sequence[tuple[int, int]]) -> RawBatch | UserError:
         """Read the samples (epoch, index). A UserError is handed back: so it survives a worker."""
@@ -466,8 +448,8 @@ class LabeledDataset(ImageDataset):
         self.augment, self.note = augment, note
 
     def facts(self) -> DataFacts:
-        """With the mean and deviation of up to 256 images, spread over the whole set."""
-        domain, step = self.domains["A"], -(-len(self.files) // 256)
+        """With the mean and deviation of up to `SAMPLED` images, spread over the whole set."""
+        domain, step = self.domains["A"], -(-len(self.files) // SAMPLED)
         images = map(domain.read, range(0, len(self.files), step))
         encoded = (domain.encode(torch.from_numpy(np.stack([image]))) for image in images)
         values = torch.stack([torch.stack([x.mean(), x.square().mean()]) for x in encoded])

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from data.label_index import Box
 from util.errors import UserError
 
 MAX_BYTES = 32 * 2**20
@@ -21,6 +20,7 @@ NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 FRAME_KEYWORD = re.compile(r"Frame#\s*(?P<number>.*)")
 
 Point = tuple[float, float]
+CentredBox = tuple[float, float, float, float]  # centre x, centre y, width, height
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Target:
     """One vehicle in one frame.
 
     class_name: TgtType as written, ply_id: its serial number, "" where not given; range_m: distance
-    in metres, aspect_deg: clockwise, 0 facing the sensor; centre: x, y, box: centre x, centre y,
-    width, height, in pixels of the frame; time: of the update. None where not given, for a range
-    or a box of no extent, and for a time that is no date.
+    in metres, aspect_deg: clockwise, 0 facing the sensor; centre: x, y, and box in pixels of the
+    frame; time: of the update. None where not given, for a range or a box of no extent, and for a
+    time that is no date.
     """
 
     class_name: str = ""
@@ -38,7 +38,7 @@ class Target:
     range_m: float | None = None
     aspect_deg: float | None = None
     centre: Point | None = None
-    box: Box | None = None
+    box: CentredBox | None = None
     time: datetime | None = None
 
 
@@ -123,7 +123,9 @@ def read_agt(path: Path) -> dict[int, list[Target]]:
     """
     sections = [s for agt in _parse(path).named("Agt") for s in agt.named("TgtSect")]
     if not sections:
-        raise UserError(f"{path} has no TgtSect in an Agt, where targets stand; is this AGT?")
+        raise UserError(
+            f"{path} has no TgtSect in an Agt, where targets stand; check which file it is."
+        )
     updates = [update for section in sections for update in section.named("TgtUpd")]
     numbers = [_frame(update, path) for update in updates]
     if not any(numbers):
@@ -164,7 +166,7 @@ def _target(block: "_Block", time: datetime | None, path: Path) -> Target:
     )
 
 
-def _from_corners(left: float, top: float, right: float, bottom: float) -> Box | None:
+def _from_corners(left: float, top: float, right: float, bottom: float) -> CentredBox | None:
     if right <= left or bottom <= top:
         return None
     return (left + right) / 2, (top + bottom) / 2, right - left, bottom - top

@@ -36,8 +36,8 @@ def read_image(path: Path) -> np.ndarray:
 
     Returns (H, W) uint8 or uint16 for one band, (H, W, 3) uint8 for colour. An alpha channel is
     dropped, a palette is resolved. Counts of 16-bit files are kept as they are.
-    Raises UserError for a missing or unsupported file, and for one of more than 178,956,970 pixels;
-    DamagedError for one that breaks off or cannot be decoded.
+    Raises UserError for a missing or unsupported file, and for one of more than 178,956,970 pixels
+    or 500 JPEG scans; DamagedError for one that breaks off or cannot be decoded.
     """
     with _opened(path) as image:
         if image.format in ("JPEG", "MPO") and path.read_bytes().count(b"\xff\xda") > MOST_SCANS:

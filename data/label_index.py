@@ -14,7 +14,8 @@ from util.errors import UserError
 
 BOX_COLUMNS = ("box_x", "box_y", "box_w", "box_h")
 
-Box = tuple[float, float, float, float]
+Box = tuple[float, float, float, float]  # left edge, upper edge, width, height
+Corners = tuple[float, float, float, float]  # x0, y0, x1, y1
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class ImageLabel:
         """Class, range and box, without where they come from."""
         return self.class_name, self.range_m, self.box
 
-    def corners(self, height: int, width: int) -> Box | None:
+    def corners(self, height: int, width: int) -> Corners | None:
         """The box as x0, y0, x1, y1 in pixel edges of an image of this size; None without a box.
 
         The image shows the whole labelled frame, perhaps resized: the size of `file` gives the

@@ -29,19 +29,23 @@ class Label:
     row: Mapping[str, str]
 
 
-def read_labels(dataroot: Path) -> dict[Path, Label]:
-    """Labels of the images below `dataroot`, by absolute path; {} where there is no labels.csv.
+def find_table(dataroot: Path) -> Path | None:
+    """labels.csv of a folder of images: in it or in the folder above; None where there is none."""
+    places = (folder / LABELS_FILE for folder in (dataroot, dataroot.absolute().parent))
+    return next((table for table in places if table.is_file()), None)
 
-    The table stands in `dataroot` or in the folder above it; its column `file` is relative to the
-    table, `class` may be empty. Raises UserError for a table without these columns.
+
+def read_labels(dataroot: Path) -> dict[Path, Label]:
+    """Labels of the images below `dataroot`, by absolute path; {} where there is no `find_table`.
+
+    Its column `file` is relative to the table, `class` may be empty. Raises UserError for a table
+    without these columns.
     """
-    for folder in (dataroot, dataroot.absolute().parent):
-        table = folder / LABELS_FILE
-        if table.is_file():
-            labels = _read_table(table)
-            root = dataroot.absolute()
-            return {path: label for path, label in labels.items() if root in path.parents}
-    return {}
+    table = find_table(dataroot)
+    if table is None:
+        return {}
+    root = dataroot.absolute()
+    return {path: label for path, label in _read_table(table).items() if root in path.parents}
 
 
 def _read_table(table: Path) -> dict[Path, Label]:

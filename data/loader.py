@@ -124,13 +124,14 @@ class Loader:
 
 @contextmanager
 def naming_lost_readers() -> Iterator[None]:
-    """Around all that is done with a Loader: errors of readers that died, which torch and the
-    connections to them raise at any moment, in words.
+    """Around all that is done with a Loader. Raises UserError where a process that reads has died.
+
+    Torch and the connections to it raise errors of their own, at any moment.
     """
     try:
         yield
     except (RuntimeError, ConnectionError, EOFError) as error:
-        words = str(error).strip().rstrip(".")
+        words = str(error).strip().rstrip(".") or "without a word"
         if isinstance(error, RuntimeError) and not words.startswith("DataLoader worker (pid"):
             raise
         raise UserError(

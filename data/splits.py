@@ -3,7 +3,7 @@
 Neighbouring frames of a video are near-duplicates: a random split measures memory, not skill.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 
 from data.folders import ImageFile
@@ -72,21 +72,23 @@ def split_by_group(
     for index, group in enumerate(groups):
         members[group].append(index)
     wanted = max(1, round(fraction * len(groups)))
-    left = {c: sum(1 for name in classes if name == c) for c in set(classes)}
+    left = Counter(classes)
     order = sorted(members)
     generator_for(seed, len(order)).shuffle(order)
     held: list[int] = []
     validated: set[str] = set()
-    while order and len(held) < wanted:
-        order.sort(key=lambda group: -len({classes[i] for i in members[group]} - validated))
-        group = order.pop(0)
-        counts = {c: sum(classes[i] == c for i in members[group]) for c in left}
+    counts = {group: Counter(classes[i] for i in members[group]) for group in members}
+    waiting = deque(sorted(order, key=lambda group: -len(counts[group])))
+    while waiting and len(held) < wanted:
+        group = waiting.popleft()
         too_large = len(held) + len(members[group]) > max(2 * wanted, 0.5 * len(groups))
-        if too_large or any(n and left[c] == n for c, n in counts.items()):
+        if too_large or any(left[c] == n for c, n in counts[group].items()):
             continue
         held += members[group]
-        validated |= {c for c, n in counts.items() if n}
-        left = {c: left[c] - n for c, n in counts.items()}
+        left.subtract(counts[group])
+        if not counts[group].keys() <= validated:  # else the order stays
+            validated |= counts[group].keys()
+            waiting = deque(sorted(waiting, key=lambda g: -len(counts[g].keys() - validated)))
     if not held:
         raise UserError(
             f"the {len(groups)} images form {len(members)} group(s), and none can be held out for "

@@ -1,6 +1,6 @@
 """The one mapping between file units and the network's [-1, 1], and back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +61,11 @@ class ValueMap:
 
     def __str__(self) -> str:
         return f"counts {self.low:,.10g} to {self.high:,.10g} of {self.bits} bits"
+
+
+def recorded_maps(record: Mapping[str, Any]) -> dict[str, ValueMap]:
+    """The value map of each domain by its role, from what run.json says."""
+    return {role: ValueMap(**ends) for role, ends in record["value_maps"].items()}
 
 
 def as_image(counts: Tensor) -> np.ndarray:

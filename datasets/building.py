@@ -7,7 +7,6 @@ replace it; a folder that a script did not make, or that somebody changed since,
 
 import csv
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from typing import Any
 from data.folders import ImageFile
 from data.images import EXTENSIONS
 from data.labels import LABELS_FILE, class_of_folder, read_labels
+from metrics.provenance import file_hash
 from util.errors import UserError
 from util.files import leftovers_beside, temporary_beside
 
@@ -121,7 +121,7 @@ def build(folder: Path, items: Sequence[Item], *, ways: Sequence[Way], record: M
             for item in items:
                 counts[_place(item.source, part / item.file, ways)] += 1
             _write_table(part / LABELS_FILE, items)
-            digest = _digest(part / LABELS_FILE)
+            digest = file_hash(part / LABELS_FILE)
             text = json.dumps({**record, "labels_sha256": digest}, indent=1) + "\n"
             (part / MARKER).write_text(text, encoding="utf-8")
     except OSError as error:
@@ -229,7 +229,7 @@ def refuse_foreign(folder: Path, *, script: str, sources: Sequence[Path]) -> Non
         )
     root = absolute(folder)
     table = root / LABELS_FILE
-    if not table.is_file() or _digest(table) != marker.get("labels_sha256"):
+    if not table.is_file() or file_hash(table) != marker.get("labels_sha256"):
         raise UserError(
             f"{table} was changed since {script} wrote it; change the table of the source images "
             f"and delete {folder} to build it anew."
@@ -258,7 +258,3 @@ def _read_marker(folder: Path) -> dict[str, Any]:
 def _files(folder: Path) -> Iterator[Path]:
     for parent, _, files in os.walk(folder):
         yield from (Path(parent, file) for file in files)
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

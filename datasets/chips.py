@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.label_index import Box
+from data.ground_truth import CentredBox
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Chip:
         square = frame[self.top : self.top + self.side, self.left : self.left + self.side]
         return square if self.side == self.size else _resized(square, self.size)
 
-    def box(self, box: Box) -> Box:
-        """A box of the frame (centre x, centre y, width, height) in pixels of the chip's image."""
+    def box(self, box: CentredBox) -> CentredBox:
+        """A box of the frame in pixels of the chip's image."""
         scale = self.size / self.side
         x, y, width, height = box
         return (x - self.left) * scale, (y - self.top) * scale, width * scale, height * scale

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from data.images import write_image
+from data.label_index import BOX_COLUMNS
+from data.labels import LABELS_FILE
 from datasets.frames import COLUMNS
 from datasets.recipe import number_text, write_table
 from datasets.scene import VEHICLES, Scene, vehicle_box
 from datasets.scene.video import draw_video, film
 
 FRAMES = "frames"  # folder of the images
-BOX_COLUMNS = ("box_x", "box_y", "box_w", "box_h", "box_source")
+TRUTH_COLUMNS = (*BOX_COLUMNS, "box_source")
 # A stream is (seed, set, video, frame, purpose), as in make_demo.py, which has the sets 0 to 4.
 SET = 5
 DRAW_VIDEO, DRAW_NOISE = 0, 1
@@ -79,13 +81,13 @@ def label(scene: Scene, job: VideoJob, number: int, size: int) -> dict[str, str]
         "aspect_deg": number_text(scene.aspect_deg),
     }
     box = map(number_text, (x - width / 2, y - height / 2, width, height))
-    box_cells = dict(zip(BOX_COLUMNS, (*box, "ground_truth"), strict=True))
+    box_cells = dict(zip(TRUTH_COLUMNS, (*box, "ground_truth"), strict=True))
     return dict.fromkeys(COLUMNS, "") | row | box_cells
 
 
 def write_tables(out: Path, rows: list[dict[str, str]]) -> None:
     """labels.csv with the truth; FRAMES/labels.csv without boxes, as videos without truth come."""
-    write_table(out / "labels.csv", COLUMNS, rows)
-    blank = dict.fromkeys(BOX_COLUMNS, "")
+    write_table(out / LABELS_FILE, COLUMNS, rows)
+    blank = dict.fromkeys(TRUTH_COLUMNS, "")
     unboxed = [row | blank | {"file": row["file"].removeprefix(f"{FRAMES}/")} for row in rows]
-    write_table(out / FRAMES / "labels.csv", COLUMNS, unboxed)
+    write_table(out / FRAMES / LABELS_FILE, COLUMNS, unboxed)

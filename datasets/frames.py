@@ -7,6 +7,7 @@ import numpy as np
 
 from data.arf import ArfVideo
 from data.ground_truth import Target, ground_truth
+from data.label_index import BOX_COLUMNS
 from datasets.chips import Chip
 from datasets.recipe import number_text
 from datasets.recordings import Recording
@@ -15,7 +16,7 @@ from util.errors import UserError
 
 COLUMNS = (
     *("file", "split", "class", "group", "video", "scenario", "night", "range_m", "frame", "time"),
-    *("aspect_deg", "box_x", "box_y", "box_w", "box_h", "box_source"),
+    *("aspect_deg", *BOX_COLUMNS, "box_source"),
 )
 
 
@@ -135,5 +136,5 @@ class Frames:
         if abs(2 * x - columns) >= columns + width or abs(2 * y - rows) >= rows + height:
             return {}
         corner = x - width / 2, y - height / 2, width, height
-        cells = zip(("box_x", "box_y", "box_w", "box_h"), map(number_text, corner), strict=True)
+        cells = zip(BOX_COLUMNS, map(number_text, corner), strict=True)
         return {**dict(cells), "box_source": "ground_truth"}

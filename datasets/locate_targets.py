@@ -36,8 +36,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.folders import ImageFile, find_images
 from data.images import read_image, write_image
-from data.label_index import LabelIndex
-from data.labels import LABELS_FILE, class_of_folder, read_rows
+from data.label_index import BOX_COLUMNS, Box, LabelIndex
+from data.labels import LABELS_FILE, class_of_folder, find_table, read_rows
 from data.splits import spread
 from datasets.tracking.locate import NoTrack, Sighting, locate_vehicle
 from util.cli import Parser
@@ -46,7 +46,6 @@ from util.files import check_writable, write_text
 
 SHEET = (4, 3)  # frames across and down
 SHEET_SIDE = 512  # of its frames: smaller ones are enlarged so far, by a whole number
-BOX_COLUMNS = ("box_x", "box_y", "box_w", "box_h")
 NEW_COLUMNS = (*BOX_COLUMNS, "box_confidence", "box_source")
 
 Size = tuple[float, float]
@@ -61,8 +60,8 @@ class Frame:
     row: dict[str, str]
 
     @property
-    def box(self) -> tuple[float, ...] | None:
-        """Left and upper edge, width, height; None where the table has none."""
+    def box(self) -> Box | None:
+        """None where the table has none."""
         numbers = [self.value(column) for column in BOX_COLUMNS]
         return None if None in numbers else tuple(numbers)
 
@@ -123,13 +122,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def find_videos(root: Path) -> dict[str, list[Frame]]:
     """Video -> its frames, by number. Raises UserError for a folder without images."""
-    rows: dict[Path, dict[str, str]] = {}
-    for folder in (root, root.absolute().parent):
-        table = folder / LABELS_FILE
-        if table.is_file():
-            listed = read_rows(table, required=("file",))
-            rows = {folder.absolute() / row["file"]: row for _, row in listed}
-            break
+    table = find_table(root)
+    listed = read_rows(table, required=("file",)) if table else []
+    rows = {table.absolute().parent / row["file"]: row for _, row in listed}
     videos: dict[str, list[Frame]] = defaultdict(list)
     for file in find_images(root):
         row = rows.get(file.path.absolute(), {})
@@ -238,7 +233,7 @@ def _framed(frame: Frame) -> np.ndarray:
     return draw_box(shown, frame.box, times)
 
 
-def draw_box(image: np.ndarray, box: tuple[float, ...] | None, times: int) -> np.ndarray:
+def draw_box(image: np.ndarray, box: Box | None, times: int) -> np.ndarray:
     """The image (H, W) uint8 enlarged so many times, with a white line around the box."""
     shown = image.repeat(times, axis=0).repeat(times, axis=1)
     if box:

@@ -28,7 +28,6 @@ writes videos instead, each of one vehicle that drives a circle before a fixed s
 """
 
 import argparse
-import csv
 import json
 import multiprocessing
 import os
@@ -36,6 +35,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,10 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.images import write_image
+from data.label_index import BOX_COLUMNS
+from data.labels import LABELS_FILE
 from datasets.demo_videos import VideoJob, make_video, plan_videos, write_tables
+from datasets.recipe import write_table
 from datasets.scene import (
     VEHICLES,
     Scene,
@@ -67,7 +70,7 @@ STILLS = {"num_train": 400, "num_test": 50}
 VIDEOS = {"num_frames": 90, "frame_step": 10, "dust": False}
 COLUMNS = (
     *("file", "split", "class", "group", "domain", "range_m", "aspect_deg"),
-    *("box_x", "box_y", "box_w", "box_h"),
+    *BOX_COLUMNS,
 )
 # Codes of the random streams: a stream is (seed, set, recording, frame, purpose). Videos are set 5.
 SETS = {
@@ -227,15 +230,6 @@ def make_all(out: Path, recipe: Mapping[str, int], processes: int) -> list[dict]
     return rows
 
 
-def write_labels(path: Path, rows: list[dict]) -> None:
-    """One row a file, sorted by file."""
-    rows = sorted(rows, key=lambda row: row["file"])
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Raises UserError."""
     args = parse(argv)
@@ -248,7 +242,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.out.mkdir(parents=True, exist_ok=True)
         rows = make_all(args.out, recipe, args.num_threads)
         if args.video is None:
-            write_labels(args.out / "labels.csv", rows)
+            write_table(args.out / LABELS_FILE, COLUMNS, sorted(rows, key=itemgetter("file")))
         else:
             write_tables(args.out, rows)
         write_text(args.out / "demo.json", json.dumps(recipe, indent=2) + "\n")

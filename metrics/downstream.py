@@ -231,15 +231,6 @@ def _interval(of: Estimate | None, sign: str = "") -> str:
     return f"{of.low:{sign}.3f} … {of.high:{sign}.3f}"
 
 
-def as_text(lines: Sequence[Sequence[str]]) -> str:
-    """Aligned columns for a terminal."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
-        for line in lines
-    )
-
-
 def as_markdown(lines: Sequence[Sequence[str]]) -> str:
     """A Markdown table; numbers to the right."""
     rule = ["---", *["---:"] * (len(lines[0]) - 1)]

@@ -1,4 +1,4 @@
-"""The evaluation of sets of translations against real images: rows, references, and the report."""
+"""The evaluation of sets of translations against real images: their rows, and the references."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -15,7 +15,6 @@ from metrics.paired import SSIM_WINDOW
 from util.errors import UserError
 
 RECORD = "result.json"
-KINDS = ("real_A", "fake_B", "real_B")
 
 Arrays = dict[str, np.ndarray]  # "real_A", "fake_B", "real_B" -> (H, W) or (H, W, 3)
 

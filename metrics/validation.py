@@ -248,12 +248,5 @@ def load_judge(path: Path, *, value_range: tuple[float, float], device: torch.de
     Raises UserError for a file that holds none, and for one that knows other file values.
     """
     judge = load_classifier(path)
-    low, high = value_range
-    known = judge.value_range
-    if known is not None and (high <= known[0] or low >= known[1]):
-        raise UserError(
-            f"--val_classifier {path} knows file values from {known[0]:g} to {known[1]:g}, and "
-            f"those of B run from {low:g} to {high:g}; train a classifier on images of this kind."
-        )
-    judge.expect_range(low, high)
+    judge.expect_range(*value_range, source=f"--val_classifier {path}")
     return judge.to(device)

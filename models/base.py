@@ -1,7 +1,7 @@
 """What every model offers to train.py."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -37,10 +37,6 @@ class Model(ABC):
     @abstractmethod
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         """Update all networks once. Returns the losses by name, detached scalars."""
-
-    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """Figures of merit on held-out batches; {} where the model has none."""
-        return {}
 
     def visuals(self) -> dict[str, Tensor]:
         """Images (B, C, H, W) in [-1, 1] of the last step, by name."""

@@ -1,6 +1,6 @@
 """The vehicle classifier whose attention guides the translation: ResNet-18 (He et al. 2016)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.base import Model
-from models.gradcam import evaluating
+from models.networks import evaluating
 from models.networks.classifier import Classifier
 from options import ClassifierOptions
 from util.batch import Batch, DataFacts
@@ -87,6 +87,6 @@ class ClassifierModel(Model):
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "report": self.report}
 
-    def load_state_dict(self, state: dict[str, Any], *, source: str) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], *, source: str) -> None:
         super().load_state_dict(state, source=source)
         self.report = state["report"]

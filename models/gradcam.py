@@ -4,13 +4,13 @@ The channel weights are held constant, so the gradient of a map reaches the imag
 feature maps alone: no second derivative, no hooks, no flag of the classifier is touched.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from models.networks import evaluating
 from models.networks.classifier import Classifier
 
 
@@ -90,15 +90,3 @@ def maps_of_features(
         else:
             weights = channel_weights(lambda x: classifier.head(x, stage), features, label)
         return attention_map(class_activation(features, weights), size)
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode inside the block; afterwards each submodule is in the mode it was in."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode

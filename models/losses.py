@@ -1,4 +1,4 @@
-"""Training objectives as pure functions: tensors in, scalar out."""
+"""Training objectives as pure functions of tensors: of a batch (GAN) or of each patch (NCE)."""
 
 from collections.abc import Callable
 

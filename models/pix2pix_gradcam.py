@@ -33,19 +33,9 @@ class Pix2PixGradcamModel(Pix2PixModel):
         self.classifier = compute.place(load_classifier(Path(options.classifier)))
         compute.compile(self.classifier, "features")
         self.teacher = digest(self.classifier.net.state_dict())
-        self._match_value_range(facts)
+        source = f"the classifier {options.classifier}"
+        self.classifier.expect_range(*facts.value_range, source=source)
         self.class_of_label = self._class_indices(facts)
-
-    def _match_value_range(self, facts: DataFacts) -> None:
-        """Show the classifier the target's file values as it saw them in training."""
-        known, (low, high) = self.classifier.value_range, facts.value_range
-        if known is not None and (high <= known[0] or low >= known[1]):
-            raise UserError(
-                f"the classifier {self.options.classifier} knows file values from {known[0]:g} to "
-                f"{known[1]:g}, and those of B run from {low:g} to {high:g}; train a classifier on "
-                "images of this kind."
-            )
-        self.classifier.expect_range(low, high)
 
     def _class_indices(self, facts: DataFacts) -> Tensor | None:
         """The classifier's index of each class of the data, (K,); None without labels."""

@@ -1,5 +1,6 @@
 """What CUT and Pix2Pix share: a generator, a discriminator and how they are built and used."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from models.base import Model
 from models.image_pool import ImagePool
 from models.losses import GAN_LOSSES
-from models.networks import build_discriminator, build_generator, init_weights
+from models.networks import build_discriminator, build_generator, evaluating, init_weights
 from options import TranslationOptions
 from util.batch import DataFacts
 from util.compute import Compute
@@ -97,6 +98,11 @@ class TranslationModel(Model):
         with self.compute.autocast():
             return self.generator(images)
 
+    def translate(self, images: Tensor) -> Tensor:
+        """Whole images through G as it is tested: in eval mode, by `translate`."""
+        with evaluating(self.generator):
+            return translate(self.generator, images, self.compute)
+
     def judge(self, images: Tensor) -> Tensor:
         """D of (B, judged_bands, H, W): logits (B, 1, h, w) in fp32."""
         with self.compute.autocast():
@@ -137,6 +143,6 @@ class TranslationModel(Model):
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "pool": self.pool.state_dict()}
 
-    def load_state_dict(self, state: dict[str, Any], *, source: str) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], *, source: str) -> None:
         super().load_state_dict(state, source=source)
         self.pool.load_state_dict(state["pool"], self.device)

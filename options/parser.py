@@ -23,7 +23,6 @@ from options.presets import PRESETS
 
 GROUPS = ("run", "data", "model", "training", "display")
 WORDS_FOR_NONE = ("all", "none", "inf")
-LIMITS = ("minimum", "below")
 # Flags that stand for two; each of the two, where it is given as well, goes before.
 SHORTHANDS = {"norm": ("normG", "normD"), "value_range": ("value_range_A", "value_range_B")}
 
@@ -145,14 +144,19 @@ def _require_possible(group: Any) -> None:
     """Raises TypeError for a value that no command line gives."""
     hints = get_type_hints(type(group))
     for item in fields(group):
-        value, (minimum, below) = getattr(group, item.name), map(item.metadata.get, LIMITS)
-        if not _fits(value, hints[item.name]) or (
-            type(value) in (int, float)
-            and not (-math.inf if minimum is None else minimum)
-            <= value
-            < (math.inf if below is None else below)
-        ):
+        value = getattr(group, item.name)
+        if not _fits(value, hints[item.name]) or not _in_range(value, *_limits(item.metadata)):
             raise TypeError(f"--{item.name} {value!r}")
+
+
+def _limits(metadata: Mapping[str, Any]) -> tuple[float, float]:
+    """The least value of an option, and the end of its range, itself not allowed."""
+    minimum, below = metadata["minimum"], metadata["below"]
+    return -math.inf if minimum is None else minimum, math.inf if below is None else below
+
+
+def _in_range(value: Any, minimum: float, below: float) -> bool:
+    return type(value) not in (int, float) or minimum <= value < below
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -282,8 +286,8 @@ def _reader(hint: Any, metadata: Mapping[str, Any]) -> tuple[Any, dict[str, Any]
     if get_origin(hint) is Literal:
         return _read_choice(get_args(hint)), {"metavar": "|".join(get_args(hint))}
     if hint in (int, float):
-        limits = {name: metadata[name] for name in LIMITS}
-        return _read_number(hint, optional=optional, **limits), {"metavar": hint.__name__.upper()}
+        reader = _read_number(hint, *_limits(metadata), optional=optional)
+        return reader, {"metavar": hint.__name__.upper()}
     return str, {"metavar": "TEXT"}
 
 
@@ -317,7 +321,7 @@ def _read_choice(choices: Sequence[str]) -> Any:
     return read
 
 
-def _read_number(kind: type, *, optional: bool, minimum: float | None, below: float | None) -> Any:
+def _read_number(kind: type, minimum: float, below: float, *, optional: bool) -> Any:
     def read(text: str) -> int | float | None:
         if optional and text.lower() in WORDS_FOR_NONE:
             return None
@@ -326,11 +330,11 @@ def _read_number(kind: type, *, optional: bool, minimum: float | None, below: fl
         except ValueError:
             noun = "a whole number" if kind is int else "a number"
             raise argparse.ArgumentTypeError(f"'{text}' is not {noun}") from None
-        if value != value or value in (float("inf"), float("-inf")):
+        if value != value or abs(value) == math.inf:
             raise argparse.ArgumentTypeError(f"'{text}' is not a finite number")
-        if minimum is not None and value < minimum:
+        if value < minimum:
             raise argparse.ArgumentTypeError(f"{text} is too small; {minimum} is the least")
-        if below is not None and value >= below:
+        if value >= below:
             raise argparse.ArgumentTypeError(f"{text} is too large; it must be below {below}")
         return value
 

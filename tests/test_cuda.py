@@ -157,12 +157,9 @@ def run(tmp_path, data):
 def test_batches_made_on_the_gpu_are_those_made_on_the_cpu(data, num_threads):
     argv = ["--dataroot", str(data), "--load_size", "36", "--crop_size", "32", "--seed", "3"]
     dataset = build_training_datasets(parse_train(argv, MODEL_OPTIONS), value_maps={})[0]
+    order = {"batch_size": 5, "shuffle": True, "seed": 3}
     found, expected = (
-        list(
-            Loader(
-                *(dataset,), batch_size=5, shuffle=True, seed=3, num_threads=n, device=device
-            ).epoch(1)
-        )
+        list(Loader(dataset, **order, num_threads=n, device=device).epoch(1))
         for device, n in ((GPU, num_threads), (CPU, 0))
     )
     for ours, reference in zip(found, expected, strict=True):

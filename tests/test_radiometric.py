@@ -15,6 +15,7 @@ from data.value_map import find_value_map
 from datasets import make_pseudo_pairs
 from models import MODEL_OPTIONS
 from options import parse_train
+from tests.data.samples import item
 from util.errors import UserError
 
 SMALL = "--ngf 2 --ndf 2 --netF_nc 4 --num_patches 4 --netG resnet_4blocks --n_epochs 1".split()
@@ -271,7 +272,7 @@ def test_pseudo_pairs_keep_16_bits(call, data, tmp_path, name):
     pairs, _ = build_training_datasets(parse_train(flags, MODEL_OPTIONS), value_maps={})
     assert (pairs.value_maps["A"].low, pairs.value_maps["A"].high) == (1000, 3000)
     for index, file in enumerate(pairs.files):
-        sample, (real,) = pairs[1, index], (out / "train_B").glob(f"{file.name}.*")
+        sample, (real,) = item(pairs, 1, index), (out / "train_B").glob(f"{file.name}.*")
         assert np.array_equal(pairs.value_maps["A"].decode(sample.a), read_image(file.path))
         assert np.array_equal(pairs.value_maps["B"].decode(sample.b), read_image(real))
 

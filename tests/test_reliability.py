@@ -182,7 +182,7 @@ def test_a_reader_that_is_killed_ends_the_run_with_a_sentence(endless, folder):
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[-1]), signal.SIGKILL)
     _, errors = process.communicate(timeout=300)
-    assert process.returncode == 2
+    assert process.returncode == 2, errors
     (line,) = errors.splitlines()
     assert line.startswith("error: a process that reads images has died (")
     assert torch.load(folder / "latest.pth")["position"]["step"] > 0

@@ -47,7 +47,7 @@ class LiveView:
         except ImportError:
             raise UserError(
                 "the live view (--display_id) needs the package visdom, which is not installed: "
-                "run `pip install visdom`, or leave --display_id out"
+                "run `pip install visdom`, or leave --display_id out."
             ) from None
         # visdom reports every failed attempt; this view reports the first one, in one line.
         logging.getLogger("visdom").setLevel(logging.CRITICAL)

@@ -41,7 +41,10 @@ STYLE = {
 def new_axes(
     width: int, height: int, *, left: int = 46, bottom: int = 34, right: int = 8, top: int = 8
 ) -> "tuple[Figure, Axes]":
-    """A drawing with one pair of axes; in units of it, 72 an inch, which the page scales."""
+    """A drawing with one pair of axes, and the room around them for their labels.
+
+    Lengths are in units of the drawing, 72 an inch; the page scales it.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure((width / 72, height / 72))

@@ -141,7 +141,7 @@ def new_page(title: str, facts: Mapping[str, str], *, style: str = "") -> "docum
     except ImportError:
         raise UserError(
             "the image pages need the package dominate, which is not installed: "
-            "run `pip install dominate`"
+            "run `pip install dominate`."
         ) from None
 
     page = document(title=title, lang="en")

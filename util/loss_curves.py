@@ -47,20 +47,19 @@ class Curve:
 def read_curves(log: Path) -> list[Curve]:
     """Of each value of a util.loss_log but clocks and rate; [] where it has fewer than two rows."""
     try:
-        with log.open(encoding="utf-8") as file:
-            names = file.readline().rstrip("\n").split(",")
-            lines = file.readlines()
-    except OSError:
+        head, *lines = log.read_text(encoding="utf-8").splitlines()
+        if len(lines) < 2:
+            return []
+        rows = np.loadtxt(lines, delimiter=",", ndmin=2)
+    except (OSError, ValueError):  # none yet, or altered meanwhile: a page is worth no run
         return []
-    if len(lines) < 2:
-        return []
-    rows = np.loadtxt(lines, delimiter=",", ndmin=2)
+    names = head.split(",")[2:]  # behind epoch and step
     parts = np.array_split(rows, min(len(rows), MOST_POINTS))
     steps = np.array([part[-1, 1] for part in parts])
     return [
         Curve(name, steps, *np.array([_summary(part[:, place]) for part in parts]).T)
-        for place, name in enumerate(names)
-        if place > 1 and name not in CLOCK_AND_RATE
+        for place, name in enumerate(names, start=2)
+        if name not in CLOCK_AND_RATE
     ]
 
 

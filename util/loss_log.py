@@ -57,7 +57,7 @@ class LossLog:
             raise UserError(
                 f"the loss log {self.path} has the columns {', '.join(self.columns)}, but this run "
                 f"measures {', '.join(columns)}: resume with the options of the interrupted run, "
-                "or move the log away"
+                "or move the log away."
             )
         numbers = (f"{float(values[name]):.9g}" for name in self.columns[2:])
         self._waiting.append(_line([str(epoch), str(step), *numbers]))
@@ -106,7 +106,7 @@ class LossLog:
             pass
         raise UserError(
             f"line {number} of {self.path} is not a row of a loss log: move the file away to start "
-            "a new log"
+            "a new log."
         )
 
 

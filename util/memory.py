@@ -12,8 +12,8 @@ def free_memory() -> int | None:
     """Bytes that are free, or were without the files that the system keeps at hand.
 
     The least of what the machine has and what its control groups (a container, a job of SLURM)
-    leave this process; where the system tells neither, the size
-    of the memory, and None where it does not tell that.
+    leave this process; where the system tells neither, the size of the memory, and None where it
+    does not tell that.
     """
     found = [_of_machine(), *map(_of_group, _groups())]
     found = [free for free in found if free is not None]

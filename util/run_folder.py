@@ -1,8 +1,10 @@
 """The folder of a run, `checkpoints/<name>`: what is in it and how it is found again.
 
-run.json              options, value maps, classes, teacher: all that test.py needs but the weights
-latest.pth            everything that --continue_train needs
+run.json              options, value maps, classes, teacher: all that test.py needs but the weights;
+                      images left out and digests of the others' names, for --continue_train
+latest.pth            everything else that --continue_train needs
 previous.pth          the same, one checkpoint earlier: should latest.pth be damaged
+damaged.pth           a latest.pth that was: the run went on from previous.pth
 latest_net_G.pth ...  each network alone, for test.py, for fine-tuning and for other tools
 20_net_G.pth ...      the same at the end of epoch 20
 best_net_G.pth ...    the same at the end of the epoch that --val_freq found best
@@ -10,7 +12,7 @@ best.json             which epoch that was, and what was measured
 loss_log.csv          losses; validation_log.csv: validation
 finished              there once the last epoch is done
 lock                  there while a process trains the run
-web/index.html        sample images
+web/index.html        curves of the logs, and sample images
 """
 
 import json

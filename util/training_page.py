@@ -11,6 +11,7 @@ from util.loss_curves import read_curves
 
 # Drawn anew when a log has grown by so much: curves take longer than the rest of the page.
 GROWTH = 1.02
+ORDER = ("real_A", "fake_B", "real_B", "idt_B")  # of a row's images; others follow
 SAMPLE = re.compile(r"epoch(\d+)_images(\d+)_(\w+)\.png")
 
 
@@ -49,9 +50,8 @@ class TrainingPage:
             if match:
                 moment = (int(match[1]), int(match[2]))
                 moments.setdefault(moment, []).append((match[3], Path("images", file.name)))
-        order = ("real_A", "fake_B", "real_B", "idt_B")
         rows = [
-            GalleryRow(f"epoch {epoch}, {seen} images", sorted(images, key=_rank(order)))
+            GalleryRow(f"epoch {epoch}, {seen} images", sorted(images, key=_rank))
             for (epoch, seen), images in sorted(moments.items(), reverse=True)
         ]
         self._draw(finished=finished)
@@ -73,5 +73,6 @@ class TrainingPage:
                 self.drawn[heading], self.drawn_size[heading] = drawings, size
 
 
-def _rank(order: tuple[str, ...]) -> Callable[[tuple[str, Path]], tuple[int, str]]:
-    return lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0])
+def _rank(image: tuple[str, Path]) -> tuple[int, str]:
+    name, _ = image
+    return ORDER.index(name) if name in ORDER else len(ORDER), name

@@ -16,7 +16,7 @@ from models.base import Model
 from models.networks.classifier import Classifier
 from options import parse_train
 from util.batch import Batch, DataFacts
-from util.compute import Compute, select_compute
+from util.compute import HALF, Compute, select_compute
 from util.device import set_repeatability
 from util.seeding import seed_step
 
@@ -80,8 +80,8 @@ def build_model(settings: Settings, compute: Compute, folder: Path) -> Model:
 def product_rate(compute: Compute) -> float:
     """Operations per second of a large matrix product: what the hardware can do at most."""
     side = PRODUCT_SIDE[compute.device.type]
-    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(compute.precision, torch.float32)
-    a, b = torch.randn(2, side, side, device=compute.device).to(half)
+    dtype = HALF.get(compute.precision, torch.float32)
+    a, b = torch.randn(2, side, side, device=compute.device).to(dtype)
     rates = []
     for _ in range(5):
         start = time.perf_counter()

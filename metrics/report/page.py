@@ -88,7 +88,7 @@ def write_report(
         if find_spec(module) is None:
             raise UserError(
                 f"the report needs the package {package}, which is not installed: "
-                f"run `pip install {package}`"
+                f"run `pip install {package}`."
             )
     styles = mark_module.STYLE + table_module.STYLE + STYLE
     page = new_page(title, _facts(report), style=styles)

@@ -8,7 +8,7 @@ from typing import Any
 
 from metrics import COMPARISONS, IMAGE_METRICS, PAIR_METRICS, SET_METRICS, Metric
 from metrics.measure import ImageValues
-from metrics.report.format import format_value
+from metrics.report.format import aligned, format_value
 from metrics.summary import words
 
 
@@ -65,11 +65,7 @@ def _terminal_table(block: Block) -> str:
         spread = [_spread(key, entries.get(key)) for key in columns]
         if any(spread):
             lines.append(["", "", *spread])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
-        for line in lines
-    )
+    return aligned(lines)
 
 
 def _value(key: str, entry: Mapping[str, Any] | None, n: str) -> str:

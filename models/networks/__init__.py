@@ -1,6 +1,7 @@
-"""Generators, discriminators and patch features, by the names that the options use."""
+"""Networks by the names that the options use, their weights, and their modes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ __all__ = [
     "build_discriminator",
     "build_generator",
     "draw_patch_ids",
+    "evaluating",
     "init_weights",
     "load_weights",
 ]
@@ -104,3 +106,15 @@ def load_weights(net: nn.Module, weights: Mapping[str, Tensor], *, source: str) 
     if spoilt := [key for key in own if not weights[key].isfinite().all()]:
         raise UserError(f"{source} holds NaN or infinity ({spoilt[0]}); give another file.")
     net.load_state_dict({key: weights[key] for key in own})
+
+
+@contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """Eval mode inside the block; afterwards each submodule is in the mode it was in."""
+    modes = [(part, part.training) for part in net.modules()]
+    net.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode

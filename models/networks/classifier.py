@@ -70,13 +70,19 @@ class Classifier(nn.Module):
         """Scores (B, K) of images (B, 1 or 3, H, W) in [-1, 1]."""
         return self.head(self.features(images))
 
-    def expect_range(self, low: float, high: float) -> None:
-        """From now on take images whose -1 and 1 stand for these file values.
+    def expect_range(self, low: float, high: float, *, source: str) -> None:
+        """From now on take images whose -1 and 1 stand for these file values of domain B.
 
         The normalisation is moved along, so that one file value looks the same as in training.
+        Raises UserError, naming `source`, where training showed no such value.
         """
         if self.value_range is not None:
             own_low, own_high = self.value_range
+            if high <= own_low or low >= own_high:
+                raise UserError(
+                    f"{source} knows file values from {own_low:g} to {own_high:g}, and those of B "
+                    f"run from {low:g} to {high:g}; train a classifier on images of this kind."
+                )
             scale = (high - low) / (own_high - own_low)
             offset = ((high + low) - (own_high + own_low)) / (own_high - own_low)
             self.mean.sub_(offset).div_(scale)
@@ -144,6 +150,4 @@ def load_classifier(path: Path) -> Classifier:
         value_range=content.get("value_range") and tuple(content["value_range"]),
     )
     load_weights(classifier.net, weights, source=str(path))
-    if not all(bool(value.isfinite().all()) for value in classifier.net.state_dict().values()):
-        raise UserError(f"{path} holds weights that are NaN or infinite; train it anew.")
     return classifier.requires_grad_(False).eval()

@@ -1,12 +1,9 @@
 """Patch features for the contrastive loss (Park et al. 2020, sec. 3.2)."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
-
-Projection = Literal["mlp_sample", "sample"]
 
 
 class PatchSampler(nn.Module):

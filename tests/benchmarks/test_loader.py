@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from benchmarks.loader import PlainImages, build, main, make_folder, require_equal
+from tests.data.samples import item
 from util.errors import UserError
 
 SMALL = "--images 3 --sizes 16 --batch_sizes 2 --workers 0 --repeats 1 --gpu_ids -1".split()
@@ -52,7 +53,7 @@ def test_a_row_for_every_batch_size_and_number_of_workers(tmp_path):
 def test_both_ways_give_images_of_one_kind(tmp_path):
     make_folder(tmp_path, 2, 32, 8)
     a, b = PlainImages(tmp_path, 32)[0]
-    own = build(tmp_path, 32, "none")[1, 0]
+    own = item(build(tmp_path, 32, "none"), 1, 0)
     assert a.shape == b.shape == own.a.shape == own.b.shape == (1, 32, 32)
     assert a.dtype == own.a.dtype == torch.float32
     assert -1 <= a.min() < a.max() <= 1

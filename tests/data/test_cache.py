@@ -181,6 +181,15 @@ def test_a_file_that_is_none_of_ours_is_replaced(files, tmp_path, content):
     assert json.loads(kept.open("rb").readline())["state"]
 
 
+@pytest.mark.parametrize("missing", ["state", "layouts"])
+def test_a_file_whose_head_lacks_a_part_is_replaced(files, tmp_path, missing):
+    keep_images(files, "disk")
+    (kept,) = kept_files(tmp_path)
+    # Of the same length: all else about the file is as it should be.
+    kept.write_bytes(kept.read_bytes().replace(missing.encode(), missing[::-1].encode(), 1))
+    np.testing.assert_array_equal(keep_images(files, "disk").read(files[0]), IMAGES["grey.png"])
+
+
 def test_a_file_that_was_cut_short_is_replaced(files, tmp_path):
     keep_images(files, "disk")
     (kept,) = kept_files(tmp_path)

@@ -9,10 +9,10 @@ import torch
 
 import data.images
 from data.build import build_test_dataset, build_training_datasets
-from data.datasets import Sample
 from data.value_map import EIGHT_BIT, ValueMap
 from models import MODEL_OPTIONS
 from options import TrainConfig, parse_train
+from tests.data.samples import Sample, item
 from util.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -39,7 +39,7 @@ def grey(image: torch.Tensor | None) -> int:
 
 
 def values(dataset, epoch: int = 1) -> list[tuple[int, int | None]]:
-    samples = [dataset[epoch, index] for index in range(len(dataset))]
+    samples = [item(dataset, epoch, index) for index in range(len(dataset))]
     return [(grey(s.a), None if s.b is None else grey(s.b)) for s in samples]
 
 
@@ -66,7 +66,7 @@ def unpaired(tmp_path, flat):
 def test_pairs_by_relative_name(pairs):
     dataset, validation = training(pairs)
     assert validation is None and values(dataset) == [(1, 11), (2, 12), (3, 13)]
-    assert [dataset[1, i].name for i in range(3)] == ["a", "v/b", "v/c"]
+    assert [item(dataset, 1, i).name for i in range(3)] == ["a", "v/b", "v/c"]
     assert values(training(pairs, "--direction", "BtoA")[0]) == [(11, 1), (12, 2), (13, 3)]
     assert values(training(pairs, "--max_dataset_size", "2")[0]) == [(1, 11), (2, 12)]
 
@@ -91,7 +91,7 @@ def test_pairs_share_crop_and_mirror(tmp_path, write):
     dataset, _ = build_training_datasets(parse_train(argv, MODEL_OPTIONS), value_maps={})
     for epoch in range(1, 6):
         for index in range(4):
-            sample = dataset[epoch, index]
+            sample = item(dataset, epoch, index)
             assert sample.a.shape == (1, 8, 8)
             torch.testing.assert_close(sample.a, -sample.b, rtol=0, atol=1e-5)
 
@@ -99,7 +99,7 @@ def test_pairs_share_crop_and_mirror(tmp_path, write):
 def test_pairs_of_two_sizes_are_named(tmp_path, flat):
     flat(tmp_path / "trainA", {"x.png": 1}, size=(8, 10))
     flat(tmp_path / "trainB", {"x.png": 1}, size=(8, 12))
-    error = training(tmp_path)[0][1, 0]
+    error = item(training(tmp_path)[0], 1, 0)
     assert isinstance(error, UserError) and "x.png has images of 10x8 and 12x8" in str(error)
 
 
@@ -107,8 +107,8 @@ def test_side_by_side_images(tmp_path, write):
     left, right = np.full((6, 5), 1, np.uint8), np.full((6, 5), 2, np.uint8)
     write(tmp_path / "train" / "v" / "x.png", np.hstack([left, right]))
     dataset, _ = training(tmp_path)
-    assert values(dataset) == [(1, 2)] and dataset[1, 0].a.shape == (1, 6, 5)
-    assert dataset[1, 0].name == "v/x"
+    assert values(dataset) == [(1, 2)] and item(dataset, 1, 0).a.shape == (1, 6, 5)
+    assert item(dataset, 1, 0).name == "v/x"
     assert values(training(tmp_path, "--direction", "BtoA")[0]) == [(2, 1)]
 
 
@@ -116,12 +116,12 @@ def test_side_by_side_counts_have_one_value_map(tmp_path, write):
     write(tmp_path / "train" / "x.png", np.array([[100, 200, 500, 700]], np.uint16))
     dataset, _ = training(tmp_path)
     assert dataset.value_maps == dict.fromkeys("AB", ValueMap(100.0, 700.0, 16))
-    torch.testing.assert_close(dataset[1, 0].b, torch.tensor([[[1 / 3, 1.0]]]))
+    torch.testing.assert_close(item(dataset, 1, 0).b, torch.tensor([[[1 / 3, 1.0]]]))
 
 
 def test_a_side_by_side_image_of_odd_width_is_named(tmp_path, write):
     path = write(tmp_path / "train" / "x.png", np.zeros((4, 7), np.uint8))
-    error = training(tmp_path)[0][1, 0]
+    error = item(training(tmp_path)[0], 1, 0)
     assert isinstance(error, UserError) and f"{path} is 7 pixels wide" in str(error)
 
 
@@ -139,7 +139,7 @@ def test_labels_of_pairs(pairs):
     )
     dataset, _ = training(pairs)
     assert dataset.classes == ("BMP2", "ZSU")
-    assert [dataset[1, i].label for i in range(3)] == [1, 0, -1]
+    assert [item(dataset, 1, i).label for i in range(3)] == [1, 0, -1]
     facts = dataset.facts()
     assert (facts.classes, facts.class_counts, facts.unlabelled) == (("BMP2", "ZSU"), (1, 1), 1)
 
@@ -152,7 +152,7 @@ def test_labels_of_linked_pairs(tmp_path, flat):
         (root / f"train{letter}").symlink_to(store)
     (root / "labels.csv").write_text("file,class\ntrainA/x.png,T72\n")
     dataset, _ = training(root)
-    assert dataset.classes == ("T72",) and dataset[1, 0].label == 0
+    assert dataset.classes == ("T72",) and item(dataset, 1, 0).label == 0
 
 
 # --- unaligned
@@ -162,18 +162,18 @@ def test_unpaired_epochs_are_as_long_as_the_larger_domain(unpaired):
     dataset, _ = training(unpaired, model="cut")
     assert len(dataset) == 6
     assert [a for a, _ in values(dataset)] == [1, 2, 3, 4, 1, 2]
-    assert [dataset[1, i].name for i in (0, 3, 4)] == ["a1", "a4", "a1"]
-    assert all(dataset[1, i].label == -1 for i in range(6))
+    assert [item(dataset, 1, i).name for i in (0, 3, 4)] == ["a1", "a4", "a1"]
+    assert all(item(dataset, 1, i).label == -1 for i in range(6))
 
 
 def test_b_is_drawn_at_random_but_the_same_again(unpaired):
     dataset, again = training(unpaired, model="cut")[0], training(unpaired, model="cut")[0]
-    draws = {(epoch, i): grey(dataset[epoch, i].b) for epoch in range(1, 9) for i in range(6)}
-    assert {(e, i): grey(again[e, i].b) for e, i in reversed(draws)} == draws
+    draws = {(epoch, i): grey(item(dataset, epoch, i).b) for epoch in range(1, 9) for i in range(6)}
+    assert {(e, i): grey(item(again, e, i).b) for e, i in reversed(draws)} == draws
     assert set(draws.values()) == set(range(11, 17))
     assert len({tuple(draws[e, i] for i in range(6)) for e in range(1, 9)}) > 4
     other = training(unpaired, "--seed", "1", model="cut")[0]
-    assert any(grey(other[key].b) != value for key, value in draws.items())
+    assert any(grey(item(other, *key).b) != value for key, value in draws.items())
 
 
 def test_serial_batches_take_b_in_order(unpaired):
@@ -204,11 +204,11 @@ def test_the_resize_margin_ends_with_the_full_rate(tmp_path, write):
     dataset, _ = training(tmp_path, "--preprocess", "resize_and_crop", *flags, model="cut")
     whole = EIGHT_BIT.encode(image)
     for epoch in (1, 3):
-        assert dataset[epoch, 0].a.shape == whole.shape
-        assert not torch.allclose(dataset[epoch, 0].a, whole)
+        assert item(dataset, epoch, 0).a.shape == whole.shape
+        assert not torch.allclose(item(dataset, epoch, 0).a, whole)
     for epoch in (4, 5):
-        torch.testing.assert_close(dataset[epoch, 0].a, whole)
-        torch.testing.assert_close(dataset[epoch, 0].b, whole)
+        torch.testing.assert_close(item(dataset, epoch, 0).a, whole)
+        torch.testing.assert_close(item(dataset, epoch, 0).b, whole)
 
 
 # --- test time
@@ -219,7 +219,7 @@ def test_a_alone_is_enough_for_a_test(tmp_path, flat, mode):
     flat(tmp_path / "testA", {"1.png": 1, "v/2.png": 2})
     dataset = for_testing(tmp_path, "--dataset_mode", mode)
     assert values(dataset) == [(1, None), (2, None)]
-    assert [dataset[0, i].name for i in range(2)] == ["1", "v/2"]
+    assert [item(dataset, 0, i).name for i in range(2)] == ["1", "v/2"]
     assert set(dataset.domains) == {"A"}
 
 
@@ -249,9 +249,9 @@ def test_whole_images_at_test_time(tmp_path, write):
     write(tmp_path / "testA" / "x.png", image)
     sizes = ("--load_size", "12", "--crop_size", "8")
     native = for_testing(tmp_path, "--preprocess", "crop", *sizes)
-    np.testing.assert_array_equal(EIGHT_BIT.decode(native[0, 0].a), image)
+    np.testing.assert_array_equal(EIGHT_BIT.decode(item(native, 0, 0).a), image)
     square = for_testing(tmp_path, "--preprocess", "resize_and_crop", *sizes)
-    assert square[0, 0].a.shape == (1, 8, 8)
+    assert item(square, 0, 0).a.shape == (1, 8, 8)
 
 
 # --- values and bands
@@ -263,12 +263,12 @@ def test_16_bit_counts_keep_their_levels(tmp_path, write):
     write(tmp_path / "trainB" / "x.png", ramp[::-1])
     dataset, _ = training(tmp_path)
     assert dataset.value_maps["A"] == ValueMap(5600.0, 20300.0, 16)
-    image = dataset[1, 0].a
+    image = item(dataset, 1, 0).a
     assert image.min() == -1 and image.max() == 1
     np.testing.assert_array_equal(dataset.value_maps["A"].decode(image), ramp)
     sizes = ("--load_size", "48", "--crop_size", "32")
     resized, _ = training(tmp_path, "--preprocess", "resize_and_crop", *sizes)
-    assert len(resized[1, 0].a.unique()) > 3 * 256
+    assert len(item(resized, 1, 0).a.unique()) > 3 * 256
 
 
 def test_the_value_map_of_the_checkpoint_goes_before_the_files(tmp_path, write):
@@ -277,8 +277,8 @@ def test_the_value_map_of_the_checkpoint_goes_before_the_files(tmp_path, write):
     maps = {"A": ValueMap(0.0, 400.0, 16), "B": ValueMap(100.0, 300.0, 16)}
     dataset, _ = training(tmp_path, value_maps=maps)
     assert dataset.value_maps == maps
-    torch.testing.assert_close(dataset[1, 0].a, torch.tensor([[[-0.5, 0.5]]]))
-    torch.testing.assert_close(dataset[1, 0].b, torch.tensor([[[-1.0, 1.0]]]))
+    torch.testing.assert_close(item(dataset, 1, 0).a, torch.tensor([[[-0.5, 0.5]]]))
+    torch.testing.assert_close(item(dataset, 1, 0).b, torch.tensor([[[-1.0, 1.0]]]))
 
 
 @pytest.mark.parametrize("joined", [False, True], ids=["two folders", "side by side"])
@@ -309,10 +309,10 @@ def test_targets_are_clipped_in_training_alone(tmp_path, write, joined):
         for letter in [] if joined else "AB":
             write(tmp_path / f"{phase}{letter}" / "x.png", counts)
     flags = ["--value_range", "100", "300"]
-    sample = training(tmp_path, *flags)[0][1, 0]
+    sample = item(training(tmp_path, *flags)[0], 1, 0)
     torch.testing.assert_close(sample.a, torch.tensor([[[-2.0, -1.0, 1.0, 3.0]]]))
     torch.testing.assert_close(sample.b, torch.tensor([[[-1.0, -1.0, 1.0, 1.0]]]))
-    sample = for_testing(tmp_path, *flags)[0, 0]
+    sample = item(for_testing(tmp_path, *flags), 0, 0)
     assert torch.equal(sample.a, sample.b) and sample.b.max() == 3
 
 
@@ -323,12 +323,12 @@ def test_a_range_beyond_the_depth_names_its_flag(pairs):
 
 def test_files_of_another_depth_than_the_checkpoint_are_named(tmp_path, flat):
     flat(tmp_path / "testA", {"x.png": 1})
-    error = for_testing(tmp_path, value_maps={"A": ValueMap(0.0, 400.0, 16)})[0, 0]
+    error = item(for_testing(tmp_path, value_maps={"A": ValueMap(0.0, 400.0, 16)}), 0, 0)
     assert isinstance(error, UserError) and "x.png has 8 bits" in str(error)
 
 
 def test_bands_of_each_domain(pairs):
-    sample = training(pairs, "--input_nc", "3", "--output_nc", "1")[0][1, 0]
+    sample = item(training(pairs, "--input_nc", "3", "--output_nc", "1")[0], 1, 0)
     assert sample.a.shape == (3, 8, 8) and sample.b.shape == (1, 8, 8)
     with pytest.raises(UserError, match="--input_nc 2"):
         training(pairs, "--input_nc", "2")
@@ -349,8 +349,8 @@ def test_16_bits_in_three_bands_are_refused(tmp_path, write, flag, joined):
 def test_a_broken_image_comes_back_as_its_error(pairs):
     (pairs / "trainA" / "v" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     dataset, _ = training(pairs, "--cache", "none")
-    assert isinstance(dataset[1, 0], Sample)
-    assert isinstance(dataset[1, 1], UserError) and "b.png" in str(dataset[1, 1])
+    assert isinstance(item(dataset, 1, 0), Sample)
+    assert isinstance(item(dataset, 1, 1), UserError) and "b.png" in str(item(dataset, 1, 1))
 
 
 @pytest.mark.parametrize("cache", ["ram", "disk"])
@@ -374,7 +374,7 @@ def test_every_image_is_decoded_once(tmp_path, write, monkeypatch, joined):
     )
     dataset, _ = training(tmp_path)  # auto: the extremes of the counts are found, too
     for epoch in range(3):
-        assert all(isinstance(dataset[epoch, index], Sample) for index in range(3))
+        assert all(isinstance(item(dataset, epoch, index), Sample) for index in range(3))
     assert sorted(decoded) == sorted(files)
     assert [note.split(":")[0] for note in dataset.notes()] == (["A, B"] if joined else ["A", "B"])
 
@@ -382,7 +382,7 @@ def test_every_image_is_decoded_once(tmp_path, write, monkeypatch, joined):
 def test_a_dataset_reaches_processes_that_are_spawned(pairs):
     dataset, _ = training(pairs)
     copy = pickle.loads(pickle.dumps(dataset))  # with images in memory, the default
-    assert torch.equal(copy[3, 1].a, dataset[3, 1].a) and copy[3, 1].name == "v/b"
+    assert torch.equal(item(copy, 3, 1).a, item(dataset, 3, 1).a) and item(copy, 3, 1).name == "v/b"
 
 
 # --- labeled
@@ -404,7 +404,7 @@ def test_labelled_images_are_split_by_recording(labelled):
     assert dataset.classes == validation.classes == ("BMP2", "T72")
     sets = {}
     for part in (dataset, validation):
-        samples = [part[1, i] for i in range(len(part))]
+        samples = [item(part, 1, i) for i in range(len(part))]
         sets[part] = {s.name.rsplit("/", 1)[1][:2] for s in samples}
         assert all(s.name.split("/")[0] == part.classes[s.label] for s in samples)
         assert all(s.label == int(grey(s.a) >= 50) and s.b is None for s in samples)
@@ -416,7 +416,7 @@ def test_labelled_images_are_split_by_recording(labelled):
 
 def test_mean_and_deviation_are_those_of_the_training_values(labelled):
     dataset, _ = training(labelled, "--no_augment", model="classifier")
-    pixels = np.concatenate([dataset[1, i].a.numpy().ravel() for i in range(len(dataset))])
+    pixels = np.concatenate([item(dataset, 1, i).a.numpy().ravel() for i in range(len(dataset))])
     facts = dataset.facts()
     assert facts.mean == pytest.approx(pixels.mean(), abs=1e-5)
     assert facts.std == pytest.approx(pixels.std(), rel=1e-3)
@@ -424,17 +424,17 @@ def test_mean_and_deviation_are_those_of_the_training_values(labelled):
 
 def test_augmentation_is_for_training_only(labelled):
     dataset, validation = training(labelled, model="classifier")
-    assert not torch.equal(dataset[1, 0].a, dataset[2, 0].a)
-    assert torch.equal(dataset[1, 0].a, dataset[1, 0].a)
-    assert torch.equal(validation[1, 0].a, validation[2, 0].a)
+    assert not torch.equal(item(dataset, 1, 0).a, item(dataset, 2, 0).a)
+    assert torch.equal(item(dataset, 1, 0).a, item(dataset, 1, 0).a)
+    assert torch.equal(item(validation, 1, 0).a, item(validation, 2, 0).a)
     plain, _ = training(labelled, "--no_augment", model="classifier")
-    assert torch.equal(plain[1, 0].a, plain[2, 0].a)
+    assert torch.equal(item(plain, 1, 0).a, item(plain, 2, 0).a)
 
 
 def test_validation_images_are_never_cropped_or_mirrored(labelled):
     crop = ("--preprocess", "crop", "--crop_size", "4")
     dataset, validation = training(labelled, *crop, model="classifier")
-    assert dataset[1, 0].a.shape == (1, 4, 4) and validation[1, 0].a.shape == (1, 8, 8)
+    assert item(dataset, 1, 0).a.shape == (1, 4, 4) and item(validation, 1, 0).a.shape == (1, 8, 8)
     assert not validation.preprocessing.flip
 
 

@@ -12,6 +12,7 @@ from data.build import build_training_datasets
 from data.images import read_image
 from models import MODEL_OPTIONS
 from options import parse_train
+from tests.data.samples import item
 from util.seeding import generator_for
 
 RNG = np.random.default_rng(0)
@@ -129,7 +130,7 @@ def test_who_shares_its_batch_changes_no_image(tmp_path, write, preprocess, band
     flags = ["--model", "pix2pix", "--preprocess", preprocess, "--input_nc", bands]
     dataset = build(tmp_path, *flags, "--load_size", "20", "--crop_size", "16")
     together = dataset.prepare(dataset.collect([(EPOCH, i) for i in range(len(shapes))]))
-    alone = [dataset[EPOCH, i] for i in range(len(shapes))]
+    alone = [item(dataset, EPOCH, i) for i in range(len(shapes))]
     for role in ("a", "b"):
         expected = torch.stack([getattr(sample, role) for sample in alone])
         torch.testing.assert_close(getattr(together, role), expected, rtol=0, atol=1e-6)

@@ -7,6 +7,7 @@ from data.build import build_training_datasets, build_validation_datasets
 from data.value_map import EIGHT_BIT, ValueMap
 from models import MODEL_OPTIONS
 from options import parse_train
+from tests.data.samples import item
 from util.errors import UserError
 
 MAPS = {"A": EIGHT_BIT, "B": ValueMap(0.0, 100.0, 8)}
@@ -18,7 +19,7 @@ def config(root, *flags):
 
 
 def first_values(dataset):
-    return [float(dataset[0, i].a[0, 0, 0]) for i in range(len(dataset))]
+    return [float(item(dataset, 0, i).a[0, 0, 0]) for i in range(len(dataset))]
 
 
 def test_all_images_of_both_domains_each_through_its_own_map(tmp_path, flat):
@@ -28,12 +29,12 @@ def test_all_images_of_both_domains_each_through_its_own_map(tmp_path, flat):
     a, b = build_validation_datasets(options, value_maps=MAPS)
     assert first_values(a) == pytest.approx([51 * i / 127.5 - 1 for i in range(3)])
     assert first_values(b) == pytest.approx([10 * i / 50 - 1 for i in range(5)])
-    assert a[0, 0].a.shape == (1, 8, 8), "the whole image, not a crop"
+    assert item(a, 0, 0).a.shape == (1, 8, 8), "the whole image, not a crop"
     # BtoA: the images of folder B are the sources.
     options = config(tmp_path, "--direction", "BtoA", "--output_nc", "3")
     sources, targets = build_validation_datasets(options, value_maps=MAPS)
     assert (len(sources), len(targets)) == (5, 3)
-    assert (sources[0, 0].a.shape[0], targets[0, 0].a.shape[0]) == (1, 3)
+    assert (item(sources, 0, 0).a.shape[0], item(targets, 0, 0).a.shape[0]) == (1, 3)
     assert first_values(targets)[1] == pytest.approx(51 / 50 - 1)
 
 
@@ -49,7 +50,7 @@ def test_pairs_in_two_folders_or_side_by_side(tmp_path, flat, write):
         (pairs,) = build_validation_datasets(options, value_maps=maps)
         assert len(pairs) == count
         for i in range(count):
-            sample = pairs[0, i]
+            sample = item(pairs, 0, i)
             assert (float(sample.a.max()), float(sample.b.min())) == (-1.0, 1.0)
 
 

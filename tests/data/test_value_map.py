@@ -1,5 +1,8 @@
 """The mapping of file values to [-1, 1] loses nothing, and finds its range."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +17,7 @@ from data.value_map import (
     find_value_map,
     given_value_map,
     read_depth,
+    recorded_maps,
 )
 from util.errors import UserError
 
@@ -157,3 +161,9 @@ def test_8_of_16_bits_have_all_grey_levels():
 def test_maps_in_words():
     assert str(EIGHT_BIT) == "counts 0 to 255 of 8 bits"
     assert str(ValueMap(5600.5, 65535.0, 16)) == "counts 5,600.5 to 65,535 of 16 bits"
+
+
+def test_recorded_maps_are_those_that_were_recorded():
+    maps = {"A": EIGHT_BIT, "B": ValueMap(5600.0, 20300.0, 16)}
+    record = json.loads(json.dumps({"value_maps": {r: asdict(m) for r, m in maps.items()}}))
+    assert recorded_maps(record) == maps

@@ -150,7 +150,7 @@ def test_an_interrupted_run_is_refused(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(make_demo, "write_labels", interrupt)
+    monkeypatch.setattr(make_demo, "write_table", interrupt)
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path / "demo")
     assert not (tmp_path / "demo/demo.json").exists()

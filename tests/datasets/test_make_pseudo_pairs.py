@@ -17,6 +17,7 @@ from datasets import make_unpaired
 from datasets.make_pseudo_pairs import main
 from models import MODEL_OPTIONS
 from options import parse_train
+from tests.data.samples import item
 from util.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -175,7 +176,7 @@ def test_labels_reach_training(work):
     names = [file.name for file in dataset.files]
     classes = [dataset.classes[label] for label in dataset.labels]
     assert dict(zip(names, classes, strict=True)) == CLASSES["train"]
-    sample = dataset[0, 0]
+    sample = item(dataset, 0, 0)
     assert (sample.name, sample.label) == ("BMP2/a", 0)
     assert sample.a.unique().item() == pytest.approx(101 / 127.5 - 1)
     assert sample.b.unique().item() == pytest.approx(1 / 127.5 - 1)

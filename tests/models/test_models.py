@@ -366,7 +366,7 @@ def test_one_file_value_looks_the_same_in_any_range(batch):
     trained = Classifier(classes=("a", "b"), mean=0.25, std=0.5, value_range=(5600.0, 16800.0))
     counts = (batch.a + 1) / 2 * (16800 - 5600) + 5600
     expected = trained.eval()(batch.a)
-    trained.expect_range(1000.0, 20000.0)
+    trained.expect_range(1000.0, 20000.0, source="it")
     assert trained.value_range == (1000.0, 20000.0)
     torch.testing.assert_close(trained((counts - 1000) / 9500 - 1), expected)
 
@@ -403,6 +403,15 @@ def test_translate_pads_and_crops_back(size):
 
     image = torch.rand(1, 1, *size)
     assert torch.equal(translate(Identity(), image, CPU), image)
+
+
+def test_a_model_translates_without_dropout_and_goes_on_with_it(batch):
+    model = build("pix2pix", Pix2PixOptions(**SMALL, no_dropout=False))
+    images = batch.a[:, :, :50, :41]
+    first, second = model.translate(images), model.translate(images)
+    assert first.shape == images.shape and not first.requires_grad
+    assert torch.equal(first, second)
+    assert all(part.training for part in model.generator.modules())
 
 
 def test_translate_reflects_like_torch():

@@ -54,6 +54,14 @@ def test_nothing_to_draw(log, tmp_path, rows):
     assert read_curves(tmp_path / "none.csv") == []
 
 
+@pytest.mark.parametrize("line", ["1,20,x", "1,20", "1,20,\udcff"])
+def test_an_altered_log_has_no_curves(log, line):
+    path = log([{"G": 1.0}] * 3)
+    text = path.read_text() + line + "\n"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    assert read_curves(path) == []
+
+
 @pytest.mark.parametrize("values", [(1.0, 2.0), (math.nan, math.nan), (5.0, 5.0), (1e-9, 1e12)])
 def test_a_drawing_is_svg_in_the_colours_of_the_page(log, values):
     (curve,) = read_curves(log([{'<b> & "G"': value} for value in values]))

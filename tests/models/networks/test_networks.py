@@ -12,6 +12,7 @@ from models.networks import (
     UnetGenerator,
     build_generator,
     draw_patch_ids,
+    evaluating,
     init_weights,
     load_weights,
 )
@@ -323,3 +324,12 @@ def test_weights_that_are_not_finite_are_refused(value):
     weights["model.1.weight"].view(-1)[0] = value
     with pytest.raises(UserError, match=r"g\.pth holds NaN or infinity \(model\.1\.weight\)"):
         load_weights(net, weights, source="g.pth")
+
+
+def test_each_layer_is_in_its_own_mode_again_after_an_error():
+    net = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Dropout(), torch.nn.Dropout())
+    net[1].eval()
+    with pytest.raises(RuntimeError, match="inside"), evaluating(net):
+        assert not any(layer.training for layer in (net, *net))
+        raise RuntimeError("inside")
+    assert [layer.training for layer in (net, *net)] == [True, True, False, True]
