@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -384,14 +385,12 @@ class Training:
         """All epochs from the current position to the last."""
         self.position.epoch_batches = len(self.loader)
         self.monitor.begin(self.position)
-        try:
-            with self.stop, naming_lost_readers():
-                while self.position.epoch <= self.schedule.last_epoch:
-                    self.run_epoch(self.schedule.factor(self.position.epoch))
-                    self.end_epoch()
-                    self.monitor.epoch(self.position)
-        finally:
-            self.loader.close()
+        # Closing too: torch tells of a reader that died at the end of any other.
+        with naming_lost_readers(), closing(self.loader), self.stop:
+            while self.position.epoch <= self.schedule.last_epoch:
+                self.run_epoch(self.schedule.factor(self.position.epoch))
+                self.end_epoch()
+                self.monitor.epoch(self.position)
         self.monitor.close()
         self.folder.mark_finished(self.schedule.last_epoch)
         print(f"finished: {self.folder.path}")

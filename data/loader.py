@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
+from pickle import UnpicklingError
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -130,14 +131,23 @@ def naming_lost_readers() -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, ConnectionError, EOFError) as error:
-        words = str(error).strip().rstrip(".") or "without a word"
-        if isinstance(error, RuntimeError) and not words.startswith("DataLoader worker (pid"):
+    except (RuntimeError, OSError, EOFError, UnpicklingError) as error:
+        if not _is_of_a_lost_reader(error):
             raise
+        words = str(error).strip().rstrip(".") or "without a word"
         raise UserError(
             f"a process that reads images has died ({words}), most often for want of memory; "
             "start again with a lower --num_threads, or with more memory."
         ) from None
+
+
+def _is_of_a_lost_reader(error: Exception) -> bool:
+    words = str(error).strip()
+    if isinstance(error, RuntimeError):
+        return words.startswith("DataLoader worker (pid")
+    if isinstance(error, OSError):  # the second, where only a part of a batch has arrived
+        return isinstance(error, ConnectionError) or words == "got end of file during message"
+    return True
 
 
 def _start_reader(worker: int) -> None:

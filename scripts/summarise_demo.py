@@ -28,7 +28,7 @@ def compare(images: Path, truth: Path) -> dict[str, float]:
     values = [
         (psnr(a, b, data_range=255), ssim(a, b, data_range=255))
         for a, b in (
-            [torch.from_numpy(read_image(file.path)).float()[None, None] for file in pair]
+            [torch.tensor(read_image(file.path), dtype=torch.float32)[None, None] for file in pair]
             for pair in pair_by_name(find_images(images), find_images(truth))
         )
     ]

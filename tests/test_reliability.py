@@ -188,6 +188,15 @@ def test_a_reader_that_is_killed_ends_the_run_with_a_sentence(endless, folder):
     assert torch.load(folder / "latest.pth")["position"]["step"] > 0
 
 
+def test_a_dead_reader_that_is_met_on_leaving_is_a_sentence_too(flags, monkeypatch):
+    def close(loader):
+        raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
+
+    monkeypatch.setattr(Loader, "close", close)
+    with pytest.raises(UserError, match="a process that reads images has died"):
+        train.main(flags(*PIX2PIX))
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_console_that_takes_no_word_does_not_end_the_run(endless, folder):
     """The job's output is on the disk that is full."""

@@ -3,6 +3,7 @@
 import gc
 import weakref
 from contextlib import contextmanager
+from pickle import UnpicklingError
 
 import numpy as np
 import pytest
@@ -271,6 +272,8 @@ def test_readers_end_when_they_are_told_to(dataset):
         RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"),
         ConnectionResetError(104, "Connection reset by peer"),
         EOFError(),
+        OSError("got end of file during message"),
+        UnpicklingError("pickle data was truncated"),
     ],
 )
 def test_a_reader_that_died_is_named_whatever_notices_it(error):
@@ -279,6 +282,7 @@ def test_a_reader_that_died_is_named_whatever_notices_it(error):
         raise error
 
 
-def test_other_errors_of_torch_stay_what_they_are():
-    with pytest.raises(RuntimeError, match="shape mismatch"), naming_lost_readers():
-        raise RuntimeError("shape mismatch")
+@pytest.mark.parametrize("error", [RuntimeError("shape mismatch"), OSError(28, "No space left")])
+def test_other_errors_stay_what_they_are(error):
+    with pytest.raises(type(error), match=str(error.args[-1])), naming_lost_readers():
+        raise error
