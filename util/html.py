@@ -7,6 +7,7 @@ A page links to image files beside it and needs nothing else: no server, no netw
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -85,6 +86,22 @@ class GalleryRow:
     heading: str
     images: Sequence[tuple[str, Path]]
 
+    @cached_property
+    def html(self) -> str:
+        """A section: the heading, and the images in as many columns as there are images.
+
+        Text, as ten thousand rows of live elements take far more memory; kept, as the page of a
+        training run is written again and again.
+        """
+        from dominate import tags
+
+        figures = [_figure(self.heading, caption, file) for caption, file in self.images]
+        columns = f"--columns: {max(1, len(figures))}"
+        section = tags.section(
+            tags.h2(self.heading), tags.div(figures, cls="images", style=columns)
+        )
+        return section.render(pretty=False) + "\n"
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -125,8 +142,7 @@ def write_gallery(
         if found:
             figures = [tags.figure(tags.figcaption(d.caption), raw(d.svg)) for d in found]
             page.add(tags.section(tags.h2(heading), tags.div(figures, cls="drawings")))
-    # Each row is turned into text at once: ten thousand rows of live elements take far more memory.
-    page.add(raw("\n"), *(raw(_row(row).render(pretty=False) + "\n") for row in rows))
+    page.add(raw("\n"), *(raw(row.html) for row in rows))
     write_text(path, page.render(pretty=False) + "\n")
 
 
@@ -154,15 +170,6 @@ def new_page(title: str, facts: Mapping[str, str], *, style: str = "") -> "docum
     if facts:
         page.add(tags.dl(tags.div(tags.dt(name), tags.dd(facts[name])) for name in facts))
     return page
-
-
-def _row(row: GalleryRow) -> "html_tag":
-    """A section: the heading, and the images in as many columns as there are images."""
-    from dominate import tags
-
-    figures = [_figure(row.heading, caption, file) for caption, file in row.images]
-    columns = f"--columns: {max(1, len(figures))}"
-    return tags.section(tags.h2(row.heading), tags.div(figures, cls="images", style=columns))
 
 
 def _figure(heading: str, caption: str, file: Path) -> "html_tag":

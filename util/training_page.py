@@ -1,5 +1,6 @@
 """The page of a training run: sample images, and the curves of its logs."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,6 +34,8 @@ class TrainingPage:
     ) -> None:
         self.folder, self.title, self.facts, self.write_image = folder, title, facts, write_image
         self.logs = logs
+        self.found: set[str] = set()  # files of images
+        self.rows: dict[tuple[int, int], GalleryRow] = {}  # by epoch and images seen
         self.drawn: dict[str, list[Drawing]] = {}
         self.drawn_size: dict[str, int] = {}  # of the log, in bytes
 
@@ -44,25 +47,33 @@ class TrainingPage:
 
     def update(self, *, finished: bool = False) -> None:
         """Write the page anew; it reloads itself as long as training goes on."""
-        moments: dict[tuple[int, int], list[tuple[str, Path]]] = {}
-        for file in sorted((self.folder / "images").glob("epoch*.png")):
-            match = SAMPLE.fullmatch(file.name)
-            if match:
-                moment = (int(match[1]), int(match[2]))
-                moments.setdefault(moment, []).append((match[3], Path("images", file.name)))
-        rows = [
-            GalleryRow(f"epoch {epoch}, {seen} images", sorted(images, key=_rank))
-            for (epoch, seen), images in sorted(moments.items(), reverse=True)
-        ]
+        self._find()
         self._draw(finished=finished)
         write_gallery(
             self.folder / "index.html",
             self.title,
             self.facts,
-            rows,
+            [row for _, row in sorted(self.rows.items(), reverse=True)],
             drawings=self.drawn,
             refresh_seconds=None if finished else 30,
         )
+
+    def _find(self) -> None:
+        """Rows of the images that are new; of all, where some have gone."""
+        folder = self.folder / "images"
+        names = {file.name for file in os.scandir(folder)} if folder.is_dir() else set()
+        if self.found - names:
+            self.found, self.rows = set(), {}
+        fresh: dict[tuple[int, int], list[tuple[str, Path]]] = {}
+        for name in names - self.found:
+            if match := SAMPLE.fullmatch(name):
+                moment = (int(match[1]), int(match[2]))
+                fresh.setdefault(moment, []).append((match[3], Path("images", name)))
+        for (epoch, seen), images in fresh.items():
+            known = self.rows.get((epoch, seen))
+            images = sorted([*(known.images if known else ()), *images], key=_rank)
+            self.rows[epoch, seen] = GalleryRow(f"epoch {epoch}, {seen} images", images)
+        self.found = names
 
     def _draw(self, *, finished: bool) -> None:
         for heading, log in self.logs.items():

@@ -144,3 +144,18 @@ def test_curves_are_drawn_anew_once_a_log_has_grown_and_at_the_end(page, monkeyp
     page.update(finished=True)
     page.update(finished=True)
     assert drawn == [1000, 1030, 1031]
+
+
+def test_rows_follow_the_files(page):
+    page.add(1, 10, {"fake_B": GREY})
+    page.update()
+    page.add(1, 10, {"real_A": GREY})  # of a moment that is on the page already
+    page.add(2, 20, {"real_A": GREY})
+    page.update()
+    found, _ = read(page)
+    assert found.headings == ["epoch 2, 20 images", "epoch 1, 10 images"]
+    assert [name.rsplit("_", 2)[-2] for name in found.images] == ["real", "real", "fake"]
+    for file in (page.folder / "images").glob("epoch001*"):
+        file.unlink()
+    page.update()
+    assert read(page)[0].headings == ["epoch 2, 20 images"]
