@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
-from pickle import UnpicklingError
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -131,7 +130,7 @@ def naming_lost_readers() -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, OSError, EOFError, UnpicklingError) as error:
+    except (RuntimeError, OSError, EOFError) as error:
         if not _is_of_a_lost_reader(error):
             raise
         words = str(error).strip().rstrip(".") or "without a word"
