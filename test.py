@@ -26,6 +26,7 @@ from util.compute import select_compute
 from util.errors import UserError, WriteError, run_main
 from util.files import remove_leftovers, write_text
 from util.html import GalleryRow, write_gallery
+from util.packages import require
 from util.run_folder import RunFolder
 from util.seeding import seed_step
 
@@ -41,6 +42,7 @@ GPU_PIXELS = GPU_BATCH * 256 * 256
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the generator, translate every image, write files and page."""
     config = parse_test(argv, MODEL_OPTIONS)
+    require("the page of results", "dominate")
     if config.test.weights is None:
         folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)
         record = folder.record()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from util.errors import UserError
+from util.packages import require
 
 if TYPE_CHECKING:
     import visdom
@@ -42,13 +42,7 @@ class LiveView:
 
         Raises UserError where the package visdom is missing.
         """
-        try:
-            import visdom  # noqa: F401  imported here, where a missing package can still be said
-        except ImportError:
-            raise UserError(
-                "the live view (--display_id) needs the package visdom, which is not installed: "
-                "run `pip install visdom`, or leave --display_id out."
-            ) from None
+        require("the live view (which --display_id 0 leaves out)", "visdom")
         # visdom reports every failed attempt; this view reports the first one, in one line.
         logging.getLogger("visdom").setLevel(logging.CRITICAL)
         self._server, self._port, self._env = server, port, env

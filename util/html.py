@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from util.errors import UserError
 from util.files import write_text
+from util.packages import require
 
 if TYPE_CHECKING:
     from dominate import document
@@ -151,14 +151,9 @@ def new_page(title: str, facts: Mapping[str, str], *, style: str = "") -> "docum
 
     style: CSS, added to that of all pages. Raises UserError where the package dominate is missing.
     """
-    try:
-        from dominate import document, tags
-        from dominate.util import raw
-    except ImportError:
-        raise UserError(
-            "the image pages need the package dominate, which is not installed: "
-            "run `pip install dominate`."
-        ) from None
+    require("a page of images", "dominate")
+    from dominate import document, tags
+    from dominate.util import raw
 
     page = document(title=title, lang="en")
     page.head.add(

@@ -9,6 +9,7 @@ import numpy as np
 
 from util.html import Drawing, GalleryRow, write_gallery
 from util.loss_curves import read_curves
+from util.packages import require
 
 # Drawn anew when a log has grown by so much: curves take longer than the rest of the page.
 GROWTH = 1.02
@@ -32,6 +33,8 @@ class TrainingPage:
         logs: Mapping[str, Path],
         write_image: Callable[[Path, np.ndarray], None],
     ) -> None:
+        """Raises UserError where a package is missing."""
+        require("the training page (which --no_html leaves out)", "dominate", "matplotlib")
         self.folder, self.title, self.facts, self.write_image = folder, title, facts, write_image
         self.logs = logs
         self.found: set[str] = set()  # files of images

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -18,14 +17,13 @@ from metrics.report.columns import GROUPS, Column, measured_columns
 from metrics.report.marks import REFERENCE, Mark, marks
 from metrics.report.table import heading, key_to_signs, main_table
 from metrics.report.views import Example, RowView
-from util.errors import UserError
 from util.files import write_text
 from util.html import new_page
+from util.packages import require
 
 if TYPE_CHECKING:
     from dominate.tags import html_tag
 
-PACKAGES = {"matplotlib": "matplotlib", "sklearn": "scikit-learn"}  # module -> what pip calls it
 EMBEDDED = 400  # images of a set in PCA and t-SNE: eight sets take about 10 s
 IMAGE_SIDE = 256  # smaller images are enlarged by a whole number up to this width
 GAP = 12  # between images, as in util.html
@@ -84,12 +82,7 @@ def write_report(
     Raises UserError where the file cannot be written and where one of the packages dominate,
     matplotlib and scikit-learn is missing.
     """
-    for module, package in PACKAGES.items():
-        if find_spec(module) is None:
-            raise UserError(
-                f"the report needs the package {package}, which is not installed: "
-                f"run `pip install {package}`."
-            )
+    require("the report", "dominate", "matplotlib", "scikit-learn")
     styles = mark_module.STYLE + table_module.STYLE + STYLE
     page = new_page(title, _facts(report), style=styles)
     from dominate.util import raw

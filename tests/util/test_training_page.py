@@ -1,6 +1,7 @@
 """The training page: its rows are the sample images that lie beside it."""
 
 import re
+import sys
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from data.images import read_image, write_image
+from util.errors import UserError
 from util.loss_log import LossLog
 from util.training_page import TrainingPage
 
@@ -159,3 +161,9 @@ def test_rows_follow_the_files(page):
         file.unlink()
     page.update()
     assert read(page)[0].headings == ["epoch 2, 20 images"]
+
+
+def test_a_missing_package_is_noticed_before_training(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(UserError, match=r"--no_html leaves out.*pip install matplotlib"):
+        make(tmp_path)
