@@ -17,7 +17,7 @@ from metrics import BOXED, JUDGED, PAIR_METRICS, SET_METRICS
 from metrics.evaluation import Evaluation, Reference, Row, find_sets, match_sets
 from metrics.instruments import load_instruments
 from metrics.record import file_content, record_of
-from metrics.report import write_report
+from metrics.report import PACKAGES, write_report
 from metrics.report.strips import reference_view, row_views
 from metrics.report.tables import images_csv, markdown_tables, table_csv, terminal_tables
 from metrics.sets import ImageSet
@@ -25,6 +25,7 @@ from options import EvaluateOptions, parse_evaluate
 from util.device import select_device
 from util.errors import UserError, run_main
 from util.files import check_writable, write_text
+from util.packages import require
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -101,7 +102,9 @@ class Files:
 
     @classmethod
     def of(cls, options: EvaluateOptions) -> "Files":
-        """Raises UserError, before anything is measured, for a place that takes no file."""
+        """Raises UserError, before anything is measured, for a place that takes no file, and for a
+        package that the report needs and that is missing.
+        """
         means = Path(options.out) if options.out else None
         images = Path(options.csv) if options.csv else None
         if images is None and means is not None:
@@ -119,6 +122,8 @@ class Files:
             if file is not None:
                 check_writable(file)
         report = Path(options.report) if options.report else None
+        if report is not None:
+            require("the report (--report)", *PACKAGES)
         if report is not None and report.exists() and not report.is_dir():
             raise UserError(f"{report} is a file; name a folder with --report.")
         for name in REPORT_FILES if report is not None else ():

@@ -870,3 +870,19 @@ def test_noise_of_counts_on_radiometric_images_moves_psnr_by_12_db(shared_data, 
         expected = 20 * math.log10(65535 / math.hypot(sigma, math.sqrt(1 / 12)))
         assert means[-1] == pytest.approx(expected, abs=0.05)
     assert np.diff(means) == pytest.approx(-20 * math.log10(4), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [("dominate", "dominate"), ("matplotlib", "matplotlib"), ("sklearn", "scikit-learn")],
+)
+def test_a_package_that_the_report_needs_is_missed_before_anything_is_measured(
+    tmp_path, classifier_file, monkeypatch, module, package
+):
+    results = make_results(tmp_path / "run")
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr("evaluate.Evaluation.measure", lambda *_: pytest.fail("measured"))
+    flags = ["--results", results, "--classifier", classifier_file, "--report", tmp_path / "report"]
+    with pytest.raises(UserError, match=f"pip install {package}"):
+        evaluate(*flags, out=tmp_path / "means.json")
+    assert not (tmp_path / "report").exists() and not (tmp_path / "means.json").exists()

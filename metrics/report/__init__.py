@@ -1,6 +1,6 @@
 """The report of an evaluation as one HTML file: table, plots and example images."""
 
-from metrics.report.page import write_report
+from metrics.report.page import PACKAGES, write_report
 from metrics.report.views import Example, RowView
 
-__all__ = ["Example", "RowView", "write_report"]
+__all__ = ["PACKAGES", "Example", "RowView", "write_report"]

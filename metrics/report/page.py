@@ -19,11 +19,11 @@ from metrics.report.table import heading, key_to_signs, main_table
 from metrics.report.views import Example, RowView
 from util.files import write_text
 from util.html import new_page
-from util.packages import require
 
 if TYPE_CHECKING:
     from dominate.tags import html_tag
 
+PACKAGES = ("dominate", "matplotlib", "scikit-learn")  # of a report and its examples
 EMBEDDED = 400  # images of a set in PCA and t-SNE: eight sets take about 10 s
 IMAGE_SIDE = 256  # smaller images are enlarged by a whole number up to this width
 GAP = 12  # between images, as in util.html
@@ -79,10 +79,8 @@ def write_report(
 
     report: what the JSON file holds, docs/METRICS.md; rows: one for each of its rows, by name;
     reference: the real images. The file replaces an earlier one in one step. Any text will do.
-    Raises UserError where the file cannot be written and where one of the packages dominate,
-    matplotlib and scikit-learn is missing.
+    Needs PACKAGES. Raises UserError where the file cannot be written.
     """
-    require("the report", "dominate", "matplotlib", "scikit-learn")
     styles = mark_module.STYLE + table_module.STYLE + STYLE
     page = new_page(title, _facts(report), style=styles)
     from dominate.util import raw

@@ -2,7 +2,6 @@
 
 import base64
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 
 from data.images import read_image
 from metrics.report import RowView, write_report
-from util.errors import UserError
 
 VOID = {"meta", "img", "link", "br", "hr"}
 
@@ -225,14 +223,3 @@ def test_small_images_are_enlarged_by_a_whole_number(write):
     assert "--columns: 3" in styles
     assert "flex: 0 1 792px" in styles  # three of 4 × 64 pixels, two gaps
     assert all(e["class"] == "enlarged" for e in page.all("img"))
-
-
-@pytest.mark.parametrize(
-    ("module", "package"),
-    [("dominate", "dominate"), ("matplotlib", "matplotlib"), ("sklearn", "scikit-learn")],
-)
-def test_a_missing_package_is_named(write, monkeypatch, tmp_path, module, package):
-    monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(UserError, match=f"pip install {package}"):
-        write()
-    assert not (tmp_path / "out").exists()
