@@ -59,7 +59,10 @@ class Monitor:
                 folder.path / "web",
                 title=f"{run.name}: training",
                 facts=facts,
-                logs={"Losses, by step": self.log.path, "Validation": self.validation_log.path},
+                logs={
+                    "Losses, by step": self.log.path,
+                    "Validation, by step": self.validation_log.path,
+                },
                 write_image=write_image,
             )
         self.live: LiveView | None = None
