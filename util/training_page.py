@@ -35,6 +35,10 @@ class TrainingPage:
     ) -> None:
         """Raises UserError where a package is missing."""
         require("the training page (which --no_html leaves out)", "dominate", "matplotlib")
+        # Now, as it takes some 30 MB: in the midst of training that would look like a leak.
+        import matplotlib.backends.backend_svg
+        import matplotlib.figure  # noqa: F401
+
         self.folder, self.title, self.facts, self.write_image = folder, title, facts, write_image
         self.logs = logs
         self.found: set[str] = set()  # files of images

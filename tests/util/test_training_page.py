@@ -167,3 +167,9 @@ def test_a_missing_package_is_noticed_before_training(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(UserError, match=r"--no_html leaves out.*pip install matplotlib"):
         make(tmp_path)
+
+
+def test_what_draws_is_loaded_before_training(tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "matplotlib.backends.backend_svg", raising=False)
+    make(tmp_path)
+    assert "matplotlib.backends.backend_svg" in sys.modules
