@@ -8,7 +8,8 @@ from tests.soak.soak import FEWEST_LOOKS, Life, Soak, across, rising_steps
 
 
 def life(memory, handles=None, *, start=0):
-    return Life("train", start, list(memory), list(handles or [9] * len(memory)))
+    peak = float(max(memory))
+    return Life("train", start, peak, list(memory), list(handles or [9] * len(memory)))
 
 
 def test_growth_is_told_from_the_start_of_the_work():
@@ -31,7 +32,19 @@ def test_a_process_is_looked_at_and_one_that_has_gone_is_not():
     one.look(os.getpid())
     one.look(2**30)
     assert len(one.memory) == len(one.handles) == 1
-    assert one.memory[0] > 10 and one.handles[0] > 2
+    assert one.peak >= one.memory[0] > 10 and one.handles[0] > 2
+
+
+def test_the_peak_of_a_short_process_is_the_systems_own_count(tmp_path, monkeypatch):
+    """64 MB that come and go between two looks."""
+    if not os.path.isdir("/proc/self/fd"):  # noqa: PTH112
+        pytest.skip("needs /proc")
+    script = tmp_path / "short.py"
+    script.write_text("b'1' * 64_000_000")
+    soak = Soak(tmp_path, minutes=1, seed=0, gpu_ids="-1")
+    soak.watch("short", [str(script)])
+    (one,) = soak.lives["short"]
+    assert one.peak > 64 and max(one.memory) < 64
 
 
 def test_growth_ends_the_soak(tmp_path):

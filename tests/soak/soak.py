@@ -51,10 +51,12 @@ class Life:
     """One process: kind, and at each look its resident memory (MB) and open file handles.
 
     start: number of the look at which it had got to its work; None for one whose work is short.
+    peak: MB, the most that it ever held, as the system counts it.
     """
 
     kind: str
     start: int | None = None
+    peak: float = 0.0
     memory: list[float] = field(default_factory=list)
     handles: list[int] = field(default_factory=list)
 
@@ -62,10 +64,14 @@ class Life:
         """Nothing is added once it has gone."""
         try:
             handles = len(os.listdir(f"/proc/{process}/fd"))  # noqa: PTH208
-            pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+            status = Path(f"/proc/{process}/status").read_text()
         except OSError:
             return
-        self.memory.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+        sizes = dict(re.findall(r"^Vm(RSS|HWM):\s+(\d+) kB$", status, re.MULTILINE))
+        if not sizes:  # it has ended, and nobody has asked for its exit code yet
+            return
+        self.memory.append(int(sizes["RSS"]) * 1024 / 1e6)
+        self.peak = int(sizes["HWM"]) * 1024 / 1e6
         self.handles.append(handles)
 
     @property
@@ -141,7 +147,7 @@ class Soak:
             )
         lives = {process.pid: Life(kind)}
         deadline = None
-        while process.poll() is None:
+        while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
             if life is not None and deadline is None and FIRST_LOSSES.search(log.read_text()):
                 deadline = time.monotonic() + life
                 for one in lives.values():
@@ -154,6 +160,9 @@ class Soak:
             for number, one in lives.items():
                 one.look(number)
             time.sleep(INTERVAL)
+        process.returncode = os.waitstatus_to_exitcode(ended[1])
+        # Short work peaks between two looks: the system's own count misses nothing.
+        lives[process.pid].peak = ended[2].ru_maxrss * 1024 / 1e6
         said = log.read_text()
         if process.returncode != code or "Traceback" in said:
             raise SystemExit(f"{kind} ended with {process.returncode}, not {code}:\n{said[-3000:]}")
@@ -169,7 +178,7 @@ class Soak:
         grown = "" if first.growth is None else f", grew by {first.growth[0]:+.1f} MB"
         print(
             f"{first.kind}: {len(first.memory) * INTERVAL:.0f} s, exit code {code}, "
-            f"{max(first.memory):.0f} MB{grown}, {max(first.handles)} open files",
+            f"{first.peak:.0f} MB{grown}, {max(first.handles)} open files",
             flush=True,
         )
 
@@ -181,9 +190,10 @@ class Soak:
             memory = max((g[0] for g in growths), default=0.0)
             handles = max((g[1] for g in growths), default=0)
             between, opened = across(lives)
-            allowed = SLACK_MB + SLACK_SHARE * max(max(life.memory) for life in lives)
+            peak = max(life.peak for life in lives)
+            allowed = SLACK_MB + SLACK_SHARE * peak
             line = (
-                f"{kind}: {max(max(life.memory) for life in lives):.0f} MB and "
+                f"{kind}: {peak:.0f} MB and "
                 f"{max(max(life.handles) for life in lives)} open files at most; growth in one "
                 f"process {memory:+.1f} MB and {handles:+d} files, from the first to the last "
                 f"processes {between:+.1f} MB and {opened:+d} files"
@@ -211,18 +221,16 @@ def readers(process: int) -> list[int]:
 def across(lives: list[Life]) -> tuple[float, int]:
     """From the first third of the processes of one kind to the last: MB and open files.
 
-    Of each third that process counts whose peak is the least: a look now and then hits a moment of
-    loading. Lives that were too short to be judged, or fewer than three, tell nothing.
+    Of each third that process counts whose peak is the least. Lives that were too short to be
+    judged, or fewer than three, tell nothing.
     """
     lives = [life for life in lives if life.start is None or life.growth is not None]
     third = len(lives) // 3
     if not third:
         return 0.0, 0
     early, late = lives[:third], lives[-third:]
-    memory, handles = (
-        [min(max(getattr(life, what)) for life in part) for part in (early, late)]
-        for what in ("memory", "handles")
-    )
+    memory = [min(life.peak for life in part) for part in (early, late)]
+    handles = [min(max(life.handles) for life in part) for part in (early, late)]
     return memory[1] - memory[0], handles[1] - handles[0]
 
 
