@@ -26,7 +26,7 @@ import io
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,6 @@ from typing import Any
 import numpy as np
 import torch
 
-import train
 from data.datasets import LabeledDataset, Selection
 from data.images import read_image
 from data.loader import Loader
@@ -59,14 +58,16 @@ from metrics.provenance import versions
 from metrics.report.format import aligned
 from models import MODEL_OPTIONS
 from models.networks.classifier import load_classifier
-from options import TrainConfig, from_dict, parse_train, to_dict
-from options.recorded import OWN_WHEN_CONTINUED
+from options import DisplayOptions, TrainConfig, parse_train, to_dict
+from options.recorded import OWN_WHEN_CONTINUED, changes, recorded_options
+from training.position import Position
+from training.run_folder import RunFolder
+from training.start import train
 from util.checkpoint import digest, load
 from util.cli import Parser
 from util.device import select_device
 from util.errors import UserError, run_main
 from util.files import write_text
-from util.run_folder import RunFolder
 
 # The last state alone is tested, and a kept one of every fifth epoch would take gigabytes.
 DEFAULTS = ("--model", "classifier", "--save_epoch_freq", str(10**9))
@@ -76,20 +77,25 @@ OWN_FLAGS = frozenset(
     | {"epoch_count", "pretrained_name"}
 )
 # What may differ from a run that is there; its images are compared by content, not by place.
-FREE = OWN_WHEN_CONTINUED | {"dataroot", "print_freq", "save_latest_freq", "save_epoch_freq"}
+FREE = (
+    OWN_WHEN_CONTINUED
+    | {"dataroot", "print_freq", "save_latest_freq", "save_epoch_freq"}
+    | {item.name for item in fields(DisplayOptions)}
+)
 IMAGES_FILE = "images.sha256"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Find the images, train what is not trained yet, test, write table and values."""
     args, flags = parse(argv)
-    phase = _common_config(flags).data.phase
+    config = common_config(flags)
+    phase = config.data.phase
     sets = [find_set(name, folder, phase=phase, flag="--set") for name, folder in args.set]
     test = find_set("test", args.test, phase=args.phase, flag="--test")
     classes = common_classes(test, sets)
     shown = test.only(classes)
     refuse_overlap(shown, sets)
-    trials = [[Trial.of(s, seed, args.out, flags) for seed in range(args.seeds)] for s in sets]
+    trials = [[Trial.of(s, seed, args.out, config) for seed in range(args.seeds)] for s in sets]
     for trial in chain(*trials):
         trial.is_begun()  # every one of them, before hours of training
     results = [[trial.run(shown, classes) for trial in group] for group in trials]
@@ -140,7 +146,7 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     return args, flags
 
 
-def _common_config(flags: Sequence[str]) -> TrainConfig:
+def common_config(flags: Sequence[str]) -> TrainConfig:
     """What all runs share. Raises UserError for a flag that is not the user's to give."""
     config = parse_train([*DEFAULTS, *flags], MODEL_OPTIONS)
     if config.run.model != "classifier":
@@ -163,21 +169,24 @@ def find_set(name: str, folder: str | Path, *, phase: str, flag: str) -> Labelle
 class Trial:
     """One set and one seed: a classifier to train and to test.
 
-    argv: the flags of its training; config: the same, read.
+    config: the options of its training.
     """
 
     images: LabelledSet
     seed: int
-    argv: list[str]
     config: TrainConfig
 
     @classmethod
-    def of(cls, images: LabelledSet, seed: int, out: Path, flags: Sequence[str]) -> "Trial":
-        """Raises UserError for a set's name that is no plain name."""
-        places = {"name": f"{images.name}_seed{seed}", "checkpoints_dir": out / "checkpoints"}
-        own = {**places, "dataroot": images.folder, "seed": seed}
-        argv = [*DEFAULTS, *flags, *(f"--{flag}={value}" for flag, value in own.items())]
-        return cls(images, seed, argv, parse_train(argv, MODEL_OPTIONS))
+    def of(cls, images: LabelledSet, seed: int, out: Path, common: TrainConfig) -> "Trial":
+        """common: the options that all trials share."""
+        places = {"name": f"{images.name}_seed{seed}", "checkpoints_dir": str(out / "checkpoints")}
+        config = replace(
+            common,
+            run=replace(common.run, seed=seed, **places),
+            data=replace(common.data, dataroot=str(images.folder)),
+            given=common.given | {*places, "dataroot", "seed"},
+        )
+        return cls(images, seed, config)
 
     @property
     def folder(self) -> RunFolder:
@@ -191,18 +200,15 @@ class Trial:
         if not folder.has_state:
             return False
         try:
-            recorded = from_dict(folder.record()["options"], MODEL_OPTIONS)
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{folder.path} holds a run of unknown options ({error}).") from None
-        for group in ("run", "data", "model", "training"):
-            now, earlier = getattr(self.config, group), getattr(recorded, group)
-            for name in (item.name for item in fields(now) if item.name not in FREE):
-                was, wanted = getattr(earlier, name, None), getattr(now, name)
-                if was != wanted:
-                    raise UserError(
-                        f"{folder.path} was trained with --{name} {was}, not {wanted}; give the "
-                        "same flags, or another --out."
-                    )
+            recorded = recorded_options(folder.record()["options"], MODEL_OPTIONS)
+        except ValueError as error:
+            raise UserError(f"{folder.path}: {error}; delete it, or give another --out.") from None
+        for change in changes(recorded, self.config):
+            if change.name not in FREE:
+                raise UserError(
+                    f"{folder.path} was trained with {change}; give the same flags, or another "
+                    "--out."
+                )
         file = folder.path / IMAGES_FILE
         if not file.is_file() or file.read_text().strip() != self.images.fingerprint:
             raise UserError(
@@ -213,21 +219,22 @@ class Trial:
 
     def run(self, test: LabelledSet, classes: tuple[str, ...]) -> "Result":
         """Train, or what is left of it, and test on `test`, whose classes are `classes`."""
-        if self.is_begun() and self.folder.finished_file.exists():
+        begun = self.is_begun()
+        if begun and self.folder.finished_file.exists():
             print(f"{self.folder.path} is finished: not trained again", flush=True)
         else:
-            resume = ["--continue_train"] * self.is_begun()
             write_text(self.folder.path / IMAGES_FILE, f"{self.images.fingerprint}\n")
-            train.main([*self.argv, *resume])
+            training = replace(self.config.training, continue_train=begun)
+            train(replace(self.config, training=training))
         file = self.folder.network_file("latest", "classifier")
         content = load(file, hint="delete the folder of the run to train it anew")
-        position = self.folder.load_state()["position"]
+        position = Position(**self.folder.load_state()["position"])
         value_map, bits = self._value_map(test)
         return Result(
             trial=self,
             confusion=self._confusion(file, value_map, test, classes),
-            images=position["images"] // (position["epoch"] - 1),
-            steps=position["step"],
+            images=position.images_an_epoch,
+            steps=position.step,
             value_map=value_map,
             bits=bits,
             validation=content.get("balanced_accuracy"),

@@ -20,6 +20,7 @@ from models import MODEL_OPTIONS
 from models.networks import load_weights
 from models.translation import make_generator, translate
 from options import TestConfig, TranslationOptions, parse_test, tested_options
+from training.run_folder import RunFolder
 from util.batch import Batch
 from util.checkpoint import load, run_path
 from util.compute import select_compute
@@ -27,7 +28,6 @@ from util.errors import UserError, WriteError, run_main
 from util.files import remove_leftovers, write_text
 from util.html import GalleryRow, write_gallery
 from util.packages import require
-from util.run_folder import RunFolder
 from util.seeding import seed_step
 
 SUFFIXES = (".png", ".tiff")  # of --save_format
@@ -62,7 +62,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     generator = make_generator(config.model)
     load_weights(generator, weights, source=source)
     generator.train(not config.test.eval)
-    dataset = build_test_dataset(config, value_maps=value_maps)
+    dataset = build_test_dataset(
+        config.data, config.model, seed=config.run.seed, value_maps=value_maps
+    )
     Translation(config, generator, dataset, source=source, teacher=teacher).run()
 
 

@@ -88,7 +88,16 @@ def make_folder(folder: Path, count: int, size: int, bits: int) -> None:
 def build(folder: Path, size: int, cache: str) -> ImageDataset:
     flags = ["--dataroot", str(folder), "--model", "cut", "--cache", cache]
     flags += ["--crop_size", str(size), "--load_size", str(round(size * 286 / 256))]
-    return build_training_datasets(parse_train(flags, MODEL_OPTIONS), value_maps={})[0]
+    config = parse_train(flags, MODEL_OPTIONS)
+    dataset, _ = build_training_datasets(
+        config.data,
+        config.model,
+        seed=config.run.seed,
+        full_size_after=config.training.n_epochs,
+        value_maps={},
+        left_out={},
+    )
+    return dataset
 
 
 class PlainImages(Dataset):

@@ -18,52 +18,63 @@ from data.folders import phase_folder
 from data.splits import split_recordings, spread
 from data.transforms import Preprocessing
 from data.value_map import ValueMap
-from options import ClassifierOptions, TrainConfig, TranslationOptions
+from options import ClassifierOptions, DataOptions, ModelOptions, TranslationOptions
 from util.errors import UserError
 
 
 def build_training_datasets(
-    config: TrainConfig,
+    data: DataOptions,
+    model: ModelOptions,
     *,
+    seed: int,
+    full_size_after: int,
     value_maps: Mapping[str, ValueMap],
-    left_out: dict[str, str] | None = None,
+    left_out: Mapping[str, str],
 ) -> tuple[ImageDataset, ImageDataset | None]:
     """The training dataset, and a validation dataset for --dataset_mode labeled.
 
-    value_maps: of the run that is continued; {} finds them in the files. left_out: images to do
-    without, path below the data root -> why; with --on_bad_image skip those that are found bad are
-    added to it. Raises UserError for folders or labels that do not fit.
+    full_size_after: last epoch whose unpaired images are resized beyond the crop. value_maps: of
+    the run that is continued; {} finds them in the files. left_out: images that it does without,
+    path below the data root -> why; with --on_bad_image skip the datasets leave out more. Raises
+    UserError for folders or labels that do not fit.
     """
-    selection = _selection(config, training=True, value_maps=value_maps, left_out=left_out)
-    if config.data.dataset_mode == "labeled":
-        return _labeled_datasets(config, selection)
-    if config.data.dataset_mode == "aligned":
+    selection = _selection(
+        data, model, seed=seed, training=True, value_maps=value_maps, left_out=left_out
+    )
+    if data.dataset_mode == "labeled":
+        return _labeled_datasets(model, selection)
+    if data.dataset_mode == "aligned":
         return AlignedDataset(selection), None
-    if config.data.dataset_mode == "unaligned":
-        return UnalignedDataset(selection, full_size_after=config.training.n_epochs), None
+    if data.dataset_mode == "unaligned":
+        return UnalignedDataset(selection, full_size_after=full_size_after), None
     raise UserError(
         "--dataset_mode single has no target domain to learn from; train with unaligned or aligned."
     )
 
 
 def build_validation_datasets(
-    config: TrainConfig,
+    data: DataOptions,
+    model: ModelOptions,
     *,
+    phase: str,
+    seed: int,
     value_maps: Mapping[str, ValueMap],
-    left_out: dict[str, str] | None = None,
+    left_out: Mapping[str, str],
 ) -> tuple[ImageDataset, ...]:
     """What --val_freq measures a translation on, in a fixed order, nothing random in it.
 
     All pairs for --dataset_mode aligned; for unaligned two sets, all images of A and all of B, each
-    as the `a` of its batches. value_maps: of the training images, A and B; left_out: as for these.
-    Raises UserError where there are no such folders.
+    as the `a` of its batches. phase: --val_phase. value_maps: of the training images, A and B;
+    left_out: as for these. Raises UserError where there are no such folders.
     """
     selection = replace(
-        _selection(config, training=False, value_maps=value_maps, left_out=left_out),
-        phase=config.training.val_phase,
+        _selection(
+            data, model, seed=seed, training=False, value_maps=value_maps, left_out=left_out
+        ),
+        phase=phase,
         limit=None,
     )
-    paired = config.data.dataset_mode == "aligned"
+    paired = data.dataset_mode == "aligned"
     _require_validation_images(selection, paired=paired)
     if paired:
         return (AlignedDataset(selection),)
@@ -83,27 +94,32 @@ def _require_validation_images(selection: Selection, *, paired: bool) -> None:
         )
 
 
-def build_test_dataset(config: TrainConfig, *, value_maps: Mapping[str, ValueMap]) -> ImageDataset:
+def build_test_dataset(
+    data: DataOptions, model: ModelOptions, *, seed: int, value_maps: Mapping[str, ValueMap]
+) -> ImageDataset:
     """The images to translate, with partners where there are any; nothing random in size."""
-    selection = _selection(config, training=False, value_maps=value_maps)
+    selection = _selection(
+        data, model, seed=seed, training=False, value_maps=value_maps, left_out={}
+    )
     # Each image is read once: nothing is gained by keeping it. None is left out.
     selection = replace(selection, cache="none", skip_bad=False)
     modes = {"aligned": AlignedDataset, "unaligned": UnalignedDataset, "single": SingleDataset}
-    if config.data.dataset_mode not in modes:
+    if data.dataset_mode not in modes:
         raise UserError(
             "--dataset_mode labeled has nothing to translate; use single, unaligned or aligned."
         )
-    return modes[config.data.dataset_mode](selection)
+    return modes[data.dataset_mode](selection)
 
 
 def _selection(
-    config: TrainConfig,
+    data: DataOptions,
+    model: ModelOptions,
     *,
+    seed: int,
     training: bool,
     value_maps: Mapping[str, ValueMap],
-    left_out: dict[str, str] | None = None,
+    left_out: Mapping[str, str],
 ) -> Selection:
-    data, model = config.data, config.model
     if not data.dataroot:
         raise UserError("no images are given; name their folder with --dataroot.")
     # abspath, not resolve: a folder of links keeps the names of the links.
@@ -123,24 +139,24 @@ def _selection(
         bands_b=bands_b,
         preprocessing=Preprocessing.from_options(data, training=training),
         serial=data.serial_batches,
-        seed=config.run.seed,
+        seed=seed,
         value_maps=value_maps,
         value_ranges={"A": data.value_range_A, "B": data.value_range_B},
         cache=data.cache,
-        left_out={} if left_out is None else left_out,
+        left_out=left_out,
         skip_bad=data.on_bad_image == "skip",
     )
 
 
 def _labeled_datasets(
-    config: TrainConfig, selection: Selection
+    model: ModelOptions, selection: Selection
 ) -> tuple[ImageDataset, ImageDataset]:
-    model = config.model
     if not isinstance(model, ClassifierOptions):
         raise UserError("--dataset_mode labeled is for --model classifier; use aligned.")
     found = find_labeled(selection.root, selection.phase)
-    sound = {file for (file,) in selection.sound([(item[0],) for item in found], "A")}
-    found = [item for item in found if item[0] in sound]
+    usable = selection.usable([(item[0],) for item in found], "A")
+    selection, kept = replace(selection, left_out=usable.left_out), set(usable.files())
+    found = [item for item in found if item[0] in kept]
     names = [name for _, name, _ in found]
     train, held, note = split_recordings(found, model, seed=selection.seed)
     classes = tuple(sorted(set(names)))

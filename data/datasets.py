@@ -90,12 +90,27 @@ class Domain:
 
 
 @dataclass(frozen=True)
+class Usable:
+    """Samples that can be trained on, a file a domain each.
+
+    left_out: all images to do without, path below the data root -> why.
+    """
+
+    samples: Sequence[tuple[ImageFile, ...]]
+    left_out: Mapping[str, str]
+
+    def files(self, place: int = 0) -> list[ImageFile]:
+        """The file that stands at `place` in each sample."""
+        return [sample[place] for sample in self.samples]
+
+
+@dataclass(frozen=True)
 class Selection:
     """What every dataset is built from.
 
     value_maps: of a checkpoint, by role; value_ranges: where there is none, the ends of the maps,
     by role; what neither has is found in the files; cache: where decoded images are kept.
-    left_out: images to do without, path below `root` -> why; with skip_bad it grows.
+    left_out: images to do without, path below `root` -> why; skip_bad: whether to look for others.
     """
 
     root: Path
@@ -110,7 +125,7 @@ class Selection:
     value_maps: Mapping[str, ValueMap]
     value_ranges: Mapping[str, ValueRange] = field(default_factory=dict)
     cache: Cache = "none"
-    left_out: dict[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
     skip_bad: bool = False
 
     def domain(
@@ -151,46 +166,46 @@ class Selection:
             value_ranges={other[role]: ends for role, ends in self.value_ranges.items()},
         )
 
-    def find(self, letter: str) -> list[ImageFile]:
+    def find(self, letter: str) -> Usable:
         """Images of the phase folder with this letter, which must be there."""
         return self.find_in(require_phase_folder(self.root, self.phase, letter), letter)
 
-    def find_in(self, folder: Path, letter: str) -> list[ImageFile]:
+    def find_in(self, folder: Path, letter: str) -> Usable:
         """Images of any folder that plays the role of this letter."""
         files = [(file,) for file in find_images(folder, limit=self.limit)]
-        role = "A" if letter == self.folder_letters()[0] else "B"
-        return [file for (file,) in self.sound(files, role)]
+        return self.usable(files, "A" if letter == self.folder_letters()[0] else "B")
 
-    def sound(
+    def usable(
         self,
         samples: Sequence[tuple[ImageFile, ...]],
         roles: str,
         check_sizes: Callable[[Sequence[Path], Sequence[Size]], None] | None = None,
-    ) -> list[tuple[ImageFile, ...]]:
+    ) -> Usable:
         """`samples`, a file for each of `roles`, less those with a file to do without.
 
         check_sizes: as in `find_bad`; None for that of the crop alone. Raises UserError where
         nothing is left.
         """
-        kept = self._not_left_out(samples)
+        left_out = dict(self.left_out)
+        kept = self._without(left_out, samples)
         if kept and self.skip_bad:
             depths = [m.bits if (m := self.value_maps.get(role)) else None for role in roles]
             paths = [[file.path for file in sample] for sample in kept]
             bad = find_bad(paths, bits=depths, check_sizes=check_sizes or self.check_crop)
-            self.left_out.update({self._below_root(path): why for path, why in bad.items()})
-            kept = self._not_left_out(kept)
+            left_out |= {self._below_root(path): why for path, why in bad.items()}
+            kept = self._without(left_out, kept)
         if not kept:
             names = (self._below_root(file.path) for file in samples[0])
-            why = next(self.left_out[name] for name in names if name in self.left_out)
+            why = next(left_out[name] for name in names if name in left_out)
             raise UserError(
                 f"none of {len(samples)} images is left to train on; of the first one: {why}"
             )
-        return kept
+        return Usable(kept, left_out)
 
-    def _not_left_out(
-        self, samples: Sequence[tuple[ImageFile, ...]]
+    def _without(
+        self, left_out: Mapping[str, str], samples: Sequence[tuple[ImageFile, ...]]
     ) -> list[tuple[ImageFile, ...]]:
-        names = self.left_out.keys()
+        names = left_out.keys()
         return [s for s in samples if names.isdisjoint(self._below_root(f.path) for f in s)]
 
     def _below_root(self, path: Path) -> str:
@@ -200,7 +215,7 @@ class Selection:
         """Raises UserError for an image that is smaller than the crop."""
         self.preprocessing.draw(*sizes[0], np.random.default_rng(0), name=str(paths[0]))
 
-    def find_optional(self, letter: str) -> list[ImageFile] | None:
+    def find_optional(self, letter: str) -> Usable | None:
         """As `find`, for a test phase, where the target domain may be absent."""
         if self.preprocessing.training or phase_folder(self.root, self.phase, letter):
             return self.find(letter)
@@ -208,14 +223,24 @@ class Selection:
 
 
 class ImageDataset:
-    """What all datasets share. domains: "A" and, where there are target images, "B"."""
+    """What all datasets share.
+
+    domains: "A" and, where there are target images, "B"; left_out: the images that the dataset does
+    without, path below the data root -> why.
+    """
 
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
         self.preprocessing = selection.preprocessing
+        self.left_out = dict(selection.left_out)
         self.domains: dict[str, Domain] = {}
         self.classes: tuple[str, ...] = ()
         self.labels: list[int] = []
+
+    def add_domain(self, role: str, found: Usable) -> None:
+        """role: "A" or "B"; found: samples of one file each."""
+        self.domains[role] = self.selection.domain(role, found.files())
+        self.left_out |= found.left_out
 
     @property
     def files(self) -> Sequence[ImageFile]:
@@ -302,10 +327,10 @@ class UnalignedDataset(ImageDataset):
     def __init__(self, selection: Selection, *, full_size_after: int | None = None) -> None:
         super().__init__(selection)
         letter_a, letter_b = selection.folder_letters()
-        self.domains["A"] = selection.domain("A", selection.find(letter_a))
-        files_b = selection.find_optional(letter_b)
-        if files_b is not None:
-            self.domains["B"] = selection.domain("B", files_b)
+        self.add_domain("A", selection.find(letter_a))
+        found_b = selection.find_optional(letter_b)
+        if found_b is not None:
+            self.add_domain("B", found_b)
         self.full_size_after = full_size_after
 
     def __len__(self) -> int:
@@ -338,13 +363,13 @@ class AlignedDataset(ImageDataset):
         self.side_by_side = joined.is_dir() and not two_folders
         if self.side_by_side:
             found = [(file,) for file in find_images(joined, limit=selection.limit)]
-            files = [file for (file,) in selection.sound(found, "A", self._check_halves)]
-            self.domains["A"] = selection.domain("A", files)
+            self.add_domain("A", selection.usable(found, "A", self._check_halves))
             if selection.value_ranges.get("A") == selection.value_ranges.get("B"):
                 # The halves of one file have one value map.
                 shared = {"B": self.domains["A"].value_map, **selection.value_maps}
                 selection = replace(selection, value_maps=shared)
-            self.domains["B"] = selection.domain("B", files, images=self.domains["A"].images)
+            images = self.domains["A"].images
+            self.domains["B"] = selection.domain("B", self.files, images=images)
         else:
             self._find_folders(letter_a, letter_b)
         self.label_files()
@@ -363,9 +388,10 @@ class AlignedDataset(ImageDataset):
                 "--dataset_mode unaligned."
             )
         pairs = pair_by_name(files_a, files_b)[:limit]
-        pairs = self.selection.sound(pairs, "AB", self._check_pair)
-        self.domains["A"] = self.selection.domain("A", [a for a, _ in pairs])
-        self.domains["B"] = self.selection.domain("B", [b for _, b in pairs])
+        found = self.selection.usable(pairs, "AB", self._check_pair)
+        self.left_out |= found.left_out
+        self.domains["A"] = self.selection.domain("A", found.files(0))
+        self.domains["B"] = self.selection.domain("B", found.files(1))
 
     def draw(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
         file = self.files[index]
@@ -418,7 +444,7 @@ class SingleDataset(ImageDataset):
         super().__init__(selection)
         letter, _ = selection.folder_letters()
         folder = phase_folder(selection.root, selection.phase, letter) or selection.root
-        self.domains["A"] = selection.domain("A", selection.find_in(folder, letter))
+        self.add_domain("A", selection.find_in(folder, letter))
 
     def draw(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
         image = self.domains["A"].draw(index, self.preprocessing, rng)

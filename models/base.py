@@ -1,7 +1,7 @@
 """What every model offers to train.py."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -32,11 +32,22 @@ class Model(ABC):
         self.scalers: dict[str, torch.amp.GradScaler] = {}  # of the gradients, for fp16 alone
         self.notes: list[str] = []  # what the user should know of how the model was built
         self.teacher: str | None = None  # digest of a frozen network that takes part in the loss
-        self.sound: Tensor | None = None  # whether the updates since `take_sound` were finite
+        self._finite: Tensor | None = None  # as `take_finite` says
 
     @abstractmethod
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         """Update all networks once. Returns the losses by name, detached scalars."""
+
+    def translate(self, images: Tensor) -> Tensor:
+        """Whole images of A as they are tested, without gradient; of models that translate.
+
+        (B, C, H, W) in [-1, 1] -> (B, C', H, W).
+        """
+        raise NotImplementedError(f"{type(self).__name__} translates nothing")
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Figures of merit of what it says of labelled images; of models that classify."""
+        raise NotImplementedError(f"{type(self).__name__} classifies nothing")
 
     def visuals(self) -> dict[str, Tensor]:
         """Images (B, C, H, W) in [-1, 1] of the last step, by name."""
@@ -68,17 +79,20 @@ class Model(ABC):
         scaler.step(optimiser)
         scaler.update()
         if scaler.is_enabled():  # a scale that fell so far has met NaN, which no scale mends
-            self.sound = self.sound & (scaler._scale >= 1)
+            self._finite = self._finite & (scaler._scale >= 1)
 
     def note_finite(self, loss: Tensor, gradients: list[Tensor]) -> None:
         """Remember, on the device, whether an update's loss and gradients are finite."""
         finite = torch.isfinite(loss.detach()) & torch.isfinite(_norm(gradients))
-        self.sound = finite if self.sound is None else self.sound & finite
+        self._finite = finite if self._finite is None else self._finite & finite
 
-    def take_sound(self) -> Tensor:
-        """Whether all updates since the last call had finite losses and gradients: scalar bool."""
-        sound, self.sound = self.sound, None
-        return sound
+    def take_finite(self) -> Tensor:
+        """Whether all updates since the last call had finite losses and gradients.
+
+        A scalar bool on the device, which nobody has waited for yet.
+        """
+        finite, self._finite = self._finite, None
+        return finite
 
     def is_finite(self) -> bool:
         """Whether no weight or buffer of a network is NaN or infinite; waits for the device."""

@@ -1,7 +1,7 @@
 """Options of an earlier run, taken over by whoever continues or uses it."""
 
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from options.groups import (
@@ -41,6 +41,38 @@ OWN_WHEN_TESTED = _names(RunOptions, DataOptions, TrainingOptions, DisplayOption
 }
 
 
+@dataclass(frozen=True)
+class Change:
+    """An option that a run of the past had otherwise; as words: "--lr 0.1, not 0.2"."""
+
+    name: str
+    was: Any
+    now: Any
+
+    def __str__(self) -> str:
+        return f"--{self.name} {_spell(self.was)}, not {_spell(self.now)}"
+
+
+def changes(recorded: TrainConfig, config: TrainConfig) -> Iterator[Change]:
+    """The options of `recorded` that are others in `config`, in their order."""
+    for group in GROUPS:
+        earlier, now = getattr(recorded, group), getattr(config, group)
+        for name in (item.name for item in fields(earlier)):
+            change = Change(name, getattr(earlier, name), getattr(now, name, None))
+            if change.was != change.now:
+                yield change
+
+
+def recorded_options(
+    stored: Mapping[str, Any], models: Mapping[str, type[ModelOptions]]
+) -> TrainConfig:
+    """stored: as `to_dict` wrote it. Raises ValueError for what this version does not know."""
+    try:
+        return from_dict(stored, models)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"its record names an unknown model or option ({error})") from None
+
+
 def continue_options(
     config: Config, stored: Mapping[str, Any], models: Mapping[str, type[ModelOptions]]
 ) -> Config:
@@ -69,11 +101,11 @@ def _merge(
     own: frozenset[str],
     fixed: frozenset[str],
 ) -> Config:
-    try:
-        recorded = from_dict(stored, models)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"its record names an unknown model or option ({error})") from None
+    recorded = recorded_options(stored, models)
     fixed = fixed | {"model"} | _names(type(recorded.model)) - TUNABLE
+    for change in changes(recorded, config):
+        if change.name in config.given & fixed:
+            raise ValueError(f"it was trained with {change}; leave the flag out")
     groups = {}
     for name in GROUPS:
         earlier, now = getattr(recorded, name), getattr(config, name)
@@ -81,11 +113,6 @@ def _merge(
         for item in fields(earlier):
             was, wanted = getattr(earlier, item.name), getattr(now, item.name, None)
             given = item.name in config.given and hasattr(now, item.name)
-            if given and item.name in fixed and was != wanted:
-                raise ValueError(
-                    f"it was trained with --{item.name} {_spell(was)}, not {_spell(wanted)}; "
-                    "leave the flag out"
-                )
             values[item.name] = wanted if given or item.name in own else was
         groups[name] = type(earlier)(**values)
     return replace(config, **groups)

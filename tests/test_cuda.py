@@ -9,7 +9,6 @@ import torch
 import evaluate
 import test as test_program
 import train
-from data.build import build_training_datasets
 from data.images import read_image, write_image
 from data.loader import Loader
 from models import MODEL_OPTIONS, MODELS
@@ -21,6 +20,8 @@ from options import (
     Pix2PixOptions,
     parse_train,
 )
+from tests.data.samples import training_datasets
+from training import loop
 from util.batch import Batch, DataFacts
 from util.compute import Compute
 from util.seeding import seed_step
@@ -98,7 +99,7 @@ def test_every_precision_trains(name, precision, make):
     model = make(name, Compute(GPU, precision))
     losses = steps(model, 4)
     assert all(np.isfinite(value) for value in losses.values())
-    assert model.take_sound() and model.is_finite()
+    assert model.take_finite() and model.is_finite()
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16", "fp16"])
@@ -156,7 +157,7 @@ def run(tmp_path, data):
 @pytest.mark.parametrize("num_threads", [0, 2])
 def test_batches_made_on_the_gpu_are_those_made_on_the_cpu(data, num_threads):
     argv = ["--dataroot", str(data), "--load_size", "36", "--crop_size", "32", "--seed", "3"]
-    dataset = build_training_datasets(parse_train(argv, MODEL_OPTIONS), value_maps={})[0]
+    dataset = training_datasets(parse_train(argv, MODEL_OPTIONS))[0]
     order = {"batch_size": 5, "shuffle": True, "seed": 3}
     found, expected = (
         list(Loader(dataset, **order, num_threads=n, device=device).epoch(1))
@@ -175,17 +176,17 @@ def test_a_deterministic_run_that_was_interrupted_equals_the_whole(run, precisio
     flags = [*FLAGS, "--gpu_ids", 0, "--deterministic", "--precision", precision]
     flags += ["--n_epochs", 2, "--n_epochs_decay", 1, "--save_latest_freq", 5]
     whole = run(train, *flags, name="whole")
-    step = train.seed_step
+    step = loop.seed_step
 
     def interrupt(seed, number):
         if number == 17:
             raise KeyboardInterrupt
         step(seed, number)
 
-    monkeypatch.setattr(train, "seed_step", interrupt)
+    monkeypatch.setattr(loop, "seed_step", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(train, *flags, name="parts")
-    monkeypatch.setattr(train, "seed_step", step)
+    monkeypatch.setattr(loop, "seed_step", step)
     parts = run(train, "--continue_train", name="parts")
     for network in "GDF":
         states = [

@@ -11,10 +11,10 @@ import torch
 from torchvision.models.resnet import BasicBlock, ResNet
 
 import downstream
-import train
 from data.images import read_image, write_image
 from models.networks import classifier as classifiers
 from models.networks.classifier import load_classifier
+from training import loop
 from util.errors import UserError, run_main
 
 FLAGS = "--n_epochs 1 --n_epochs_decay 0 --load_size 32 --batch_size 8 --no_augment --gpu_ids -1"
@@ -168,14 +168,14 @@ def test_a_second_call_trains_nothing_and_a_set_can_be_added(places, report, cap
 
 
 def test_an_interrupted_run_ends_as_the_uninterrupted_one(places, report, monkeypatch):
-    step = train.seed_step
+    step = loop.seed_step
 
     def interrupt(seed, number):
         if number == 12:
             raise KeyboardInterrupt
         step(seed, number)
 
-    monkeypatch.setattr(train, "seed_step", interrupt)
+    monkeypatch.setattr(loop, "seed_step", interrupt)
     flags = {"sets": ["real"], "out": "parts", "extra": ["--save_latest_freq", 40]}
     with pytest.raises(SystemExit) as left:
         run_main(lambda: call(places, "--seeds", 1, **flags))

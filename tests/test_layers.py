@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-OWN = ("benchmarks", "data", "datasets", "metrics", "models", "options", "util")
+OWN = ("benchmarks", "data", "datasets", "metrics", "models", "options", "training", "util")
 ENTRY_POINTS = ("train", "test", "evaluate", "downstream")
 
 # What the modules of each part may import of the project, by the start of the module's name.
@@ -23,10 +23,10 @@ LAYERS = {
         *("util", "options"),
     ),
     "models": ("models", "util", "options"),
+    "training": ("training", "metrics", "models", "data", "util", "options"),
     "datasets": OWN,
     "benchmarks": (*OWN, *ENTRY_POINTS),
     **dict.fromkeys(ENTRY_POINTS, OWN),
-    "downstream": (*OWN, "train"),
 }
 # Packages that only one feature needs are imported where that feature is used.
 ON_DEMAND = {"visdom", "lpips", "pytorch_fid", "dominate", "matplotlib", "sklearn"}

@@ -9,13 +9,12 @@ import torch
 
 import test as test_program
 import train
-from data.build import build_training_datasets
 from data.images import read_image, write_image
 from data.value_map import find_value_map
 from datasets import make_pseudo_pairs
 from models import MODEL_OPTIONS
 from options import parse_train
-from tests.data.samples import item
+from tests.data.samples import item, training_datasets
 from util.errors import UserError
 
 SMALL = "--ngf 2 --ndf 2 --netF_nc 4 --num_patches 4 --netG resnet_4blocks --n_epochs 1".split()
@@ -269,7 +268,7 @@ def test_pseudo_pairs_keep_16_bits(call, data, tmp_path, name):
     assert greatest_difference(folder / "images" / "fake_B", out / "train_A") == 0
 
     flags = ["--model", "pix2pix", "--preprocess", "none", "--no_flip", "--dataroot", str(out)]
-    pairs, _ = build_training_datasets(parse_train(flags, MODEL_OPTIONS), value_maps={})
+    pairs, _ = training_datasets(parse_train(flags, MODEL_OPTIONS))
     assert (pairs.value_maps["A"].low, pairs.value_maps["A"].high) == (1000, 3000)
     for index, file in enumerate(pairs.files):
         sample, (real,) = item(pairs, 1, index), (out / "train_B").glob(f"{file.name}.*")

@@ -15,6 +15,9 @@ import torch
 import train
 from data.images import write_image
 from data.loader import Loader
+from models import MODELS
+from training import loop
+from training.validation import PairedValidation
 from util.errors import EXIT_STOPPED, UserError, WriteError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,7 +86,7 @@ def same(a, b):
 @pytest.fixture
 def at_step(monkeypatch):
     """at_step({4: action}): call the action before step 4."""
-    seed_step = train.seed_step
+    seed_step = loop.seed_step
 
     def plan(actions):
         def hook(seed, step):
@@ -91,10 +94,10 @@ def at_step(monkeypatch):
                 actions[step]()
             seed_step(seed, step)
 
-        monkeypatch.setattr(train, "seed_step", hook)
+        monkeypatch.setattr(loop, "seed_step", hook)
 
     yield plan
-    monkeypatch.setattr(train, "seed_step", seed_step)
+    monkeypatch.setattr(loop, "seed_step", seed_step)
 
 
 def leave(code):
@@ -229,7 +232,7 @@ def test_a_signal_ends_a_validation_which_is_done_again(flags, folder, whole, mo
     shutil.copytree(data / "trainB", data / "valB")
     more = [*PIX2PIX, "--val_freq", "1"]
     expected = whole(*more)
-    measure, measured = train.PairedValidation.measure, []
+    measure, measured = PairedValidation.measure, []
 
     def interrupted(validation):
         measured.append(1)
@@ -237,7 +240,7 @@ def test_a_signal_ends_a_validation_which_is_done_again(flags, folder, whole, mo
             send(signal.SIGTERM)()
         return measure(validation)
 
-    monkeypatch.setattr(train.PairedValidation, "measure", interrupted)
+    monkeypatch.setattr(PairedValidation, "measure", interrupted)
     with leave(EXIT_STOPPED):
         train.main(flags(*more))
     train.main(flags("--continue_train"))
@@ -397,7 +400,7 @@ def test_best_networks_that_cannot_be_written_are_not_called_the_best(
     shutil.copytree(data / "trainA", data / "valA")
     shutil.copytree(data / "trainB", data / "valB")
     scores = iter([0.1, 0.4, 0.2, 0.3])
-    monkeypatch.setattr(train.PairedValidation, "measure", lambda self: {"ssim": next(scores)})
+    monkeypatch.setattr(PairedValidation, "measure", lambda self: {"ssim": next(scores)})
     seen = []
 
     def best():
@@ -493,7 +496,7 @@ def test_before_the_first_checkpoint_the_report_says_so(flags, folder, bad_batch
 
 
 def test_a_gradient_that_is_not_finite_is_found_though_the_losses_are(flags, monkeypatch):
-    model_class, _ = train.MODELS["pix2pix"]
+    model_class, _ = MODELS["pix2pix"]
     update, calls = model_class.update, []
 
     def spoil(model, name, loss):
@@ -511,7 +514,7 @@ def test_a_gradient_that_is_not_finite_is_found_though_the_losses_are(flags, mon
 def test_weights_that_are_not_finite_are_never_saved(flags, folder, at_step, monkeypatch):
     """Where no loss and no gradient has told of them yet."""
     models = []
-    model_class, _ = train.MODELS["cut"]
+    model_class, _ = MODELS["cut"]
     step = model_class.training_step
 
     def remember(model, batch):
@@ -530,12 +533,12 @@ def test_weights_that_are_not_finite_are_never_saved(flags, folder, at_step, mon
 @pytest.mark.parametrize("model", [CUT, PIX2PIX], ids=["cut", "pix2pix with batch norm"])
 def test_a_skipped_step_leaves_no_trace(flags, folder, whole, bad_batch, monkeypatch, model):
     """As if the step had done nothing at all: weights, optimisers, batch statistics, pool."""
-    take_step = train.Training.take_step
+    take_step = loop.Training.take_step
 
     def idle(training, batch):
         return None if training.position.step + 1 in (4, 9, 10) else take_step(training, batch)
 
-    monkeypatch.setattr(train.Training, "take_step", idle)
+    monkeypatch.setattr(loop.Training, "take_step", idle)
     expected = whole(*model)
     monkeypatch.undo()
     bad_batch(4, 9, 10)

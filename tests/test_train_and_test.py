@@ -16,11 +16,13 @@ import test as test_program
 import train
 from data.images import read_image, write_image
 from data.value_map import EIGHT_BIT
-from models import MODEL_OPTIONS
+from models import MODEL_OPTIONS, MODELS
 from models.networks import ResnetGenerator, UnetGenerator
 from models.networks.classifier import Classifier, load_classifier
 from models.translation import translate
 from options import parse_test
+from training import loop
+from training.validation import PairedValidation
 from util.checkpoint import digest
 from util.compute import Compute
 from util.errors import UserError
@@ -111,14 +113,14 @@ def test_continued_equals_uninterrupted(run, flags, monkeypatch):
     class Killed(Exception):
         pass
 
-    step = train.seed_step
+    step = loop.seed_step
 
     def interrupt(seed, number):
         if number == 10:
             raise Killed
         step(seed, number)
 
-    monkeypatch.setattr(train, "seed_step", interrupt)
+    monkeypatch.setattr(loop, "seed_step", interrupt)
     with pytest.raises(Killed):
         run(train, *flags, name="parts")
     monkeypatch.undo()
@@ -189,7 +191,7 @@ def test_a_run_killed_before_its_mark_is_marked(run):
 def test_fine_tuning_starts_from_the_other_runs_networks(run, tmp_path, monkeypatch):
     source = run(train, *PIX2PIX, *SMALL, *SHORT, name="mwir_pix2pix")
     torch.save(Classifier(classes=("BMP2", "T72")).export(), tmp_path / "classifier.pth")
-    model_class = train.MODELS["pix2pix_gradcam"][0]
+    model_class = MODELS["pix2pix_gradcam"][0]
     seen = []
     step = model_class.training_step
 
@@ -278,7 +280,7 @@ def test_validation_is_logged_and_leaves_the_weights_alone(run, judge_file, mode
 
 def test_best_is_kept_when_later_epochs_are_worse(run, monkeypatch, capsys):
     scores = iter([0.3, 0.7, 0.5, 0.6, 0.8])
-    monkeypatch.setattr(train.PairedValidation, "measure", lambda self: {"ssim": next(scores)})
+    monkeypatch.setattr(PairedValidation, "measure", lambda self: {"ssim": next(scores)})
     flags = [*PIX2PIX, *SMALL, "--lr", 0.01, "--save_epoch_freq", 1]
     flags += ["--val_freq", 1, "--val_phase", "test", "--n_epochs_decay", 0]
     folder = run(train, *flags, "--n_epochs", 3)

@@ -1,10 +1,14 @@
-"""One sample of a dataset, by the steps that make batches."""
+"""The datasets of a training run by its flags, and one sample, by the steps that make batches."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from data.build import build_training_datasets
 from data.datasets import ImageDataset
+from data.value_map import ValueMap
+from options import TrainConfig
 from util.errors import UserError
 
 
@@ -16,6 +20,23 @@ class Sample:
     b: Tensor | None
     label: int
     name: str
+
+
+def training_datasets(
+    config: TrainConfig,
+    *,
+    value_maps: Mapping[str, ValueMap] | None = None,
+    left_out: Mapping[str, str] | None = None,
+) -> tuple[ImageDataset, ImageDataset | None]:
+    """As train.py builds them."""
+    return build_training_datasets(
+        config.data,
+        config.model,
+        seed=config.run.seed,
+        full_size_after=config.training.n_epochs,
+        value_maps=value_maps or {},
+        left_out=left_out or {},
+    )
 
 
 def item(dataset: ImageDataset, epoch: int, index: int) -> Sample | UserError:

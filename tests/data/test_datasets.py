@@ -8,11 +8,11 @@ import pytest
 import torch
 
 import data.images
-from data.build import build_test_dataset, build_training_datasets
+from data.build import build_test_dataset
 from data.value_map import EIGHT_BIT, ValueMap
 from models import MODEL_OPTIONS
 from options import TrainConfig, parse_train
-from tests.data.samples import Sample, item
+from tests.data.samples import Sample, item, training_datasets
 from util.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -24,12 +24,14 @@ def config(root: Path, *flags: str, model: str = "pix2pix") -> TrainConfig:
 
 
 def training(root: Path, *flags: str, model: str = "pix2pix", value_maps=None):
-    return build_training_datasets(config(root, *flags, model=model), value_maps=value_maps or {})
+    return training_datasets(config(root, *flags, model=model), value_maps=value_maps)
 
 
 def for_testing(root: Path, *flags: str, model: str = "pix2pix", value_maps=None):
     options = config(root, "--phase", "test", *flags, model=model)
-    return build_test_dataset(options, value_maps=value_maps or {})
+    return build_test_dataset(
+        options.data, options.model, seed=options.run.seed, value_maps=value_maps or {}
+    )
 
 
 def grey(image: torch.Tensor | None) -> int:
@@ -88,7 +90,7 @@ def test_pairs_share_crop_and_mirror(tmp_path, write):
         write(tmp_path / "trainA" / f"{i}.png", image)
         write(tmp_path / "trainB" / f"{i}.png", 255 - image)
     argv = f"--dataroot {tmp_path} --model pix2pix --load_size 15 --crop_size 8".split()
-    dataset, _ = build_training_datasets(parse_train(argv, MODEL_OPTIONS), value_maps={})
+    dataset, _ = training_datasets(parse_train(argv, MODEL_OPTIONS))
     for epoch in range(1, 6):
         for index in range(4):
             sample = item(dataset, epoch, index)
@@ -460,8 +462,8 @@ def test_labelled_images_cannot_be_translated(pairs):
 
 def test_a_data_root_that_is_none(tmp_path):
     with pytest.raises(UserError, match="--dataroot"):
-        build_training_datasets(parse_train([], MODEL_OPTIONS), value_maps={})
+        training_datasets(parse_train([], MODEL_OPTIONS))
     with pytest.raises(UserError, match="name their folder with --dataroot"):
-        build_training_datasets(parse_train(["--dataroot", ""], MODEL_OPTIONS), value_maps={})
+        training_datasets(parse_train(["--dataroot", ""], MODEL_OPTIONS))
     with pytest.raises(UserError, match=r"there is no folder .*nowhere"):
         training(tmp_path / "nowhere")

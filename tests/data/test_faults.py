@@ -7,13 +7,14 @@ import pytest
 import torch
 
 import train
-from data.build import build_test_dataset, build_training_datasets, build_validation_datasets
+from data.build import build_test_dataset, build_validation_datasets
 from data.faults import find_faults
 from data.images import write_image
 from data.loader import Loader
 from data.value_map import ValueMap
 from models import MODEL_OPTIONS
 from options import parse_test, parse_train
+from tests.data.samples import training_datasets
 from util.errors import UserError
 
 GOOD = 4
@@ -57,10 +58,10 @@ def spoilt(folder):
     return found
 
 
-def build(root, *flags, left_out=None, maps=None):
+def build(root, *flags, maps=None):
     argv = ["--dataroot", str(root), "--load_size", "36", "--crop_size", "32", *flags]
     config = parse_train(argv, MODEL_OPTIONS)
-    return build_training_datasets(config, value_maps=maps or {}, left_out=left_out)[0]
+    return training_datasets(config, value_maps=maps)[0]
 
 
 def names(dataset):
@@ -100,10 +101,8 @@ def test_bad_images_are_left_out_and_the_rest_is_as_if_they_had_never_been(
     folder, spoilt, cache, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    left_out = {}
-    flags = ("--cache", cache, "--on_bad_image", "skip")
-    dataset = build(folder, *flags, left_out=left_out)
-    assert left_out.keys() == {f"trainA/{spoilt[kind].name}" for kind in STOPPING}
+    dataset = build(folder, "--cache", cache, "--on_bad_image", "skip")
+    assert dataset.left_out.keys() == {f"trainA/{spoilt[kind].name}" for kind in STOPPING}
     for kind in STOPPING:
         spoilt[kind].unlink()
     expected = batches(build(folder, "--cache", "none"))
@@ -124,8 +123,8 @@ def test_without_the_flag_the_image_is_named(folder, spoilt, kind, cache):
 
 def test_a_bad_half_takes_its_pair_with_it(folder, spoilt):
     (folder / "trainB" / "9.png").write_bytes(b"")
-    left_out = {}
-    dataset = build(folder, "--model", "pix2pix", "--on_bad_image", "skip", left_out=left_out)
+    dataset = build(folder, "--model", "pix2pix", "--on_bad_image", "skip")
+    left_out = dataset.left_out
     bad = {spoilt[kind].stem for kind in (*STOPPING, "wrong size")} | {"9"}
     assert names(dataset) == [file.name for file in dataset.domains["B"].files]
     assert set(names(dataset)) == {str(i) for i in range(10)} - bad
@@ -138,9 +137,10 @@ def test_halves_of_an_odd_width_and_images_below_the_crop_are_left_out(tmp_path)
     for i, width in enumerate((96, 96, 95, 96)):
         write_image(tmp_path / "train" / f"{i}.png", picture(i, size=(40, width)))
     write_image(tmp_path / "train" / "4.png", picture(4, size=(40, 60)))
-    left_out = {}
     flags = ("--model", "pix2pix", "--preprocess", "crop", "--on_bad_image", "skip")
-    assert names(build(tmp_path, *flags, left_out=left_out)) == ["0", "1", "3"]
+    dataset = build(tmp_path, *flags)
+    left_out = dataset.left_out
+    assert names(dataset) == ["0", "1", "3"]
     assert "even width" in left_out["train/2.png"] and "--crop_size" in left_out["train/4.png"]
 
 
@@ -162,12 +162,16 @@ def test_validation_does_without_them_and_testing_does_not(folder):
     truncate(folder / "valB" / "1.png")
     maps = {role: ValueMap(0.0, 255.0, 8) for role in "AB"}
     flags = ["--dataroot", str(folder), "--model", "pix2pix", "--on_bad_image", "skip"]
-    left_out = {}
     config = parse_train(flags, MODEL_OPTIONS)
-    (pairs,) = build_validation_datasets(config, value_maps=maps, left_out=left_out)
-    assert names(pairs) == ["0", "2"] and list(left_out) == ["valB/1.png"]
+    known = {"trainA/0.png": "it is bad"}
+    (pairs,) = build_validation_datasets(
+        config.data, config.model, phase="val", seed=0, value_maps=maps, left_out=known
+    )
+    assert names(pairs) == ["0", "2"] and list(pairs.left_out) == ["trainA/0.png", "valB/1.png"]
+    assert list(known) == ["trainA/0.png"], "what is handed in stays as it is"
     config = parse_test([*flags, "--phase", "val"], MODEL_OPTIONS)
-    assert names(build_test_dataset(config, value_maps=maps)) == ["0", "1", "2"]
+    tested = build_test_dataset(config.data, config.model, seed=0, value_maps=maps)
+    assert names(tested) == ["0", "1", "2"]
 
 
 def test_a_classifier_does_without_them(tmp_path):
@@ -175,9 +179,8 @@ def test_a_classifier_does_without_them(tmp_path):
         for i in range(8):
             write_image(tmp_path / kind / f"video{i}" / "0.png", picture(i))
     truncate(tmp_path / "T72" / "video3" / "0.png")
-    left_out = {}
-    build(tmp_path, "--model", "classifier", "--on_bad_image", "skip", left_out=left_out)
-    assert list(left_out) == ["T72/video3/0.png"]
+    dataset = build(tmp_path, "--model", "classifier", "--on_bad_image", "skip")
+    assert list(dataset.left_out) == ["T72/video3/0.png"]
 
 
 def test_a_set_of_bad_images_alone_is_an_error(folder):

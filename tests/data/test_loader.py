@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.build import build_training_datasets
 from data.loader import EpochOrder, Loader, naming_lost_readers, prepared_ahead
 from models import MODEL_OPTIONS
 from options import parse_train
+from tests.data.samples import training_datasets
 from util.batch import Batch
 from util.errors import UserError
 
@@ -33,7 +33,7 @@ def dataset(tmp_path, write):
 
 def build(root, *flags):
     argv = ["--dataroot", str(root), "--load_size", "10", "--crop_size", "8", "--seed", "3", *flags]
-    return build_training_datasets(parse_train(argv, MODEL_OPTIONS), value_maps={})[0]
+    return training_datasets(parse_train(argv, MODEL_OPTIONS))[0]
 
 
 def loader(dataset, **options) -> Loader:

@@ -8,11 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from data.augment import GAIN, NOISE, OFFSET, SCALE, SHIFT
-from data.build import build_training_datasets
 from data.images import read_image
 from models import MODEL_OPTIONS
 from options import parse_train
-from tests.data.samples import item
+from tests.data.samples import item, training_datasets
 from util.seeding import generator_for
 
 RNG = np.random.default_rng(0)
@@ -68,7 +67,7 @@ def folder(tmp_path, write, dtype):
 
 def build(root, *flags):
     argv = ["--dataroot", str(root), "--seed", str(SEED), *flags]
-    return build_training_datasets(parse_train(argv, MODEL_OPTIONS), value_maps={})[0]
+    return training_datasets(parse_train(argv, MODEL_OPTIONS))[0]
 
 
 def batch_and_plain(dataset, indices, **how):

@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.build import build_training_datasets
 from data.images import read_image, write_image
 from datasets import make_unpaired
 from datasets.make_pseudo_pairs import main
 from models import MODEL_OPTIONS
 from options import parse_train
-from tests.data.samples import item
+from tests.data.samples import item, training_datasets
 from util.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,7 +170,7 @@ def test_labels_reach_training(work):
     out = make(work)
     argv = ["--model", "pix2pix", "--dataset_mode", "aligned", "--dataroot", str(out)]
     argv += ["--load_size", "8", "--crop_size", "8", "--no_flip"]
-    dataset, _ = build_training_datasets(parse_train(argv, MODEL_OPTIONS), value_maps={})
+    dataset, _ = training_datasets(parse_train(argv, MODEL_OPTIONS))
     assert dataset.classes == ("BMP2", "T72")
     names = [file.name for file in dataset.files]
     classes = [dataset.classes[label] for label in dataset.labels]

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.build import build_training_datasets
 from data.images import read_image, write_image
 from data.labels import read_labels
 from datasets import building
 from datasets.make_unpaired import main
 from models import MODEL_OPTIONS
 from options import parse_train
+from tests.data.samples import training_datasets
 from util.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -172,7 +172,7 @@ def test_labels_reach_training(data, tmp_path):
     write_image(data / "real/train/BMP2/b.png", grey(9))
     make(data, tmp_path / "out")
     assert {p.relative_to(dataset).as_posix() for p in read_labels(dataset)} == tree(dataset)
-    training, held_out = build_training_datasets(parse_train(argv, MODEL_OPTIONS), value_maps={})
+    training, held_out = training_datasets(parse_train(argv, MODEL_OPTIONS))
     assert training.classes == ("BMP2", "T72")
     names = {
         f.name: k for d in (training, held_out) for f, k in zip(d.files, d.labels, strict=True)

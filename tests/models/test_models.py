@@ -79,14 +79,14 @@ def test_a_step_changes_every_network_and_gives_finite_losses(name, batch, class
 def test_updates_say_whether_all_was_finite(name, batch, classifier_file):
     model = build(name, options_for(name, classifier_file))
     model.training_step(batch)
-    sound = model.take_sound()
+    sound = model.take_finite()
     assert sound.dtype == torch.bool and sound and model.is_finite()
     if name == "classifier":  # infinite as soon as all but one class is ruled out
         model.classifier.net.fc.bias.data[0] = torch.inf
     else:
         batch.b[0, 0, 3, 3] = torch.inf
     model.training_step(batch)
-    assert not model.take_sound()
+    assert not model.take_finite()
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
@@ -101,16 +101,16 @@ def test_one_bad_value_is_noticed_and_reported_once(where, value):
     else:
         model.note_finite(good, [*gradients, torch.stack([good, bad])])
     model.note_finite(good, gradients)
-    assert not model.take_sound()
+    assert not model.take_finite()
     model.note_finite(good, gradients)
-    assert model.take_sound()
+    assert model.take_finite()
 
 
 def test_a_gradient_without_limit_is_noticed_though_the_loss_is_finite():
     model = build("pix2pix", Pix2PixOptions(**SMALL))
     weight = model.generator.model[1].weight
     model.update("G", (weight - weight.detach()).square().sum().sqrt())  # no slope at 0
-    assert not model.take_sound()
+    assert not model.take_finite()
 
 
 @pytest.mark.parametrize("key", ["model.1.weight", "model.2.running_var"])

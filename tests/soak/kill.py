@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import train
 from data.images import write_image
 from models.networks.classifier import Classifier
+from training import loop
 from util.errors import run_main
 
 COMMON = "--load_size 36 --crop_size 32 --n_epochs 1 --n_epochs_decay 2 --save_latest_freq 3"
@@ -177,7 +178,7 @@ class Killer:
 
 def watch_events(place: Path, tell: Callable[[str], None]) -> None:
     """Tell of the start of every step, and of every operation on a file in `place`, before it."""
-    main_process, step = os.getpid(), train.seed_step
+    main_process, step = os.getpid(), loop.seed_step
 
     def at_step(seed: int, number: int) -> None:
         tell("step")
@@ -188,7 +189,7 @@ def watch_events(place: Path, tell: Callable[[str], None]) -> None:
         if own and str(args[0]).startswith(f"{place}/"):
             tell("file")
 
-    train.seed_step = at_step
+    loop.seed_step = at_step
     sys.addaudithook(at_file)
 
 

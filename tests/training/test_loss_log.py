@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.loss_log import LossLog, format_losses
 from util.errors import UserError, WriteError
-from util.loss_log import LossLog, format_losses
 
 
 def read(path: Path) -> list[dict[str, str]]:

@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from data.images import write_image
+from training.loss_curves import read_curves
 from util.html import Drawing, GalleryRow, write_gallery
-from util.loss_curves import read_curves
 from util.packages import require
 
 # Drawn anew when a log has grown by so much: curves take longer than the rest of the page.
@@ -21,7 +22,7 @@ class TrainingPage:
     """`folder/index.html` with one row a moment of training, the newest on top.
 
     The rows are what lies in `folder/images`, so a resumed run goes on with its page.
-    logs: files of util.loss_log by the heading of their curves. write_image: (path, array) -> None.
+    logs: files of `LossLog` by the heading of their curves.
     """
 
     def __init__(
@@ -31,7 +32,6 @@ class TrainingPage:
         title: str,
         facts: Mapping[str, str],
         logs: Mapping[str, Path],
-        write_image: Callable[[Path, np.ndarray], None],
     ) -> None:
         """Raises UserError where a package is missing."""
         require("the training page (which --no_html leaves out)", "dominate", "matplotlib")
@@ -39,8 +39,7 @@ class TrainingPage:
         import matplotlib.backends.backend_svg
         import matplotlib.figure  # noqa: F401
 
-        self.folder, self.title, self.facts, self.write_image = folder, title, facts, write_image
-        self.logs = logs
+        self.folder, self.title, self.facts, self.logs = folder, title, facts, logs
         self.found: set[str] = set()  # files of images
         self.rows: dict[tuple[int, int], GalleryRow] = {}  # by epoch and images seen
         self.drawn: dict[str, list[Drawing]] = {}
@@ -50,7 +49,7 @@ class TrainingPage:
         """Save a row of images, (H, W) or (H, W, 3) uint8 by name. `update` shows it."""
         for name, image in images.items():
             file = f"epoch{epoch:03d}_images{images_seen:08d}_{name}.png"
-            self.write_image(self.folder / "images" / file, image)
+            write_image(self.folder / "images" / file, image)
 
     def update(self, *, finished: bool = False) -> None:
         """Write the page anew; it reloads itself as long as training goes on."""

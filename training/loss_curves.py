@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from training.loss_log import CLOCK_AND_RATE
 from util.drawing import ACCENT, STYLE, new_axes, to_svg
-from util.loss_log import CLOCK_AND_RATE
 
 WIDTH, HEIGHT = 260, 130  # in units of the drawing
 MOST_POINTS = 150  # of a curve, so that the page stays small however long the run is
@@ -45,7 +45,7 @@ class Curve:
 
 
 def read_curves(log: Path) -> list[Curve]:
-    """Of each value of a util.loss_log but clocks and rate; [] where it has fewer than two rows."""
+    """Of each value of a `LossLog` but clocks and rate; [] where it has fewer than two rows."""
     try:
         head, *lines = log.read_text(encoding="utf-8").splitlines()
         if len(lines) < 2:

@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
+from training.lock import RunLock
 from util.errors import UserError, WriteError
-from util.lock import RunLock
 
 
 @pytest.fixture

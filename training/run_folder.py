@@ -26,10 +26,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from training.position import Position
 from util.checkpoint import load, run_path, saving
 from util.errors import DamagedError, UserError, WriteError
 from util.files import remove_leftovers, temporary_beside, write_text
-from util.position import Position
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from util.position import Position
+from training.position import Position
 
 
 def test_every_multiple_is_reached_once_whatever_the_batch_size():
@@ -23,3 +23,12 @@ def test_epochs_are_counted_with_their_part():
     position.next_epoch()
     assert (position.epoch, position.batches, position.step) == (4, 0, 1)
     assert position.epochs_done == 3
+
+
+def test_the_images_of_an_epoch_follow_from_those_of_all():
+    position = Position(epoch=1)
+    for _ in range(3):
+        for size in (4, 4, 2):
+            position.advance(size)
+        position.next_epoch()
+        assert position.images_an_epoch == 10

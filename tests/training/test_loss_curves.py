@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from util.loss_curves import MOST_POINTS, read_curves
-from util.loss_log import LossLog
+from training.loss_curves import MOST_POINTS, read_curves
+from training.loss_log import LossLog
 
 
 @pytest.fixture

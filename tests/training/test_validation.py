@@ -9,7 +9,9 @@ import torch
 from skimage.metrics import structural_similarity
 
 from metrics.distribution import kid
-from metrics.validation import (
+from models.gradcam import gradcam
+from models.networks.classifier import Classifier
+from training.validation import (
     Best,
     ClassifierValidation,
     HeldOut,
@@ -17,8 +19,6 @@ from metrics.validation import (
     UnpairedValidation,
     load_judge,
 )
-from models.gradcam import gradcam
-from models.networks.classifier import Classifier
 from util.batch import Batch
 from util.errors import UserError
 

@@ -16,11 +16,11 @@ class FiniteWatch:
         self._values: list[Tensor] = []
 
     def add(
-        self, step: int, images: Sequence[str], losses: Mapping[str, Tensor], sound: Tensor
+        self, step: int, images: Sequence[str], losses: Mapping[str, Tensor], finite: Tensor
     ) -> None:
-        """losses: scalars by name; sound: scalar bool, whether all gradients were finite."""
+        """losses: scalars by name; finite: scalar bool, as of `Model.take_finite`."""
         self._steps.append((step, images, list(losses)))
-        self._values.append(torch.stack([sound.to(torch.float32), *losses.values()]))
+        self._values.append(torch.stack([finite.to(torch.float32), *losses.values()]))
 
     def find(self) -> str | None:
         """What was not finite, where it began and on which images; None if all was well.

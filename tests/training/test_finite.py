@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from util.finite import FiniteWatch
+from training.finite import FiniteWatch
 
 GOOD = torch.tensor(True)
 

@@ -1,4 +1,4 @@
-"""Means over steps, and what is said of a validation."""
+"""What is said and logged of steps, epochs and validations."""
 
 import csv
 from typing import Any
@@ -6,24 +6,24 @@ from typing import Any
 import pytest
 import torch
 
-from models import MODEL_OPTIONS
-from options import parse_train
-from util.monitor import Monitor, RunningMeans
-from util.position import Position
-from util.run_folder import RunFolder
+from options import DisplayOptions
+from training.means import RunningMeans
+from training.monitor import Monitor
+from training.position import Position
+from training.run_folder import RunFolder
 
 
 @pytest.fixture
 def monitor(tmp_path):
     """monitor(resume): of a run in `tmp_path`, without a page."""
-    config = parse_train(["--no_html"], MODEL_OPTIONS)
+    options = {"title": "x", "facts": {}, "print_freq": 100, "last_epoch": 9}
 
     def make(
         resume: Position | None, means: RunningMeans | None = None, clock: Any = None
     ) -> Monitor:
         given = {"resume": resume, "means": means or RunningMeans()}
-        shown = {"preview": None, "write_image": None, "clock": clock}
-        return Monitor(config, RunFolder(tmp_path), last_epoch=9, **given, **shown)
+        display = DisplayOptions(no_html=True)
+        return Monitor(RunFolder(tmp_path), display, **options, **given, clock=clock)
 
     return make
 
@@ -70,26 +70,6 @@ def test_an_epoch_of_no_step_of_its_own_tells_nothing(monitor, capsys):
     run.begin(Position(2, batches=10, epoch_batches=10))  # saved after its last step
     run.epoch(Position(3, epoch_batches=10))
     assert capsys.readouterr().out == ""
-
-
-def test_means_start_anew_once_taken():
-    means = RunningMeans()
-    assert means.take() == {}
-    for value in (1.0, 2.0, 6.0):
-        means.add({"G": torch.tensor(value), "time": value / 2})
-    assert means.take() == pytest.approx({"G": 3.0, "time": 1.5})
-    assert means.take() == {}
-
-
-def test_means_go_on_from_their_state():
-    whole, first = RunningMeans(), RunningMeans()
-    for value in (0.1, 0.7):
-        for means in (whole, first):
-            means.add({"loss": torch.tensor(value)})
-    second = RunningMeans.from_state(first.state_dict())
-    for means in (whole, second):
-        means.add({"loss": torch.tensor(0.3)})
-    assert whole.take() == second.take()
 
 
 def test_a_log_that_cannot_be_written_costs_one_line_until_it_can(monitor, tmp_path, capsys):

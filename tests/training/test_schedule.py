@@ -12,8 +12,8 @@ from torch.optim.lr_scheduler import (
 )
 
 from options import TrainingOptions
+from training.schedule import Schedule
 from util.errors import UserError
-from util.schedule import Schedule
 
 
 def schedule(policy: str = "linear", **options) -> Schedule:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +18,10 @@ from data.loader import Loader
 from metrics.attention import gcss
 from metrics.distribution import kid
 from metrics.paired import ssim
+from models.base import Model
 from models.gradcam import gradcam
 from models.networks.classifier import Classifier, load_classifier
-from options import TrainConfig
+from options import DataOptions
 from util.batch import Batch
 from util.checkpoint import digest
 from util.errors import UserError
@@ -166,17 +166,15 @@ class UnpairedValidation(Validation):
 class ClassifierValidation(Validation):
     """What a classifier says of itself; the score is its balanced accuracy.
 
-    validate: batches -> figures of merit; judge: not needed here.
+    validate: batches -> figures of merit.
     """
 
+    judge = None
+
     def __init__(
-        self,
-        validate: Callable[[Iterable[Batch]], dict[str, float]],
-        images: HeldOut,
-        *,
-        judge: Classifier | None = None,
+        self, validate: Callable[[Iterable[Batch]], dict[str, float]], images: HeldOut
     ) -> None:
-        self.validate, self.images, self.judge = validate, images, judge
+        self.validate, self.images = validate, images
         self.note = f"balanced accuracy of {len(images)} images"
 
     def measure(self) -> dict[str, float]:
@@ -222,24 +220,24 @@ class Best:
 
 
 def build_validation(
-    kind: type[Validation],
-    subject: Callable[..., Any],
-    datasets: Sequence[ImageDataset],
-    config: TrainConfig,
-    *,
-    value_range: tuple[float, float],
-    device: torch.device,
+    model: Model, datasets: Sequence[ImageDataset], data: DataOptions, *, judge_file: str | None
 ) -> Validation:
-    """A validation on all images of `datasets`, with the judge of --val_classifier, if any.
+    """A validation of `model` on all images of `datasets`, as suits --dataset_mode.
 
-    subject, datasets: what `kind` takes; value_range: the file values of B that are -1 and 1.
+    datasets: one of pairs or of labelled images, or one of A and one of B; judge_file: that of
+    --val_classifier.
     """
-    data, file = config.data, config.training.val_classifier
     # Where images keep their own size, two of them may not fit into one batch.
     batch_size = data.batch_size if data.preprocess.startswith("resize") else 1
-    images = [HeldOut(found, batch_size, data.num_threads, device) for found in datasets]
-    judge = load_judge(Path(file), value_range=value_range, device=device) if file else None
-    return kind(subject, *images, judge=judge)
+    images = [HeldOut(found, batch_size, data.num_threads, model.device) for found in datasets]
+    judge = None
+    if judge_file:
+        value_range = model.facts.value_range
+        judge = load_judge(Path(judge_file), value_range=value_range, device=model.device)
+    if data.dataset_mode == "labeled":
+        return ClassifierValidation(model.validate, *images)
+    kind = PairedValidation if data.dataset_mode == "aligned" else UnpairedValidation
+    return kind(model.translate, *images, judge=judge)
 
 
 def load_judge(path: Path, *, value_range: tuple[float, float], device: torch.device) -> Classifier:

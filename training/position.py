@@ -24,6 +24,11 @@ class Position:
         """With the part of the current epoch."""
         return self.epoch - 1 + self.batches / self.epoch_batches
 
+    @property
+    def images_an_epoch(self) -> int:
+        """Of a run that has done whole epochs alone, from the first on, of the same images."""
+        return self.images // (self.epoch - 1)
+
     def advance(self, size: int) -> None:
         """One batch of `size` images further."""
         self.batches += 1

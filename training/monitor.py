@@ -3,45 +3,44 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from options import TrainConfig
-from util.display import LiveView
+from data.preview import preview
+from options import DisplayOptions
+from training.display import LiveView
+from training.loss_log import CLOCK_AND_RATE, LossLog, format_losses
+from training.means import RunningMeans
+from training.page import TrainingPage
+from training.position import Position
+from training.run_folder import RunFolder
 from util.errors import WriteError
-from util.loss_log import CLOCK_AND_RATE, LossLog, format_losses
-from util.position import Position
-from util.run_folder import RunFolder
-from util.training_page import TrainingPage
 
 
 class Monitor:
     """Takes the losses of every step, and says and writes as often as the options ask for.
 
-    preview: image (C, H, W) in [-1, 1] -> uint8 array; write_image: (path, array) -> None.
-    resume: where a continued run goes on; None for a new run. means: of its losses that were not
-    yet said. clock: seconds. A file that cannot be written costs a line on the console, never the
-    run.
+    title, facts: of the page. print_freq: --print_freq. resume: where a continued run goes on; None
+    for a new run. means: of its losses that were not yet said. clock: seconds. A file that cannot
+    be written costs a line on the console, never the run.
     """
 
     def __init__(
         self,
-        config: TrainConfig,
         folder: RunFolder,
+        display: DisplayOptions,
         *,
+        title: str,
+        facts: Mapping[str, str],
+        print_freq: int,
         last_epoch: int,
         resume: Position | None,
-        means: "RunningMeans",
-        preview: Callable[[Tensor], np.ndarray],
-        write_image: Callable[[Any, np.ndarray], None],
+        means: RunningMeans,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.clock = clock
-        run, display = config.run, config.display
-        self.display, self.preview, self.last_epoch = display, preview, last_epoch
-        self.print_freq = config.training.print_freq
+        self.display, self.print_freq, self.last_epoch = display, print_freq, last_epoch
         self.means = means
         self.failing: set[str] = set()  # what cannot be written at present
         step = validated = None
@@ -54,16 +53,14 @@ class Monitor:
         self.validation_log = LossLog(folder.path / "validation_log.csv", resume_step=validated)
         self.page: TrainingPage | None = None
         if not display.no_html:
-            facts = {"model": run.model, "images": config.data.dataroot or ""}
             self.page = TrainingPage(
                 folder.path / "web",
-                title=f"{run.name}: training",
+                title=title,
                 facts=facts,
                 logs={
                     "Losses, by step": self.log.path,
                     "Validation, by step": self.validation_log.path,
                 },
-                write_image=write_image,
             )
         self.live: LiveView | None = None
         if display.display_id > 0:
@@ -82,7 +79,7 @@ class Monitor:
         if position.reached(self.print_freq, size):
             self.losses(position)
         if position.reached(self.display.display_freq, size):
-            images = {name: self.preview(batch[0]) for name, batch in visuals().items()}
+            images = {name: preview(batch[0]) for name, batch in visuals().items()}
             self.samples(position, images)
         if self.page and position.reached(self.display.update_html_freq, size):
             with self._or_say("the training page"):
@@ -163,34 +160,3 @@ def _duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
-
-
-class RunningMeans:
-    """Means of named values since they were last taken; tensors stay on their device until then."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor | float] = {}
-        self.count = 0
-
-    def add(self, values: Mapping[str, Tensor | float]) -> None:
-        """One more of each."""
-        self.sums = {name: self.sums.get(name, 0.0) + value for name, value in values.items()}
-        self.count += 1
-
-    def state_dict(self) -> dict[str, Any]:
-        """What was added since the last `take`."""
-        sums = {name: float(total) for name, total in self.sums.items()}
-        return {"sums": sums, "count": self.count}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> "RunningMeans":
-        """Inverse of `state_dict`."""
-        means = cls()
-        means.sums, means.count = dict(state["sums"]), state["count"]
-        return means
-
-    def take(self) -> dict[str, float]:
-        """The means, and start anew; {} if nothing was added."""
-        means = {name: float(total) / self.count for name, total in self.sums.items()}
-        self.sums, self.count = {}, 0
-        return means

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from training.run_folder import RunFolder
 from util.checkpoint import save
 from util.errors import DamagedError, UserError, WriteError
-from util.run_folder import RunFolder
 
 RECORD = {"options": {"run": {"model": "cut"}}, "value_maps": {}, "classes": ["a"]}
 WEIGHTS = {"w": torch.ones(2)}

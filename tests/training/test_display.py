@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from util import display
-from util.display import LiveView
+from training import display
+from training.display import LiveView
 from util.errors import UserError
 
 pytest.importorskip("visdom")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from data.images import read_image, write_image
+from training.loss_log import LossLog
+from training.page import TrainingPage
 from util.errors import UserError
-from util.loss_log import LossLog
-from util.training_page import TrainingPage
 
 GREY = np.arange(16, dtype=np.uint8).reshape(4, 4)
 
@@ -56,9 +56,7 @@ def page(tmp_path) -> TrainingPage:
 def make(folder: Path) -> TrainingPage:
     facts = {"model": "cut"}
     logs = {"Losses": folder / "loss_log.csv", "Validation": folder / "none.csv"}
-    return TrainingPage(
-        folder, title="x: training", facts=facts, logs=logs, write_image=write_image
-    )
+    return TrainingPage(folder, title="x: training", facts=facts, logs=logs)
 
 
 def test_a_page_before_the_first_sample(page):
@@ -135,7 +133,7 @@ def test_the_curves_of_the_log_stand_above_the_samples(page):
 def test_curves_are_drawn_anew_once_a_log_has_grown_and_at_the_end(page, monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        "util.training_page.read_curves", lambda log: drawn.append(log.stat().st_size) or []
+        "training.page.read_curves", lambda log: drawn.append(log.stat().st_size) or []
     )
     log = page.folder / "loss_log.csv"
     page.folder.mkdir()

@@ -1,0 +1,226 @@
+"""The loop of a run: over epochs and steps, with what is saved and said on the way."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from data.loader import Loader, naming_lost_readers
+from models.base import Model
+from options import TrainingOptions
+from training.finite import FiniteWatch
+from training.lock import RunLock
+from training.monitor import Monitor
+from training.position import Position
+from training.progress import Progress
+from training.run_folder import RunFolder
+from training.schedule import Schedule
+from training.validation import Validation
+from training.words import finished, say, way_on, way_on_from_nan
+from util.batch import Batch
+from util.errors import EXIT_STOPPED, UserError, WriteError
+from util.seeding import seed_step
+from util.stop import Stopped, StopSignals
+
+
+@dataclass
+class Training:
+    """The loop over epochs and steps.
+
+    record: what run.json says; saved_step: of the last checkpoint.
+    """
+
+    options: TrainingOptions
+    seed: int
+    folder: RunFolder
+    lock: RunLock
+    record: Mapping[str, Any]
+    schedule: Schedule
+    model: Model
+    loader: Loader
+    validation: Validation | None
+    progress: Progress
+    monitor: Monitor
+    saved_step: int | None
+    finite: FiniteWatch = field(default_factory=FiniteWatch)
+    stop: StopSignals = field(default_factory=StopSignals)
+
+    @property
+    def position(self) -> Position:
+        """How far the run has come."""
+        return self.progress.position
+
+    def run(self) -> None:
+        """All epochs from the current position to the last."""
+        self.position.epoch_batches = len(self.loader)
+        self.monitor.begin(self.position)
+        # Closing too: torch tells of a reader that died at the end of any other.
+        with naming_lost_readers(), closing(self.loader), self.stop:
+            while self.position.epoch <= self.schedule.last_epoch:
+                self.run_epoch(self.schedule.factor(self.position.epoch))
+                self.end_epoch()
+                self.monitor.epoch(self.position)
+        self.monitor.close()
+        self.folder.mark_finished(self.schedule.last_epoch)
+        say(finished(self.folder))
+
+    def run_epoch(self, rate: float) -> None:
+        """The rest of the epoch at `rate` times --lr."""
+        self.model.set_rate(rate)
+        clock = time.perf_counter()
+        for batch in self.batches():
+            waited, size = time.perf_counter() - clock, len(batch.names)
+            losses = self.take_step(batch)
+            self.position.advance(size)
+            if losses:
+                self.progress.watched.add({"loss": losses[self.model.watched_loss]})
+                values = {
+                    "lr": rate * self.model.options.lr,
+                    "seconds_per_step": time.perf_counter() - clock,
+                    "seconds_data": waited,
+                    **losses,
+                }
+                if self.position.reached(self.options.print_freq, size):
+                    self.check_finite()
+                self.monitor.step(self.position, values, self.model.visuals, size=size)
+            if self.stop.received:
+                self.save_and_leave()
+            if self.position.reached(self.options.save_latest_freq, size):
+                self.save_or_say(self.save)
+            clock = time.perf_counter()
+        self.check_finite()
+        self.monitor.losses(self.position)
+
+    def batches(self) -> Iterator[Batch]:
+        """Those of the rest of the epoch. Raises UserError for a bad image."""
+        try:
+            yield from self.loader.epoch(self.position.epoch, first_batch=self.position.batches)
+        except UserError as error:
+            advice = way_on(self.saved_step, "(with --on_bad_image skip, without such images)")
+            raise UserError(f"{error} {advice[0].upper()}{advice[1:]}.") from None
+
+    def take_step(self, batch: Batch) -> Mapping[str, Tensor] | None:
+        """The losses; None for a step that --on_nan skip has left out."""
+        step = self.position.step + 1
+        seed_step(self.seed, step)
+        skipping = self.options.on_nan == "skip"
+        before = deepcopy(self.model.state_dict()) if skipping else None
+        self.model.compute.begin_step()
+        losses = self.model.training_step(batch)
+        self.finite.add(step, batch.names, losses, self.model.take_finite())
+        if before is None:
+            return losses
+        found = self.finite.find()
+        if found is None:
+            self.position.skipped = 0
+            return losses
+        self.model.load_state_dict(before, source=f"the state before step {step}")
+        self.position.skipped += 1
+        if self.position.skipped > self.options.max_skips:
+            raise UserError(
+                f"{found}, the last of {self.position.skipped} such steps in a row; "
+                f"{way_on_from_nan(self.saved_step, self.options)}."
+            )
+        say(f"step {step} is left out: {found}")
+        return None
+
+    def end_epoch(self) -> None:
+        """What is done once an epoch, and the way to the next."""
+        epoch = self.position.epoch
+        if self.validation and epoch % self.options.val_freq == 0:
+            self.validate(self.validation)
+        if (
+            means := self.progress.watched.take()
+        ):  # none where --on_nan skip has left out every step
+            self.schedule.observe(means["loss"])
+        self.position.next_epoch()
+        if epoch % self.options.save_epoch_freq == 0:
+            self.save_or_say(partial(self.save_epoch, epoch))
+        if epoch == self.schedule.last_epoch:
+            self.save()
+        else:
+            self.save_or_say(self.save)
+
+    def validate(self, validation: Validation) -> None:
+        """Measure at the end of an epoch, and keep the networks of the best one."""
+        try:
+            with self.stop.at_once():
+                values = validation.measure()
+        except Stopped:
+            self.save_and_leave()
+        before = replace(self.progress.best)
+        best = self.progress.best.offer(self.position.epoch, values, validation.score(values))
+        if best and not self.save_or_say(self.save_best):
+            self.progress.best, best = before, False
+        self.monitor.validation(self.position, values, best=best)
+
+    def save(self) -> None:
+        """Everything that continuing needs, and each network alone.
+
+        Raises what `make_ready` does, and WriteError; the last checkpoint stays.
+        """
+        self.make_ready()
+        state = {
+            **self.progress.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "model": self.model.state_dict(),
+        }
+        self.folder.save(state, self.model.exports())
+        self.saved_step = self.position.step
+
+    def save_epoch(self, epoch: int) -> None:
+        """Each network alone, under the number of an epoch that has ended."""
+        self.make_ready()
+        self.folder.save_networks(str(epoch), self.model.exports())
+        if keep := self.options.keep_last:
+            self.folder.keep_last(keep)
+
+    def save_best(self) -> None:
+        """Each network alone, as the best so far."""
+        self.make_ready()
+        self.folder.save_best(self.model.exports(), asdict(self.progress.best))
+
+    def save_or_say(self, save: Callable[[], None]) -> bool:
+        """Whether it could be written: if not, that costs a line, and the next save is tried."""
+        try:
+            save()
+            return True
+        except WriteError as error:
+            step = self.position.step
+            say(f"no checkpoint at step {step}: {error} The run goes on.")
+            return False
+
+    def make_ready(self) -> None:
+        """Before anything is saved. A folder that somebody has removed or renamed is made anew.
+
+        Raises UserError once a number is not finite, or where the folder is now another run's.
+        """
+        self.check_finite()
+        if not self.model.is_finite():
+            raise UserError(
+                f"weights became NaN or infinite up to step {self.position.step}; "
+                f"{way_on_from_nan(self.saved_step, self.options)}."
+            )
+        if not self.lock.held:
+            self.lock.take()
+            self.folder.begin(self.record, continued=True)
+            say(f"{self.folder.path} had vanished: made anew")
+
+    def save_and_leave(self) -> None:
+        """What SIGTERM and Ctrl-C ask for."""
+        self.save()
+        say(
+            f"stopped by {self.stop.received} after step {self.position.step}, and saved: "
+            "--continue_train goes on"
+        )
+        raise SystemExit(EXIT_STOPPED)
+
+    def check_finite(self) -> None:
+        """Raises UserError with a report if a loss or gradient was not finite."""
+        if found := self.finite.find():
+            raise UserError(f"{found}; {way_on_from_nan(self.saved_step, self.options)}.")

@@ -1,0 +1,300 @@
+"""How a run begins: new, from the networks of another run, or where its checkpoint left it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from data.build import build_training_datasets, build_validation_datasets
+from data.datasets import ImageDataset
+from data.loader import Loader
+from data.range_use import measure_range_use
+from data.value_map import ValueMap, recorded_maps
+from models import MODEL_OPTIONS, MODELS
+from models.base import Model
+from options import DataOptions, RunOptions, TrainConfig, continue_options, to_dict
+from training import words
+from training.lock import RunLock
+from training.loop import Training
+from training.monitor import Monitor
+from training.position import Position
+from training.progress import Progress
+from training.run_folder import RunFolder
+from training.schedule import Schedule
+from training.validation import Validation, build_validation
+from util.compute import Compute, select_compute
+from util.device import set_repeatability
+from util.errors import UserError
+from util.seeding import seed_step
+
+
+def train(config: TrainConfig) -> None:
+    """Begin a run or go on with it, to the end of its last epoch; its folder is locked meanwhile.
+
+    Raises UserError for what the user can mend, SystemExit where a signal asks the run to stop.
+    """
+    folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)
+    with RunLock(folder.path) as lock:
+        training = begin(config, folder, lock)
+        if training:
+            training.run()
+
+
+def begin(config: TrainConfig, folder: RunFolder, lock: RunLock) -> Training | None:
+    """A run ready to go or to go on; None where nothing was left but its mark."""
+    start = _continued(config, folder) if config.training.continue_train else Start(config)
+    run, options = start.config.run, start.config.training
+    start.require_fitting_mode()
+    set_repeatability(deterministic=options.deterministic)
+    compute = select_compute(run.gpu_ids, run.precision, compiled=run.compile)
+    schedule, progress = start.schedule(), start.progress()
+    if progress.position.epoch > schedule.last_epoch:
+        _leave_finished(folder, schedule.last_epoch)
+        return None
+    images = start.images()
+    model = start.model(compute, images.training, folder)
+    validation = start.validation(model, images)
+    if validation:
+        progress.best = progress.best.go_on(phase=options.val_phase, judge=validation.judge)
+    record = _record(start.config, images, model)
+    lock.take()
+    folder.begin(record, continued=start.state is not None)
+    words.say(
+        lock.note,
+        words.left_out(images.left_out),
+        words.networks_and_images(run, model, images.training),
+        words.value_ranges(images.training, _range_uses(images.training)),
+        words.held_out(images.held_out),
+        words.new_order(start.digests, record["images"]),
+        words.validated(options, validation, progress.best, teacher=model.teacher),
+    )
+    return Training(
+        options=options,
+        seed=run.seed,
+        folder=folder,
+        lock=lock,
+        record=record,
+        schedule=schedule,
+        model=model,
+        loader=_loader(images.training, start.config.data, run.seed, model),
+        validation=validation,
+        progress=progress,
+        monitor=start.monitor(folder, progress, last_epoch=schedule.last_epoch),
+        saved_step=progress.position.step if start.state else None,
+    )
+
+
+@dataclass(frozen=True)
+class RunImages:
+    """The images of a run.
+
+    held_out: those with labels that are kept from training; validation: what --val_freq measures
+    on, as `build_validation` takes them, () without.
+    """
+
+    training: ImageDataset
+    held_out: ImageDataset | None
+    validation: tuple[ImageDataset, ...]
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Images that none of them can use, path below the data root -> why."""
+        found = dict(self.training.left_out)
+        for dataset in self.validation:
+            found |= dataset.left_out
+        return found
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run begins with, and the parts that are made of it, each of its own options.
+
+    state: of the checkpoint it goes on from, None for a new run. value_maps, left_out, digests:
+    what its last start has found in the data: by role, by path, and as `_digests`.
+    """
+
+    config: TrainConfig
+    state: Mapping[str, Any] | None = None
+    value_maps: Mapping[str, ValueMap] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def model_class(self) -> type[Model]:
+        """That of --model."""
+        return MODELS[self.config.run.model][0]
+
+    def require_fitting_mode(self) -> None:
+        """Raises UserError for a model that cannot learn from --dataset_mode."""
+        modes, mode = self.model_class.dataset_modes, self.config.data.dataset_mode
+        if mode not in modes:
+            raise UserError(
+                f"--model {self.config.run.model} cannot learn from --dataset_mode {mode}; "
+                f"use {' or '.join(modes)}."
+            )
+
+    def schedule(self) -> Schedule:
+        """As the checkpoint left it."""
+        schedule = Schedule(self.config.training)
+        if self.state:
+            schedule.load_state_dict(self.state["schedule"])
+        return schedule
+
+    def progress(self) -> Progress:
+        """As the checkpoint left it, or none."""
+        if self.state:
+            return Progress.from_state(self.state)
+        return Progress(Position(self.config.training.epoch_count))
+
+    def images(self) -> RunImages:
+        """Raises UserError for folders or labels that do not fit, and flags without effect."""
+        config, options = self.config, self.config.training
+        training, held_out = build_training_datasets(
+            config.data,
+            config.model,
+            seed=config.run.seed,
+            full_size_after=options.n_epochs,
+            value_maps=self.value_maps,
+            left_out=self.left_out,
+        )
+        self._refuse_idle_flags(labelled=held_out is not None)
+        if not options.val_freq:
+            return RunImages(training, held_out, ())
+        if held_out:
+            return RunImages(training, held_out, (held_out,))
+        validation = build_validation_datasets(
+            config.data,
+            config.model,
+            phase=options.val_phase,
+            seed=config.run.seed,
+            value_maps=training.value_maps,
+            left_out=training.left_out,
+        )
+        return RunImages(training, held_out, validation)
+
+    def _refuse_idle_flags(self, *, labelled: bool) -> None:
+        given = self.config.given
+        idle = sorted(given & {"val_phase", "val_classifier"})
+        if idle and labelled:
+            raise UserError(
+                f"--{idle[0]} is for translations; --model {self.config.run.model} is validated on "
+                "a share of its training images, --val_fraction: leave the flag out."
+            )
+        if idle and not self.config.training.val_freq and "val_freq" not in given:
+            raise UserError(
+                f"--{idle[0]} has no effect without --val_freq N, epochs between two validations; "
+                "add it."
+            )
+
+    def model(self, compute: Compute, dataset: ImageDataset, folder: RunFolder) -> Model:
+        """As the run or --pretrained_name left it, or drawn from the seed."""
+        run, options = self.config.run, self.config.training
+        seed_step(run.seed, 0)
+        model = self.model_class(self.config.model, compute=compute, facts=dataset.facts())
+        if self.state:
+            model.load_state_dict(self.state["model"], source=str(folder.state_file))
+        elif options.pretrained_name:
+            _load_pretrained(model, options.pretrained_name, run, dataset.value_maps)
+        return model
+
+    def validation(self, model: Model, images: RunImages) -> Validation | None:
+        """What tells which epoch is best; None without --val_freq."""
+        if not images.validation:
+            return None
+        judge = self.config.training.val_classifier
+        return build_validation(model, images.validation, self.config.data, judge_file=judge)
+
+    def monitor(self, folder: RunFolder, progress: Progress, *, last_epoch: int) -> Monitor:
+        """What says and writes how the run goes."""
+        run = self.config.run
+        return Monitor(
+            folder,
+            self.config.display,
+            title=f"{run.name}: training",
+            facts={"model": run.model, "images": self.config.data.dataroot or ""},
+            print_freq=self.config.training.print_freq,
+            last_epoch=last_epoch,
+            resume=progress.position if self.state else None,
+            means=progress.shown,
+        )
+
+
+def _continued(config: TrainConfig, folder: RunFolder) -> Start:
+    """The run of the folder, from its latest state on; flags that are given change its options."""
+    if config.run.epoch != "latest":
+        raise UserError("a run goes on from its latest state; leave --epoch out.")
+    state, note = folder.recover_state()
+    record = folder.record()
+    words.say(note)
+    try:
+        config = continue_options(config, record["options"], MODEL_OPTIONS)
+    except ValueError as error:
+        raise UserError(f"{folder.path}: {error}.") from None
+    # The records of earlier versions have neither of the last two.
+    known = {"left_out": record.get("left_out", {}), "digests": record.get("images", {})}
+    return Start(config, state, recorded_maps(record), **known)
+
+
+def _leave_finished(folder: RunFolder, last_epoch: int) -> None:
+    """Mark a run that was killed between its last save and its mark; otherwise a UserError."""
+    if folder.finished_file.exists():
+        raise UserError(
+            f"the run {folder.path} is finished: all {last_epoch} epochs are done; "
+            "raise --n_epochs or --n_epochs_decay (totals) to go on."
+        )
+    folder.mark_finished(last_epoch)
+    words.say(words.finished(folder))
+
+
+def _load_pretrained(
+    model: Model, name: str, run: RunOptions, value_maps: Mapping[str, ValueMap]
+) -> None:
+    source = RunFolder.of(run.checkpoints_dir, name, flag="--pretrained_name")
+    networks = source.load_networks(run.epoch, list(model.networks))
+    model.load_networks(networks, source=str(source.path))
+    known = {}
+    if (source.path / "run.json").exists():  # networks of other tools have none
+        known = recorded_maps(source.record())
+    fresh = sorted(model.networks.keys() - networks.keys())
+    words.say(
+        words.pretrained(source, taken=list(networks), fresh=fresh),
+        words.other_values(source, known, value_maps),
+    )
+
+
+def _loader(dataset: ImageDataset, data: DataOptions, seed: int, model: Model) -> Loader:
+    return Loader(
+        dataset,
+        batch_size=data.batch_size,
+        shuffle=not data.serial_batches,
+        seed=seed,
+        num_threads=data.num_threads,
+        device=model.device,
+    )
+
+
+def _range_uses(dataset: ImageDataset) -> dict[str, Any]:
+    return {
+        role: measure_range_use([file.path for file in domain.files], domain.value_map)
+        for role, domain in dataset.domains.items()
+    }
+
+
+def _record(config: TrainConfig, images: RunImages, model: Model) -> dict[str, Any]:
+    """What run.json says."""
+    dataset = images.training
+    return {
+        "options": to_dict(config),
+        "value_maps": {role: asdict(m) for role, m in dataset.value_maps.items()},
+        "classes": list(dataset.classes),
+        "images": _digests(dataset),
+        "teacher": model.teacher,
+        "left_out": images.left_out,
+    }
+
+
+def _digests(dataset: ImageDataset) -> dict[str, str]:
+    """Of the names of the images, by role: what the order of a run follows from."""
+    names = {role: "\n".join(f.name for f in d.files) for role, d in dataset.domains.items()}
+    return {role: sha256(os.fsencode(text)).hexdigest() for role, text in names.items()}

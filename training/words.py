@@ -1,0 +1,114 @@
+"""The sentences that a run prints, and the advice that it ends with where it cannot go on."""
+
+from collections.abc import Mapping, Sequence
+
+from data.datasets import ImageDataset
+from data.range_use import RangeUse, range_warnings
+from data.value_map import ValueMap
+from models.base import Model
+from options import RunOptions, TrainingOptions
+from training.run_folder import RunFolder
+from training.validation import Best, Validation
+
+SHOWN_LEFT_OUT = 10  # bad images whose reasons are printed
+
+
+def say(*sentences: str) -> None:
+    """Print those that are not empty, and now: a job's output is read while it runs."""
+    print(*filter(None, sentences), sep="\n", flush=True)
+
+
+def left_out(images: Mapping[str, str]) -> str:
+    """images: those that are left out, path -> why; "" for none."""
+    if not images:
+        return ""
+    lines = [f"{len(images)} bad images are left out, with their partners (all in run.json):"]
+    lines += [f"  {name}: {why}" for name, why in list(images.items())[:SHOWN_LEFT_OUT]]
+    return "\n".join(lines + ["  ..."] * (len(images) > SHOWN_LEFT_OUT))
+
+
+def networks_and_images(run: RunOptions, model: Model, dataset: ImageDataset) -> str:
+    """What is trained, where, and on how many images."""
+    sizes = {n: sum(p.numel() for p in net.parameters()) for n, net in model.networks.items()}
+    parts = ", ".join(f"{name} {size / 1e6:.2f} M" for name, size in sizes.items())
+    images = ", ".join(f"{len(d.files)} images {role}" for role, d in dataset.domains.items())
+    summary = f"{run.name}: {run.model} on {model.compute}, {images}; parameters: {parts}"
+    return "\n".join([summary, *model.notes, *dataset.notes()])
+
+
+def value_ranges(dataset: ImageDataset, uses: Mapping[str, RangeUse]) -> str:
+    """What becomes -1 and 1 in each domain, and what of it the images use; uses: by role."""
+    lines: list[str] = []
+    for role, domain in dataset.domains.items():
+        lines.append(f"{role}: {domain.value_map} -> [-1, 1]")
+        lines += range_warnings(role, uses[role])
+    return "\n".join(lines)
+
+
+def held_out(dataset: ImageDataset | None) -> str:
+    """dataset: the labelled images that are kept for validation; "" without."""
+    if dataset is None:
+        return ""
+    return f"{len(dataset)} images are held out for validation {dataset.note}"
+
+
+def new_order(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """A line for each role whose images, by their digests, are not those of the last start."""
+    return "\n".join(
+        f"{role}: the images are not those of the start before, and their order is another one"
+        for role, digest in now.items()
+        if before.get(role, digest) != digest
+    )
+
+
+def validated(
+    options: TrainingOptions, validation: Validation | None, best: Best, *, teacher: str | None
+) -> str:
+    """How epochs are compared, "" without --val_freq; teacher: digest of the one in the loss."""
+    if validation is None:
+        return ""
+    by = f", judged by {options.val_classifier}" if validation.judge else ""
+    lines = [f"--val_freq {options.val_freq}: {validation.note}{by}"]
+    if validation.judge and best.measured_by["classifier"] == teacher:
+        lines.append(
+            "the classifier that validates is the one in the loss: it praises what it taught; "
+            "train another for --val_classifier"
+        )
+    return "\n".join(lines)
+
+
+def pretrained(source: RunFolder, *, taken: Sequence[str], fresh: Sequence[str]) -> str:
+    """taken: networks that come from the run `source`; fresh: those that it does not have."""
+    new = f"; new: {list(fresh)}" if fresh else ""
+    return f"start from {source.path}: {', '.join(taken)}{new}"
+
+
+def other_values(
+    source: RunFolder, known: Mapping[str, ValueMap], own: Mapping[str, ValueMap]
+) -> str:
+    """A line for each role whose values were others in the run `source`."""
+    return "\n".join(
+        f"{source.path} learnt other values of {role}: {value_map}, now {own[role]}"
+        for role, value_map in known.items()
+        if own.get(role, value_map) != value_map
+    )
+
+
+def finished(folder: RunFolder) -> str:
+    """After the last epoch."""
+    return f"finished: {folder.path}"
+
+
+def way_on(saved_step: int | None, advice: str) -> str:
+    """What to do after an error; saved_step: of the last checkpoint, None where there is none."""
+    if saved_step is None:
+        return f"there is no checkpoint yet: start again {advice}"
+    return f"the checkpoint of step {saved_step} is good: --continue_train {advice}"
+
+
+def way_on_from_nan(saved_step: int | None, options: TrainingOptions) -> str:
+    """The same after numbers that were not finite."""
+    advice = "with a lower --lr"
+    if options.on_nan == "stop":
+        advice += ", or leave such steps out (--on_nan skip)"
+    return way_on(saved_step, advice)
