@@ -165,4 +165,6 @@ class Files:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(
+        main, lighter="measure fewer or smaller images, on a GPU with --gpu_ids -1 for the CPU"
+    )

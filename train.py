@@ -35,7 +35,7 @@ from options import TrainConfig, continue_options, parse_train, to_dict
 from util.batch import Batch
 from util.compute import Compute, select_compute
 from util.device import set_repeatability
-from util.errors import EXIT_STOPPED, UserError, WriteError, run_main
+from util.errors import EXIT_STOPPED, UserError, WriteError, naming_want_of_memory, run_main
 from util.finite import FiniteWatch
 from util.lock import RunLock
 from util.monitor import Monitor, RunningMeans
@@ -45,6 +45,7 @@ from util.schedule import Schedule
 from util.seeding import seed_step
 from util.stop import Stopped, StopSignals
 
+LIGHTER = "with a smaller --batch_size, --crop_size or --load_size"
 SHOWN_LEFT_OUT = 10  # bad images whose reasons are printed
 
 
@@ -401,7 +402,8 @@ class Training:
         clock = time.perf_counter()
         for batch in self.batches():
             waited, size = time.perf_counter() - clock, len(batch.names)
-            losses = self.take_step(batch)
+            with naming_want_of_memory(f"a step on {batch}", lighter=self._lighter()):
+                losses = self.take_step(batch)
             self.position.advance(size)
             if losses:
                 self.watched.add({"loss": losses[self.model.watched_loss]})
@@ -423,9 +425,20 @@ class Training:
         self.monitor.losses(self.position)
 
     def batches(self) -> Iterator[Batch]:
-        """Those of the rest of the epoch. Raises UserError for a bad image."""
+        """Those of the rest of the epoch. Raises UserError for a bad image.
+
+        A signal that comes while it waits for one saves and leaves at once.
+        """
+        found = self.loader.epoch(self.position.epoch, first_batch=self.position.batches)
         try:
-            yield from self.loader.epoch(self.position.epoch, first_batch=self.position.batches)
+            while True:
+                with self.stop.at_once():
+                    batch = next(found, None)
+                if batch is None:
+                    return
+                yield batch
+        except Stopped:
+            self.save_and_leave()
         except UserError as error:
             way_on = self._way_on("(with --on_bad_image skip, without such images)")
             raise UserError(f"{error} {way_on[0].upper()}{way_on[1:]}.") from None
@@ -559,6 +572,14 @@ class Training:
             advice += ", or leave such steps out (--on_nan skip)"
         return self._way_on(advice)
 
+    def _lighter(self) -> str:
+        """What to do where a step needs more memory than there is; a run keeps its sizes."""
+        if self.saved_step is None:
+            return self._way_on(LIGHTER)
+        name = self.config.run.name
+        other = f"or begin another run from it (--pretrained_name {name}) {LIGHTER}"
+        return self._way_on(f"where there is more memory, {other}")
+
     def _way_on(self, advice: str) -> str:
         if self.saved_step is None:
             return f"there is no checkpoint yet: start again {advice}"
@@ -566,4 +587,4 @@ class Training:
 
 
 if __name__ == "__main__":
-    run_main(main, patient=True)
+    run_main(main, patient=True, lighter=f"start again {LIGHTER}")
