@@ -1,5 +1,6 @@
 """Batches of a dataset, in an order that follows from (seed, epoch)."""
 
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -91,7 +92,7 @@ class Loader:
             Batches(dataset, prepared=not on_gpu, most_pixels=most_pixels),
             sampler=self.order,
             batch_size=None,
-            collate_fn=_handed_over if workers else _as_it_is,
+            collate_fn=handed_over if workers else _as_it_is,
             num_workers=workers,
             pin_memory=on_gpu,
             persistent_workers=workers > 0,
@@ -112,7 +113,7 @@ class Loader:
     def epoch(self, epoch: int, *, first_batch: int = 0) -> Iterator[Batch]:
         """Batches of this epoch, from `first_batch` on. Raises UserError for a bad image."""
         self.order.epoch, self.order.first_batch = epoch, first_batch
-        batches = chain.from_iterable(map(_taken_over, self._start()))
+        batches = chain.from_iterable(map(taken_over, self._start()))
         if self.device.type == "cuda":
             batches = prepared_ahead(batches, self.prepare, self.device)
         for batch in batches:
@@ -126,6 +127,8 @@ class Loader:
         """A pass over the data. Raises UserError where its processes cannot be started."""
         try:
             with holding_signals():  # the first time, this starts the processes
+                if self.loader.num_workers:
+                    multiprocessing.Queue()  # where this fails, torch's would trace back at its end
                 return iter(self.loader)
         except OSError as error:
             raise UserError(
@@ -170,7 +173,7 @@ def _as_it_is(batches: list[Handed]) -> list[Handed]:
     return batches
 
 
-def _handed_over(batches: list[Handed]) -> list[Handed]:
+def handed_over(batches: list[Handed]) -> list[Handed]:
     """In memory that processes share; as arrays, which go through a pipe, where that is full.
 
     It is /dev/shm, 64 MB in Docker. Torch would fill it in a thread of the reader, whose errors
@@ -182,8 +185,8 @@ def _handed_over(batches: list[Handed]) -> list[Handed]:
         return _each(batches, Tensor.numpy)
 
 
-def _taken_over(batches: list[Handed]) -> list[Handed]:
-    """What `_handed_over` gave, as tensors."""
+def taken_over(batches: list[Handed]) -> list[Handed]:
+    """What `handed_over` gave, as tensors."""
     return _each(batches, torch.as_tensor)
 
 

@@ -394,7 +394,7 @@ def test_imagenet_start_sums_the_rgb_filters(tmp_path):
 @pytest.mark.parametrize("size", [(64, 64), (61, 79), (7, 130)])
 def test_translate_pads_and_crops_back(size):
     class Identity(torch.nn.Module):
-        size_multiple = 32
+        size_multiple = smallest_side = 32
 
         def forward(self, x):
             assert x.shape[-1] % 32 == 0
@@ -414,9 +414,15 @@ def test_a_model_translates_without_dropout_and_goes_on_with_it(batch):
     assert all(part.training for part in model.generator.modules())
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 4), (2, 9)])
+def test_the_smallest_images_are_translated(size):
+    images = torch.rand(1, 1, *size)
+    assert build("cut", CutOptions(**SMALL)).translate(images).shape == images.shape
+
+
 def test_translate_reflects_like_torch():
     class Remember(torch.nn.Module):
-        size_multiple = 8
+        size_multiple = smallest_side = 8
 
         def forward(self, x):
             self.seen = x
