@@ -106,6 +106,7 @@ class Loader:
         """End the processes that read, now and in order: left to Python's cycle collector, it takes
         seconds for each of them.
         """
+        # By torch's private names: no public one ends them.
         readers = getattr(self.loader, "_iterator", None)
         if readers is not None:
             readers._shutdown_workers()
@@ -157,6 +158,7 @@ def naming_lost_readers() -> Iterator[None]:
 
 
 def _is_of_a_lost_reader(error: Exception) -> bool:
+    # By their words: neither torch nor multiprocessing has a type for it.
     words = str(error).strip()
     if isinstance(error, RuntimeError):
         return words.startswith("DataLoader worker (pid")
