@@ -165,6 +165,4 @@ class Files:
 
 
 if __name__ == "__main__":
-    run_main(
-        main, lighter="measure fewer or smaller images, on a GPU with --gpu_ids -1 for the CPU"
-    )
+    run_main(main, lighter="measure smaller images, or on the CPU (--gpu_ids -1)")
