@@ -407,4 +407,4 @@ def _csv(results: Sequence[Sequence[Result]]) -> str:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, lighter="give a smaller --batch_size or --load_size behind the lone --")

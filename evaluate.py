@@ -165,4 +165,4 @@ class Files:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, lighter="measure smaller images, or on the CPU (--gpu_ids -1)")

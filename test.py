@@ -24,7 +24,7 @@ from training.run_folder import RunFolder
 from util.batch import Batch
 from util.checkpoint import load, run_path
 from util.compute import select_compute
-from util.errors import UserError, WriteError, run_main
+from util.errors import UserError, WriteError, naming_want_of_memory, run_main
 from util.files import remove_leftovers, write_text
 from util.html import GalleryRow, write_gallery
 from util.packages import require
@@ -37,6 +37,10 @@ WORTH_A_LINE = 0.01
 # what the memory grows with.
 GPU_BATCH = 16
 GPU_PIXELS = GPU_BATCH * 256 * 256
+LIGHTER = (
+    "bring it to less pixels (--preprocess with a smaller --load_size or --crop_size), or give a "
+    "smaller --batch_size"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -181,7 +185,9 @@ class Translation:
         for step, batch in enumerate(loader.epoch(0)):
             if self.generator.training:  # only dropout is random
                 seed_step(self.config.run.seed, step)
-            yield self.finish(batch, translate(self.generator, batch.a, self.compute))
+            with naming_want_of_memory(f"{batch}, {batch.names[0]}", lighter=LIGHTER):
+                finished = self.finish(batch, translate(self.generator, batch.a, self.compute))
+            yield finished
 
     def batches(self) -> tuple[int, int | None]:
         """Images a batch, and pixels a batch if images of other sizes begin another one.
@@ -286,4 +292,4 @@ class Translation:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, lighter=LIGHTER)

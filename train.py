@@ -6,6 +6,8 @@ from models import MODEL_OPTIONS
 from options import parse_train
 from util.errors import run_main
 
+LIGHTER = "start again with a smaller --batch_size, --crop_size or --load_size"
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse, then train until the last epoch is done."""
@@ -17,4 +19,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_main(main, patient=True)
+    run_main(main, patient=True, lighter=LIGHTER)

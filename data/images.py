@@ -76,7 +76,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             raise UserError(f"{path} is a folder, pipe or device, no image; remove or rename it.")
         with Image.open(path, formats=FORMATS) as image:
             yield image
-    except UserError:
+    except (UserError, MemoryError):
         raise
     except FileNotFoundError:
         raise UserError(f"there is no image {path}; check the folder and the name.") from None

@@ -1,11 +1,14 @@
 """Batches of a dataset, in an order that follows from (seed, epoch)."""
 
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
+from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data.datasets import ImageDataset
@@ -89,7 +92,7 @@ class Loader:
             Batches(dataset, prepared=not on_gpu, most_pixels=most_pixels),
             sampler=self.order,
             batch_size=None,
-            collate_fn=_as_it_is,
+            collate_fn=handed_over if workers else _as_it_is,
             num_workers=workers,
             pin_memory=on_gpu,
             persistent_workers=workers > 0,
@@ -103,6 +106,7 @@ class Loader:
         """End the processes that read, now and in order: left to Python's cycle collector, it takes
         seconds for each of them.
         """
+        # By torch's private names: no public one ends them.
         readers = getattr(self.loader, "_iterator", None)
         if readers is not None:
             readers._shutdown_workers()
@@ -110,8 +114,7 @@ class Loader:
     def epoch(self, epoch: int, *, first_batch: int = 0) -> Iterator[Batch]:
         """Batches of this epoch, from `first_batch` on. Raises UserError for a bad image."""
         self.order.epoch, self.order.first_batch = epoch, first_batch
-        with holding_signals():  # the first time, this starts the processes
-            batches = chain.from_iterable(iter(self.loader))
+        batches = chain.from_iterable(map(taken_over, self._start()))
         if self.device.type == "cuda":
             batches = prepared_ahead(batches, self.prepare, self.device)
         for batch in batches:
@@ -120,6 +123,20 @@ class Loader:
                 # collector finds torch's workers, their end takes 10 s.
                 raise UserError(*batch.args)
             yield batch.to(self.device)
+
+    def _start(self) -> Iterator[list[Handed]]:
+        """A pass over the data. Raises UserError where its processes cannot be started."""
+        try:
+            with holding_signals():  # the first time, this starts the processes
+                if self.loader.num_workers:
+                    multiprocessing.Queue()  # where this fails, torch's would trace back at its end
+                return iter(self.loader)
+        except OSError as error:
+            raise UserError(
+                f"the processes that read images cannot be started ({error.strerror or error}): "
+                "they need room for locks in /dev/shm, memory and a share of the processes that "
+                "are allowed; make room, or read without them, --num_threads 0."
+            ) from None
 
 
 @contextmanager
@@ -141,6 +158,7 @@ def naming_lost_readers() -> Iterator[None]:
 
 
 def _is_of_a_lost_reader(error: Exception) -> bool:
+    # By their words: neither torch nor multiprocessing has a type for it.
     words = str(error).strip()
     if isinstance(error, RuntimeError):
         return words.startswith("DataLoader worker (pid")
@@ -155,6 +173,27 @@ def _start_reader(worker: int) -> None:
 
 def _as_it_is(batches: list[Handed]) -> list[Handed]:
     return batches
+
+
+def handed_over(batches: list[Handed]) -> list[Handed]:
+    """In memory that processes share; as arrays, which go through a pipe, where that is full.
+
+    It is /dev/shm, 64 MB in Docker. Torch would fill it in a thread of the reader, whose errors
+    reach nobody: the batch is lost, and who waits for it waits for ever.
+    """
+    try:
+        return _each(batches, Tensor.share_memory_)
+    except RuntimeError:
+        return _each(batches, Tensor.numpy)
+
+
+def taken_over(batches: list[Handed]) -> list[Handed]:
+    """What `handed_over` gave, as tensors."""
+    return _each(batches, torch.as_tensor)
+
+
+def _each(batches: list[Handed], do: Callable[[Any], Any]) -> list[Handed]:
+    return [batch if isinstance(batch, UserError) else batch.each(do) for batch in batches]
 
 
 def prepared_ahead(

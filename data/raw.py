@@ -109,7 +109,7 @@ class RawBatch:
 
     def pin_memory(self) -> "RawBatch":
         """The same batch in page-locked memory; torch's DataLoader calls this by its name."""
-        return self.each(Tensor.pin_memory)
+        return self.each(lambda tensor: torch.as_tensor(tensor).pin_memory())
 
     def to(self, device: torch.device) -> "RawBatch":
         """The same batch on another device."""

@@ -79,6 +79,7 @@ class Model(ABC):
         scaler.step(optimiser)
         scaler.update()
         if scaler.is_enabled():  # a scale that fell so far has met NaN, which no scale mends
+            # Not get_scale(), which waits for the device.
             self._finite = self._finite & (scaler._scale >= 1)
 
     def note_finite(self, loss: Tensor, gradients: list[Tensor]) -> None:

@@ -38,9 +38,10 @@ def translate(generator: nn.Module, images: Tensor, compute: Compute) -> Tensor:
     what the generator needs, and cropped back. compute: what the generator was placed by.
     """
     height, width = images.shape[-2:]
-    multiple = generator.size_multiple
-    rows = _reflected_positions(height, -(-height // multiple) * multiple, images.device)
-    columns = _reflected_positions(width, -(-width // multiple) * multiple, images.device)
+    rows, columns = (
+        _reflected_positions(side, _side_for(generator, side), images.device)
+        for side in (height, width)
+    )
     compute.begin_step()
     with torch.inference_mode(), compute.autocast():
         if len(rows) != height:
@@ -48,6 +49,12 @@ def translate(generator: nn.Module, images: Tensor, compute: Compute) -> Tensor:
         if len(columns) != width:
             images = images[:, :, :, columns]
         return generator(images)[:, :, :height, :width]
+
+
+def _side_for(generator: nn.Module, side: int) -> int:
+    """The least that the generator takes and that holds `side`."""
+    multiple = generator.size_multiple
+    return max(generator.smallest_side, -(-side // multiple) * multiple)
 
 
 def _reflected_positions(size: int, padded: int, device: torch.device) -> Tensor:
@@ -118,13 +125,13 @@ class TranslationModel(Model):
                 f"needs sides that are multiples of {multiple}; choose another "
                 "--crop_size (where nothing is cropped, --load_size)."
             )
-        smallest = self.discriminator.smallest_side
-        if min(height, width) < smallest:
-            raise UserError(
-                f"images of {width}x{height} pixels are too small for --netD {self.options.netD}, "
-                f"which needs {smallest} a side; choose a larger "
-                "--crop_size (where nothing is cropped, --load_size)."
-            )
+        for net, flag in ((self.generator, "netG"), (self.discriminator, "netD")):
+            if min(height, width) < net.smallest_side:
+                raise UserError(
+                    f"images of {width}x{height} pixels are too small for --{flag} "
+                    f"{getattr(self.options, flag)}, which needs {net.smallest_side} a side; "
+                    "choose a larger --crop_size (where nothing is cropped, --load_size)."
+                )
 
     def update_discriminator(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
         """One step of D on (B, judged_bands, H, W) images. Returns its two losses."""

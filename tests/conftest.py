@@ -53,3 +53,20 @@ def limit_files():
 
     yield limit
     limit(None)
+
+
+@pytest.fixture
+def limit_memory():
+    """limit_memory(n): from now on this process may take n bytes more; None gives back what was."""
+    resource = pytest.importorskip("resource")
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        pytest.skip("needs Linux's /proc")
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+
+    def limit(more: int | None) -> None:
+        taken = int(statm.read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (soft if more is None else taken + more, hard))
+
+    yield limit
+    limit(None)

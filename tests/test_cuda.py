@@ -24,6 +24,7 @@ from tests.data.samples import training_datasets
 from training import loop
 from util.batch import Batch, DataFacts
 from util.compute import Compute
+from util.errors import UserError
 from util.seeding import seed_step
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
@@ -230,3 +231,13 @@ def test_figures_are_those_of_the_cpu(data, tmp_path):
         found.append(numbers(json.loads(out.read_text())))
     assert len(found[0]) > 4
     assert found[1] == pytest.approx(found[0], rel=1e-3, abs=1e-5)
+
+
+def test_a_step_that_the_gpu_does_not_hold_is_a_sentence(run, capsys):
+    sizes = ["--load_size", 4096, "--crop_size", 4096, "--ngf", 64, "--precision", "fp32"]
+    torch.cuda.set_per_process_memory_fraction(0.02)
+    try:
+        with pytest.raises(UserError, match=r"memory for a step on 1 image of 4096x4096.*refused"):
+            run(train, *sizes)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)

@@ -25,7 +25,7 @@ WHOLE = ["--preprocess", "none", "--num_test", "all", "--gpu_ids", "-1", "--num_
 class Identity(torch.nn.Module):
     """A generator that changes nothing, and needs padding as a real one does."""
 
-    size_multiple = 4
+    size_multiple = smallest_side = 4
 
     def forward(self, x):
         assert x.shape[-1] % 4 == 0 and x.shape[-2] % 4 == 0

@@ -6,19 +6,22 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import test as test_program
 import train
+from data.datasets import ImageDataset
 from data.images import write_image
 from data.loader import Loader
 from models import MODELS
 from training import loop
 from training.validation import PairedValidation
-from util.errors import EXIT_STOPPED, UserError, WriteError
+from util.errors import EXIT_STOPPED, UserError, WriteError, run_main
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "--ngf 2 --ndf 2 --netG resnet_4blocks --load_size 36 --crop_size 32 --gpu_ids -1".split()
@@ -191,6 +194,35 @@ def test_a_reader_that_is_killed_ends_the_run_with_a_sentence(endless, folder):
     assert torch.load(folder / "latest.pth")["position"]["step"] > 0
 
 
+@pytest.fixture
+def with_shared_memory(flags):
+    """with_shared_memory("256k"): a short run with a reader in a namespace of so much /dev/shm."""
+
+    def run(size):
+        mount = f'mount -t tmpfs -o size={size} tmpfs /dev/shm && exec "$@"'
+        inside = ["unshare", "--mount", "bash", "-c", mount, "bash"]
+        if not shutil.which("unshare") or subprocess.run([*inside, "true"]).returncode:
+            pytest.skip("no file system can be mounted here")
+        more = [*PIX2PIX, "--load_size", 256, "--crop_size", 256, "--batch_size", 2]
+        command = [sys.executable, ROOT / "train.py", *flags(*more, "--num_threads", 1)]
+        return subprocess.run([*inside, *command], capture_output=True, text=True, timeout=300)
+
+    return run
+
+
+def test_a_full_dev_shm_does_not_stop_the_run(with_shared_memory, folder):
+    done = with_shared_memory("256k")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (folder / "finished").exists()
+
+
+def test_a_dev_shm_without_room_for_a_lock_is_a_sentence(with_shared_memory):
+    done = with_shared_memory("4k")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "/dev/shm" in line and "--num_threads 0" in line
+
+
 def test_a_dead_reader_that_is_met_on_leaving_is_a_sentence_too(flags, monkeypatch):
     def close(loader):
         raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
@@ -198,6 +230,84 @@ def test_a_dead_reader_that_is_met_on_leaving_is_a_sentence_too(flags, monkeypat
     monkeypatch.setattr(Loader, "close", close)
     with pytest.raises(UserError, match="a process that reads images has died"):
         train.main(flags(*PIX2PIX))
+
+
+@pytest.mark.parametrize("readers", [0, 1])
+def test_a_signal_is_obeyed_while_the_run_waits_for_images(
+    readers, flags, folder, whole, at_step, monkeypatch
+):
+    """The files are on a server that no longer answers."""
+    expected = whole(*PIX2PIX)
+    collect, process, reached = ImageDataset.collect, os.getpid(), []
+
+    def stuck(dataset, keys):
+        reached.append(keys)
+        if len(reached) == 8:
+            os.kill(process, signal.SIGTERM)
+            threading.Event().wait()
+        return collect(dataset, keys)
+
+    monkeypatch.setattr(ImageDataset, "collect", stuck)
+    with leave(EXIT_STOPPED):
+        train.main(flags(*PIX2PIX, "--cache", "none", "--num_threads", readers))
+    assert torch.load(folder / "latest.pth")["position"]["step"] in range(8)
+    monkeypatch.undo()
+    train.main(flags("--continue_train"))
+    assert same(contents(folder), expected)
+
+
+def refused(program, flags, capsys):
+    """The words in which a program leaves for want of memory."""
+    capsys.readouterr()
+    with leave(2):
+        run_main(lambda: program.main(flags))
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: there is not enough memory for ") and " were refused); " in line
+    return line
+
+
+GIGABYTE = 2**30
+HUGE = ["--ngf", "64", "--load_size", "4096", "--crop_size", "4096"]  # 2 GB a layer
+
+
+def test_a_step_that_the_memory_does_not_hold(flags, limit_memory, capsys, folder):
+    limit_memory(GIGABYTE)
+    line = refused(train, flags(*PIX2PIX, *HUGE), capsys)
+    assert "a step on 1 image of 4096x4096 pixels" in line
+    assert "start again with a smaller --batch_size, --crop_size or --load_size" in line
+    assert not (folder / "latest.pth").exists()
+
+
+def test_want_of_memory_keeps_the_checkpoint(flags, folder, whole, at_step, monkeypatch, capsys):
+    """On a GPU that another program fills: torch's words there."""
+    expected = whole(*CUT)
+    seen = {}
+
+    def fill():
+        seen.update(snapshot(folder))
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
+
+    at_step({8: fill})
+    line = refused(train, flags(*CUT), capsys)
+    assert "1 image of 32x32 pixels (2.00 GiB were refused)" in line
+    assert "the checkpoint of step 5 is good: --continue_train where there is more memory" in line
+    assert "(--pretrained_name run) with a smaller --batch_size" in line
+    assert snapshot(folder) == seen
+    at_step({})
+    train.main(flags("--continue_train"))
+    assert same(contents(folder), expected)
+
+
+def test_an_image_that_the_memory_does_not_hold(flags, limit_memory, capsys, folder, tmp_path):
+    train.main(flags(*PIX2PIX, "--ngf", 64, "--n_epochs", 1, "--n_epochs_decay", 0))
+    write_image(tmp_path / "data" / "testA" / "big.png", np.zeros((4096, 4096), np.uint8))
+    places = ["--checkpoints_dir", tmp_path / "runs", "--name", "run", "--gpu_ids", -1]
+    places += ["--dataroot", tmp_path / "data", "--results_dir", tmp_path / "results"]
+    limit_memory(GIGABYTE)
+    more = ["--dataset_mode", "single", "--preprocess", "none", "--num_threads", 0]
+    line = refused(test_program, [*map(str, [*places, *more])], capsys)
+    assert "1 image of 4096x4096 pixels, big " in line
+    assert "--preprocess" in line and "--batch_size" in line
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

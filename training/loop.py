@@ -21,9 +21,9 @@ from training.progress import Progress
 from training.run_folder import RunFolder
 from training.schedule import Schedule
 from training.validation import Validation
-from training.words import finished, say, way_on, way_on_from_nan
+from training.words import finished, say, way_on, way_on_from_nan, way_on_with_less_memory
 from util.batch import Batch
-from util.errors import EXIT_STOPPED, UserError, WriteError
+from util.errors import EXIT_STOPPED, UserError, WriteError, naming_want_of_memory
 from util.seeding import seed_step
 from util.stop import Stopped, StopSignals
 
@@ -75,7 +75,10 @@ class Training:
         clock = time.perf_counter()
         for batch in self.batches():
             waited, size = time.perf_counter() - clock, len(batch.names)
-            losses = self.take_step(batch)
+            with naming_want_of_memory(
+                f"a step on {batch}", lighter=way_on_with_less_memory(self.saved_step, self.folder)
+            ):
+                losses = self.take_step(batch)
             self.position.advance(size)
             if losses:
                 self.progress.watched.add({"loss": losses[self.model.watched_loss]})
@@ -97,9 +100,20 @@ class Training:
         self.monitor.losses(self.position)
 
     def batches(self) -> Iterator[Batch]:
-        """Those of the rest of the epoch. Raises UserError for a bad image."""
+        """Those of the rest of the epoch. Raises UserError for a bad image.
+
+        A signal that comes while it waits for one saves and leaves at once.
+        """
+        found = self.loader.epoch(self.position.epoch, first_batch=self.position.batches)
         try:
-            yield from self.loader.epoch(self.position.epoch, first_batch=self.position.batches)
+            while True:
+                with self.stop.at_once():
+                    batch = next(found, None)
+                if batch is None:
+                    return
+                yield batch
+        except Stopped:
+            self.save_and_leave()
         except UserError as error:
             advice = way_on(self.saved_step, "(with --on_bad_image skip, without such images)")
             raise UserError(f"{error} {advice[0].upper()}{advice[1:]}.") from None
@@ -134,9 +148,7 @@ class Training:
         epoch = self.position.epoch
         if self.validation and epoch % self.options.val_freq == 0:
             self.validate(self.validation)
-        if (
-            means := self.progress.watched.take()
-        ):  # none where --on_nan skip has left out every step
+        if means := self.progress.watched.take():  # none where all steps were left out
             self.schedule.observe(means["loss"])
         self.position.next_epoch()
         if epoch % self.options.save_epoch_freq == 0:

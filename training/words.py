@@ -112,3 +112,12 @@ def way_on_from_nan(saved_step: int | None, options: TrainingOptions) -> str:
     if options.on_nan == "stop":
         advice += ", or leave such steps out (--on_nan skip)"
     return way_on(saved_step, advice)
+
+
+def way_on_with_less_memory(saved_step: int | None, folder: RunFolder) -> str:
+    """The same where a step needs more memory than there is; a run keeps its sizes."""
+    lighter = "with a smaller --batch_size, --crop_size or --load_size"
+    if saved_step is None:
+        return way_on(saved_step, lighter)
+    other = f"or begin another run from it (--pretrained_name {folder.path.name}) {lighter}"
+    return way_on(saved_step, f"where there is more memory, {other}")

@@ -1,5 +1,6 @@
 """What a dataset hands to a model."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -21,10 +22,19 @@ class Batch:
     label: Tensor
     names: tuple[str, ...]
 
+    def each(self, do: Callable[[Tensor], Tensor]) -> "Batch":
+        """The same with `do` applied to every tensor."""
+        b = None if self.b is None else do(self.b)
+        return Batch(do(self.a), b, do(self.label), self.names)
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch on this device."""
-        b = None if self.b is None else self.b.to(device)
-        return Batch(self.a.to(device), b, self.label.to(device), self.names)
+        return self.each(lambda tensor: tensor.to(device))
+
+    def __str__(self) -> str:
+        """Number and size of the images."""
+        count, (height, width) = len(self.names), self.a.shape[-2:]
+        return f"{count} image{'s' * (count > 1)} of {width}x{height} pixels"
 
     def record_stream(self, stream: torch.cuda.Stream) -> None:
         """Tell the memory's owner that `stream` uses it, which another stream has filled."""

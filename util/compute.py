@@ -5,9 +5,11 @@ convolution and the optimisers stay in fp32.
 """
 
 import ctypes
+import os
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
+from shutil import which
 from typing import ClassVar
 
 import torch
@@ -17,6 +19,7 @@ from util.device import select_device
 from util.errors import UserError
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+CXX = {"darwin": "clang++", "win32": "cl"}  # what torch.compile calls, g++ elsewhere
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 KEPT_BYTES = 2**30  # of free memory, and the size from which a tensor has memory of its own
 
@@ -94,7 +97,8 @@ def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+        known = torch.cpu.get_capabilities()
+        return any(known.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
     return False
 
 
@@ -103,12 +107,7 @@ def _require_compiler(device: torch.device) -> None:
     if device.type == "cuda":
         found = find_spec("triton")
     else:
-        from torch._inductor.cpp_builder import get_cpp_compiler  # takes a second
-
-        try:
-            found = get_cpp_compiler()
-        except (RuntimeError, OSError):
-            found = None
+        found = which(os.environ.get("CXX", CXX.get(sys.platform, "g++")))
     if not found:
         needs = "the package triton" if device.type == "cuda" else "a C++ compiler such as g++"
         raise UserError(f"--compile needs {needs}, which is not here; install it or leave it out.")

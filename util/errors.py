@@ -1,9 +1,10 @@
 """The one exception that the entry points turn into a sentence and exit code 2."""
 
 import io
+import re
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 # sysexits.h calls it EX_TEMPFAIL, try again later: the run is saved and can go on.
@@ -20,6 +21,30 @@ class WriteError(UserError):
 
 class DamagedError(UserError):
     """A file whose content is not what was written."""
+
+
+# Torch says so in a RuntimeError wherever it is no CUDA allocation of its own: the CPU's allocator,
+# the C++ library, CUDA's and its libraries' own memory.
+NO_MEMORY = re.compile(
+    "can't allocate memory|bad_alloc|out of memory|ALLOC_FAILED|Cannot allocate memory"
+)
+REFUSED = re.compile(r"allocate ([\d.]+ ?\w+)")
+
+
+@contextmanager
+def naming_want_of_memory(what: str, *, lighter: str) -> Iterator[None]:
+    """Raises UserError where the block is refused memory, of the CPU or of a GPU.
+
+    what: was at work, with its sizes; lighter: what to do, so that less is needed.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not isinstance(error, MemoryError) and not NO_MEMORY.search(str(error)):
+            raise
+        size = REFUSED.search(str(error))
+        refused = f" ({size[1]} were refused)" if size else ""
+        raise UserError(f"there is not enough memory for {what}{refused}; {lighter}.") from None
 
 
 class PatientStream:
@@ -43,12 +68,18 @@ class PatientStream:
         return getattr(self._stream, name)
 
 
-def run_main(main: Callable[[], None], *, patient: bool = False) -> None:
+def run_main(
+    main: Callable[[], None],
+    *,
+    patient: bool = False,
+    lighter: str = "give it smaller or fewer images, or more memory",
+) -> None:
     """Run an entry point: a UserError becomes one line on stderr and exit code 2, no traceback.
 
     Ctrl-C leaves with the shell's code for it, 130. Signs that the terminal lacks become "?".
     patient: whether the program is worth more than its words, and goes on where they can no longer
     be written: the disk with the job's output is full, the program behind the pipe is gone.
+    lighter: what the user can do where memory does not suffice.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -56,7 +87,8 @@ def run_main(main: Callable[[], None], *, patient: bool = False) -> None:
     if patient:
         sys.stdout, sys.stderr = PatientStream(sys.stdout), PatientStream(sys.stderr)
     try:
-        main()
+        with naming_want_of_memory("this", lighter=lighter):
+            main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None

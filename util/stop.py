@@ -13,8 +13,11 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 ECHO_S = 1.0
 
 
-class Stopped(Exception):
-    """A signal arrived during work that will be done again."""
+class Stopped(BaseException):
+    """A signal arrived during work that will be done again.
+
+    No Exception: readers of files take any of these for the file's fault.
+    """
 
 
 class StopSignals:

@@ -22,6 +22,7 @@ def build(settings: Settings) -> Built:
     if settings["threads"]:
         torch.set_num_threads(settings["threads"])
     sys.path.insert(0, settings["directory"])
+    mend_instance_norm()
     stand_in_for_classifier()
     sys.argv = ["train.py", *flags(settings)]
 
@@ -68,6 +69,23 @@ def flags(settings: Settings) -> list[str]:
     if settings["model"] == "pix2pix_gradcam":
         found += ["--resnet18_path", os.devnull]
     return found
+
+
+def mend_instance_norm() -> None:
+    """Give torch's instance norm on the CPU its right gradient.
+
+    Torch 2.11 has it wrong for a batch of one where the incoming gradient is channels-last, which
+    oneDNN's convolutions hand back as they like; docs/PERFORMANCE.md.
+    """
+    plain = torch.nn.InstanceNorm2d.forward
+
+    def forward(norm: torch.nn.InstanceNorm2d, x: torch.Tensor) -> torch.Tensor:
+        y = plain(norm, x)
+        if y.requires_grad and y.device.type == "cpu":
+            y.register_hook(torch.Tensor.contiguous)
+        return y
+
+    torch.nn.InstanceNorm2d.forward = forward
 
 
 def stand_in_for_classifier() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from models.networks import check_state_dict, load_weights
+from models.networks.layers import BatchNorm
 from util.checkpoint import load
 from util.colour import LUMA_WEIGHTS
 from util.errors import UserError
@@ -38,7 +39,7 @@ class Classifier(nn.Module):
         self.classes, self.bands, self.value_range = classes, bands, value_range
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
-        self.net = resnet18(weights=None, num_classes=len(classes))
+        self.net = resnet18(weights=None, num_classes=len(classes), norm_layer=BatchNorm)
         if bands != 3:
             self.net.conv1 = nn.Conv2d(bands, 64, 7, stride=2, padding=3, bias=False)
 

@@ -62,10 +62,7 @@ class Blur(torch.autograd.Function):
 
 
 class InstanceNormCpu(torch.autograd.Function):
-    """Instance norm of a channels-last batch on the CPU: batch norm of one image at a time.
-
-    Torch's own copies the batch to the other layout and back.
-    """
+    """Instance norm on the CPU, in any layout: batch norm of one image at a time."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
@@ -86,7 +83,7 @@ class InstanceNormCpu(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         x, ones, *statistics = ctx.saved_tensors
-        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        gradient = gradient.contiguous(memory_format=layout_of(x))
         out = torch.empty_like(x)
         for place, (mean, scale) in enumerate(zip(statistics[::2], statistics[1::2], strict=True)):
             image = slice(place, place + 1)

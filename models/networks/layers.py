@@ -24,7 +24,7 @@ def norm_layer(norm: Norm) -> Callable[[int], nn.Module]:
     """
     return {
         "instance": InstanceNorm,
-        "batch": nn.BatchNorm2d,
+        "batch": BatchNorm,
         "none": lambda channels: nn.Identity(),
     }[norm]
 
@@ -37,8 +37,9 @@ def uses_bias(norm: Norm) -> bool:
 class InstanceNorm(nn.InstanceNorm2d):
     """Each channel of each image to mean 0 and variance 1 (Ulyanov et al. 2016).
 
-    The statistics are in fp32. As fast in channels-last memory, where torch's copies the images
-    there and back.
+    The statistics are in fp32. On the CPU it keeps channels-last memory, from which torch's copies
+    the images and back; and torch's gradient there (2.11) is wrong for a batch of one whose
+    incoming gradient is channels-last.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,10 +48,21 @@ class InstanceNorm(nn.InstanceNorm2d):
             return fusible.instance_norm(x, self.eps)
         if x.device.type != "cpu":
             return super().forward(x)
-        if functions.layout_of(x) == torch.channels_last:
-            return functions.InstanceNormCpu.apply(x, self.eps)
-        exact = torch.promote_types(x.dtype, torch.float32)
-        return super().forward(x.to(exact)).to(x.dtype)
+        return functions.InstanceNormCpu.apply(x, self.eps)
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Torch's; by the running statistics where a channel has one value, which has no variance.
+
+    So it is for a single image whose features have come down to one position.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W) -> the same shape and type."""
+        if not self.training or x.numel() > x.shape[1]:
+            return super().forward(x)
+        statistics = self.running_mean, self.running_var
+        return F.batch_norm(x, *statistics, self.weight, self.bias, eps=self.eps)
 
 
 class ReflectionPad(nn.ReflectionPad2d):

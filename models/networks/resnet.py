@@ -18,10 +18,12 @@ from models.networks.layers import (
 class ResnetGenerator(nn.Module):
     """7x7 convolution, two downsamplings, residual blocks, two upsamplings, 7x7 convolution, tanh.
 
-    Images are (B, C, H, W) in [-1, 1]; H and W must be multiples of `size_multiple`.
+    Images are (B, C, H, W) in [-1, 1]; H and W must be multiples of `size_multiple`, and at least
+    `smallest_side`: a single pixel cannot be reflected.
     """
 
     size_multiple = 4
+    smallest_side = 8
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ class UnetGenerator(nn.Module):
     """Encoder-decoder with skip connections, down to 1/2**num_downs of the image.
 
     num_downs 8 is the field's `unet_256`, 7 is `unet_128`. Images are (B, C, H, W) in [-1, 1];
-    H and W must be multiples of `size_multiple`.
+    H and W must be multiples of `size_multiple`, from `smallest_side` on.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class UnetGenerator(nn.Module):
         dropout: bool = True,
     ) -> None:
         super().__init__()
-        self.size_multiple = 2**num_downs
+        self.size_multiple = self.smallest_side = 2**num_downs
         wide = ngf * 8
         block = _UnetLevel(outer=wide, inner=wide, norm=norm)
         for _ in range(num_downs - 5):

@@ -1,11 +1,16 @@
 """The benchmark of training steps runs, and times another checkout beside ours."""
 
+import importlib
 import json
 import textwrap
 
 import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
 
 from benchmarks.train_step import main
+from benchmarks.workers.protocol import HERE as WORKERS
 from util.errors import UserError
 
 TINY = ["--sizes", "64", "--steps", "2", "--warm_up", "1", "--device", "cpu", "--threads", "1"]
@@ -68,6 +73,24 @@ def test_a_checkout_takes_turns_with_ours(tmp_path, checkout):
     result = json.loads(out.read_text())
     seconds = {name: result[name]["seconds_per_step"] for name in ("ours", "reference")}
     assert result["ratio"] == seconds["reference"] / seconds["ours"] < 0.5
+
+
+def test_the_checkouts_norm_has_the_right_gradient(monkeypatch):
+    monkeypatch.syspath_prepend(str(WORKERS))
+    monkeypatch.setattr(nn.InstanceNorm2d, "forward", nn.InstanceNorm2d.forward)  # and back
+    importlib.import_module("reference").mend_instance_norm()
+    torch.manual_seed(0)
+    # The ReLU works in place, as the public code's does.
+    net = nn.Sequential(nn.InstanceNorm2d(4), nn.ReLU(True))
+    x, weights = torch.randn(1, 4, 8, 6), torch.randn(1, 4, 8, 6)
+    whole = x.double().requires_grad_()
+    (exact,) = torch.autograd.grad(F.instance_norm(whole).relu(), whole, weights.double())
+    for layout in (torch.channels_last, torch.contiguous_format):
+        x = x.to(memory_format=layout).requires_grad_()
+        for incoming in (torch.channels_last, torch.contiguous_format):
+            (found,) = torch.autograd.grad(net(x), x, weights.to(memory_format=incoming))
+            torch.testing.assert_close(found.double(), exact, rtol=1e-5, atol=1e-5)
+        x = x.detach()
 
 
 def test_a_checkout_that_fails_says_why(checkout):

@@ -3,6 +3,7 @@
 import gc
 import weakref
 from contextlib import contextmanager
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.loader import EpochOrder, Loader, naming_lost_readers, prepared_ahead
+from data.loader import EpochOrder, Loader, naming_lost_readers, prepared_ahead, taken_over
 from models import MODEL_OPTIONS
 from options import parse_train
 from tests.data.samples import training_datasets
@@ -250,6 +251,35 @@ def test_readers_of_a_gpu_hand_on_integers(dataset):
     assert [tuple(stack.shape) for stack in stacks] == [(4, 12, 14)] * 2
     first = next(loader(dataset).epoch(1))
     assert_equal([dataset.prepare(raw)], [first])
+
+
+@pytest.mark.filterwarnings("ignore:'pin_memory'")  # where there is no GPU
+@pytest.mark.parametrize("device", [CPU, torch.device("cuda")])
+def test_readers_without_shared_memory_hand_over_the_same(dataset, monkeypatch, device):
+    """As in a container, whose /dev/shm has 64 MB: torch's words when it is full."""
+
+    def full(tensor):
+        raise RuntimeError("unable to write to file </torch_7>: No space left on device (28)")
+
+    expected = [dataset.prepare(dataset.collect(keys)) for keys in loader(dataset).order]
+    monkeypatch.setattr(torch.Tensor, "share_memory_", full)
+    # Nor may torch try again: what still is a tensor would be shared on its way.
+    monkeypatch.setattr(torch.UntypedStorage, "_share_fd_cpu_", full)
+    reader = loader(dataset, num_threads=2, device=device)
+    if device == CPU:
+        assert_equal(list(reader.epoch(1)), expected)
+    else:
+        batches = chain.from_iterable(map(taken_over, reader.loader))
+        assert_equal([dataset.prepare(raw) for raw in batches], expected)
+
+
+def test_readers_that_cannot_be_started_are_a_sentence(dataset, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refuse)
+    with pytest.raises(UserError, match=r"No space left on device.*/dev/shm.*--num_threads 0"):
+        next(loader(dataset, num_threads=2).epoch(1))
 
 
 def test_readers_end_when_they_are_told_to(dataset):

@@ -3,6 +3,7 @@
 import copy
 import random
 import weakref
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -394,7 +395,7 @@ def test_imagenet_start_sums_the_rgb_filters(tmp_path):
 @pytest.mark.parametrize("size", [(64, 64), (61, 79), (7, 130)])
 def test_translate_pads_and_crops_back(size):
     class Identity(torch.nn.Module):
-        size_multiple = 32
+        size_multiple = smallest_side = 32
 
         def forward(self, x):
             assert x.shape[-1] % 32 == 0
@@ -414,9 +415,42 @@ def test_a_model_translates_without_dropout_and_goes_on_with_it(batch):
     assert all(part.training for part in model.generator.modules())
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 4), (2, 9)])
+def test_the_smallest_images_are_translated(size):
+    images = torch.rand(1, 1, *size)
+    assert build("cut", CutOptions(**SMALL)).translate(images).shape == images.shape
+
+
+@pytest.mark.parametrize("netD", ["basic", "pixel", "n_layers"])
+@pytest.mark.parametrize("side", [4, 8, 24])
+def test_images_are_too_small_before_a_layer_says_so(netD, side):
+    """One sentence or a step, never torch's words."""
+    options = CutOptions(**SMALL | {"netD": netD, "n_layers_D": 1, "normG": "batch"})
+    model = build("cut", options)
+    images = torch.rand(1, 1, side, side)
+    one = Batch(images, images, torch.tensor([-1]), ("x",))
+    fits = side >= max(8, model.discriminator.smallest_side)
+    with nullcontext() if fits else pytest.raises(UserError, match="are too small for --net"):
+        assert all(loss.isfinite() for loss in model.training_step(one).values())
+
+
+@pytest.mark.parametrize("side", [8, 32, 64])
+def test_a_classifier_learns_from_a_single_small_image(side):
+    """As the last batch of an epoch may be; of up to 32 pixels, one position is left of it."""
+    facts = DataFacts(("a", "b"), (1, 1))
+    model = build("classifier", ClassifierOptions(), facts)
+    before = snapshot(model)
+    one = Batch(torch.rand(1, 1, side, side), None, torch.tensor([1]), ("x",))
+    assert model.training_step(one)["cross_entropy"].isfinite()
+    after = snapshot(model)
+    assert all(value.isfinite().all() for value in after.values())
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert {"classifier.conv1.weight", "classifier.fc.weight"} <= changed
+
+
 def test_translate_reflects_like_torch():
     class Remember(torch.nn.Module):
-        size_multiple = 8
+        size_multiple = smallest_side = 8
 
         def forward(self, x):
             self.seen = x

@@ -15,8 +15,7 @@ def hardware(monkeypatch):
     """hardware(bf16=True): what the processor computes in."""
 
     def make(*, bf16: bool) -> None:
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": bf16})
 
     return make
 
@@ -41,7 +40,7 @@ def test_precisions_of_gpus_are_refused_on_the_cpu(precision):
 
 
 def test_compiling_needs_a_compiler(monkeypatch):
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("/nowhere/g++",))
+    monkeypatch.setenv("CXX", "/nowhere/g++")
     with pytest.raises(UserError, match="--compile needs a C\\+\\+ compiler such as g\\+\\+"):
         select_compute("-1", "fp32", compiled=True)
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from models.networks.layers import (
+    BatchNorm,
     Downsample,
     ImageConv,
     ImageConvTranspose,
@@ -41,11 +42,44 @@ def test_instance_norm_is_that_of_torch_in_any_layout(layout, dtype, steps, batc
     assert (found - expected).abs().max() <= 4 * steps * expected.abs().max()
 
 
-def test_instance_norm_hands_back_the_layout_that_it_was_given():
-    x = torch.randn(2, 4, 8, 8).to(memory_format=torch.channels_last)
-    # A gradient in the other layout, as a layer after it may hand it back.
-    found = gradient(InstanceNorm(4), x, torch.randn(2, 4, 8, 8))
-    assert found.is_contiguous(memory_format=torch.channels_last)
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("incoming", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_the_gradient_of_instance_norm_hangs_on_no_layout(layout, incoming, batch):
+    """Torch's (2.11) is wrong on the CPU for a batch of one and an incoming channels-last one."""
+    torch.manual_seed(0)
+    x, weights = torch.randn(batch, 4, 8, 6), torch.randn(batch, 4, 8, 6)
+    exact = gradient(F.instance_norm, x.double(), weights.double())
+    x = x.to(memory_format=layout).requires_grad_()
+    (found,) = torch.autograd.grad(InstanceNorm(4)(x), x, weights.to(memory_format=incoming))
+    torch.testing.assert_close(found.double(), exact, rtol=1e-5, atol=1e-5)
+    assert found.is_contiguous(memory_format=layout)
+
+
+def test_batch_norm_of_one_value_goes_by_the_running_statistics():
+    torch.manual_seed(0)
+    layer, seen = BatchNorm(3), torch.randn(4, 3, 5, 5)
+    layer(seen)
+    running = {name: buffer.clone() for name, buffer in layer.named_buffers()}
+    x = torch.randn(1, 3, 1, 1, requires_grad=True)
+    expected = (x - running["running_mean"].view(1, 3, 1, 1)) / (
+        running["running_var"].view(1, 3, 1, 1) + layer.eps
+    ).sqrt()
+    found = layer(x)
+    torch.testing.assert_close(found, expected)
+    found.sum().backward()
+    assert (x.grad > 0).all()
+    assert all(torch.equal(buffer, running[name]) for name, buffer in layer.named_buffers())
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 1, 1), (1, 3, 1, 2), (2, 3, 4, 5)])
+@pytest.mark.parametrize("training", [True, False])
+def test_any_other_batch_norm_is_torchs(shape, training):
+    torch.manual_seed(0)
+    ours, theirs = BatchNorm(3).train(training), nn.BatchNorm2d(3).train(training)
+    x = torch.randn(shape)
+    assert torch.equal(ours(x), theirs(x))
+    assert all(map(torch.equal, ours.buffers(), theirs.buffers()))
 
 
 @pytest.mark.parametrize("size", [(8, 8), (5, 6), (1, 1)])
