@@ -9,7 +9,7 @@ from typing import Any
 from data.build import build_training_datasets, build_validation_datasets
 from data.datasets import ImageDataset
 from data.loader import Loader
-from data.range_use import measure_range_use
+from data.range_use import RangeUse, measure_range_use
 from data.value_map import ValueMap, recorded_maps
 from models import MODEL_OPTIONS, MODELS
 from models.base import Model
@@ -274,7 +274,7 @@ def _loader(dataset: ImageDataset, data: DataOptions, seed: int, model: Model) -
     )
 
 
-def _range_uses(dataset: ImageDataset) -> dict[str, Any]:
+def _range_uses(dataset: ImageDataset) -> dict[str, RangeUse]:
     return {
         role: measure_range_use([file.path for file in domain.files], domain.value_map)
         for role, domain in dataset.domains.items()

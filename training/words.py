@@ -15,7 +15,8 @@ SHOWN_LEFT_OUT = 10  # bad images whose reasons are printed
 
 def say(*sentences: str) -> None:
     """Print those that are not empty, and now: a job's output is read while it runs."""
-    print(*filter(None, sentences), sep="\n", flush=True)
+    for sentence in filter(None, sentences):
+        print(sentence, flush=True)
 
 
 def left_out(images: Mapping[str, str]) -> str:
