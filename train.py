@@ -29,7 +29,7 @@ from metrics.validation import (
     Validation,
     build_validation,
 )
-from models import MODEL_OPTIONS, MODELS
+from models import MODEL_OPTIONS, model_class
 from models.base import Model
 from options import TrainConfig, continue_options, parse_train, to_dict
 from util.batch import Batch
@@ -123,7 +123,7 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
 
 def _check_mode(config: TrainConfig) -> None:
     """Raises UserError for a model that cannot learn from --dataset_mode."""
-    modes = MODELS[config.run.model][0].dataset_modes
+    modes = model_class(config.run.model).dataset_modes
     if config.data.dataset_mode not in modes:
         raise UserError(
             f"--model {config.run.model} cannot learn from --dataset_mode "
@@ -161,9 +161,8 @@ def _model(
     state: Mapping[str, Any] | None,
 ) -> Model:
     """As the run or --pretrained_name left it, or drawn from the seed."""
-    model_class, _ = MODELS[config.run.model]
     seed_step(config.run.seed, 0)
-    model = model_class(config.model, compute=compute, facts=dataset.facts())
+    model = model_class(config.run.model)(config.model, compute=compute, facts=dataset.facts())
     if state:
         model.load_state_dict(state["model"], source=str(folder.state_file))
     elif config.training.pretrained_name:

@@ -16,7 +16,7 @@ import test as test_program
 import train
 from data.images import read_image, write_image
 from data.value_map import EIGHT_BIT
-from models import MODEL_OPTIONS
+from models import MODEL_OPTIONS, model_class
 from models.networks import ResnetGenerator, UnetGenerator
 from models.networks.classifier import Classifier, load_classifier
 from models.translation import translate
@@ -189,9 +189,9 @@ def test_a_run_killed_before_its_mark_is_marked(run):
 def test_fine_tuning_starts_from_the_other_runs_networks(run, tmp_path, monkeypatch):
     source = run(train, *PIX2PIX, *SMALL, *SHORT, name="mwir_pix2pix")
     torch.save(Classifier(classes=("BMP2", "T72")).export(), tmp_path / "classifier.pth")
-    model_class = train.MODELS["pix2pix_gradcam"][0]
+    kind = model_class("pix2pix_gradcam")
     seen = []
-    step = model_class.training_step
+    step = kind.training_step
 
     def remember(model, batch):
         if not seen:
@@ -200,7 +200,7 @@ def test_fine_tuning_starts_from_the_other_runs_networks(run, tmp_path, monkeypa
             assert all(not optimiser.state for optimiser in model.optimisers.values())
         return step(model, batch)
 
-    monkeypatch.setattr(model_class, "training_step", remember)
+    monkeypatch.setattr(kind, "training_step", remember)
     flags = ["--model", "pix2pix_gradcam", "--netG", "resnet_4blocks"]
     folder = run(
         *(train, *flags, *SMALL, "--classifier", tmp_path / "classifier.pth"),
