@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-OWN = ("benchmarks", "data", "datasets", "metrics", "models", "options", "util")
+OWN = ("benchmarks", "data", "datasets", "metrics", "models", "options", "translating", "util")
 ENTRY_POINTS = ("train", "test", "evaluate", "downstream")
 
 # What the modules of each part may import of the project, by the start of the module's name.
@@ -23,6 +23,7 @@ LAYERS = {
         *("util", "options"),
     ),
     "models": ("models", "util", "options"),
+    "translating": ("translating", "models", "data", "util", "options"),
     "datasets": OWN,
     "benchmarks": (*OWN, *ENTRY_POINTS),
     **dict.fromkeys(ENTRY_POINTS, OWN),

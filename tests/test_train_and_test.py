@@ -14,6 +14,7 @@ import torch
 
 import test as test_program
 import train
+import translating.loop
 from data.images import read_image, write_image
 from data.value_map import EIGHT_BIT
 from models import MODEL_OPTIONS, model_class
@@ -394,7 +395,7 @@ def test_batches_that_are_formed_by_themselves_give_the_same_files(run, data, mo
         write_image(data / "testA" / f"{name}.png", noise(9, (43, 50)))
     run(train, *CUT, *SMALL, *SHORT)
     results, sizes = [], []
-    program, finish = test_program.Translation, test_program.Translation.finish
+    program, finish = translating.loop.Translation, translating.loop.Translation.finish
 
     def remember(translation, batch, fake):
         sizes.append(len(fake))
@@ -431,7 +432,7 @@ def test_how_many_images_share_a_batch(device, training, given, expected):
         compute=Compute(torch.device(device)),
         generator=SimpleNamespace(training=training),
     )
-    assert test_program.Translation.batches(translation) == expected
+    assert translating.loop.Translation.batches(translation) == expected
 
 
 def test_a_file_that_cannot_be_written_ends_the_run(run, tmp_path):
@@ -478,8 +479,10 @@ def test_num_test_limits_and_says_so(run, capsys):
 def test_says_what_translates_and_how_far_it_is(run, capsys, monkeypatch):
     checkpoints = run(train, *CUT, *SMALL, *SHORT)
     assert "end of epoch 1/2: " in capsys.readouterr().out
-    on_a_terminal = partial(test_program.tqdm, mininterval=0)
-    monkeypatch.setattr(test_program, "tqdm", lambda **k: on_a_terminal(**{**k, "disable": False}))
+    on_a_terminal = partial(translating.loop.tqdm, mininterval=0)
+    monkeypatch.setattr(
+        translating.loop, "tqdm", lambda **k: on_a_terminal(**{**k, "disable": False})
+    )
     run(test_program)
     out, err = capsys.readouterr()
     assert f"{checkpoints / 'latest_net_G.pth'} on cpu" in out
