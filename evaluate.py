@@ -9,28 +9,32 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from metrics import BOXED, JUDGED, PAIR_METRICS, SET_METRICS
-from metrics.evaluation import Evaluation, Reference, Row, find_sets, match_sets
-from metrics.instruments import load_instruments
-from metrics.record import file_content, record_of
 from metrics.report import PACKAGES, write_report
-from metrics.report.strips import reference_view, row_views
-from metrics.report.tables import images_csv, markdown_tables, table_csv, terminal_tables
-from metrics.sets import ImageSet
 from options import EvaluateOptions, parse_evaluate
-from util.device import select_device
 from util.errors import UserError, run_main
 from util.files import check_writable, write_text
 from util.packages import require
+
+# What measures is imported by the functions below, as torch takes seconds: --help and a wrong flag
+# are answered without.
+if TYPE_CHECKING:
+    import torch
+
+    from metrics.evaluation import Reference, Row
+    from metrics.sets import ImageSet
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Find the images, measure each set, print the tables, write the files."""
     options = parse_evaluate(argv)
+    from metrics.evaluation import Evaluation, find_sets, match_sets
+    from metrics.instruments import load_instruments
+    from metrics.record import record_of
+    from metrics.report.tables import terminal_tables
+
     sets, real = find_sets(options)
     files = Files.of(options)
     instruments = load_instruments(options, _device(options))
@@ -47,20 +51,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     _check_required(options, record)
 
 
-def _device(options: EvaluateOptions) -> torch.device:
+def _device(options: EvaluateOptions) -> "torch.device":
+    import torch
+
+    from util.device import select_device
+
     device = select_device(options.gpu_ids)
     # Metrics need double precision, which MPS lacks.
     return torch.device("cpu") if device.type == "mps" else device
 
 
-def _title(rows: Sequence[Row]) -> str:
+def _title(rows: "Sequence[Row]") -> str:
     """Of the report: the folders of a sole set, the number of several."""
     if len(rows) > 1:
         return f"Evaluation of {len(rows)} sets"
     return f"Evaluation of {', '.join(str(folder) for folder in rows[0].images.folders)}"
 
 
-def _check_requirable(options: EvaluateOptions, sets: Sequence[ImageSet]) -> None:
+def _check_requirable(options: EvaluateOptions, sets: "Sequence[ImageSet]") -> None:
     """Raises UserError, before anything is measured, where --require cannot be met."""
     for key in options.require or ():
         if key in JUDGED and options.classifier is None:
@@ -131,9 +139,13 @@ class Files:
         return cls(means, images, options.csv is not None, report)
 
     def write(
-        self, record: Mapping[str, Any], rows: Sequence[Row], reference: Reference | None
+        self, record: Mapping[str, Any], rows: "Sequence[Row]", reference: "Reference | None"
     ) -> None:
         """All files, and their names on the screen."""
+        from metrics.record import file_content
+        from metrics.report.strips import reference_view, row_views
+        from metrics.report.tables import images_csv, markdown_tables, table_csv
+
         content = json.dumps(file_content(record), indent=1, allow_nan=False) + "\n"
         values = {row.images.name: row.values for row in rows}
         if reference and all(reference.values is not row.values for row in rows):

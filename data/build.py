@@ -18,7 +18,8 @@ from data.folders import phase_folder
 from data.splits import split_recordings, spread
 from data.transforms import Preprocessing
 from data.value_map import ValueMap
-from options import ClassifierOptions, DataOptions, ModelOptions, TranslationOptions
+from options import DataOptions, ModelOptions, TranslationOptions
+from options.groups import ClassifierOptions
 from util.errors import UserError
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from data.folders import ImageFile
 from data.labels import Label, group_of, split_column
-from options import ClassifierOptions
+from options.groups import ClassifierOptions
 from util.errors import UserError
 from util.seeding import generator_for
 

@@ -22,14 +22,17 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data.faults import Fault, Size, find_faults
 from data.folders import find_images
 from datasets.recipe import write_table
 from util.cli import Parser
 from util.errors import run_main
+
+if TYPE_CHECKING:
+    from data.faults import Fault, Size
 
 COLUMNS = ("file", "fault", "reason")
 
@@ -45,7 +48,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _size(text: str) -> Size:
+def _size(text: str) -> "Size":
     width, _, height = text.partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise argparse.ArgumentTypeError(f"'{text}' is no size such as 640x512")
@@ -55,6 +58,9 @@ def _size(text: str) -> Size:
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Leaves with 1 where there are faults. Raises UserError."""
     args = parse(argv)
+    # Only now, as it takes seconds: --help and a wrong flag are answered without.
+    from data.faults import find_faults
+
     sets = {folder: [file.path for file in find_images(folder)] for folder in args.images}
     faults = [
         fault
@@ -71,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise SystemExit(1)
 
 
-def _summary(images: int, faults: Sequence[Fault]) -> str:
+def _summary(images: int, faults: "Sequence[Fault]") -> str:
     kinds = Counter(fault.kind for fault in faults)
     found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     files = len({fault.path for fault in faults})

@@ -1,22 +1,32 @@
-"""The models by the names that --model takes: (model, its options)."""
+"""The models by the names that --model takes: (where the class is, its options).
 
-from models.base import Model
-from models.classifier import ClassifierModel
-from models.cut import CutModel
-from models.pix2pix import Pix2PixModel
-from models.pix2pix_gradcam import Pix2PixGradcamModel
-from options import (
+A class is imported once it is asked for: who only reads flags does not wait for torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from options import ModelOptions
+from options.groups import (
     ClassifierOptions,
     CutOptions,
-    ModelOptions,
     Pix2PixGradcamOptions,
     Pix2PixOptions,
 )
 
-MODELS: dict[str, tuple[type[Model], type[ModelOptions]]] = {
-    "cut": (CutModel, CutOptions),
-    "pix2pix": (Pix2PixModel, Pix2PixOptions),
-    "pix2pix_gradcam": (Pix2PixGradcamModel, Pix2PixGradcamOptions),
-    "classifier": (ClassifierModel, ClassifierOptions),
+if TYPE_CHECKING:
+    from models.base import Model
+
+MODELS: dict[str, tuple[str, type[ModelOptions]]] = {
+    "cut": ("models.cut:CutModel", CutOptions),
+    "pix2pix": ("models.pix2pix:Pix2PixModel", Pix2PixOptions),
+    "pix2pix_gradcam": ("models.pix2pix_gradcam:Pix2PixGradcamModel", Pix2PixGradcamOptions),
+    "classifier": ("models.classifier:ClassifierModel", ClassifierOptions),
 }
 MODEL_OPTIONS = {name: options for name, (_, options) in MODELS.items()}
+
+
+def model_class(name: str) -> "type[Model]":
+    """The class of --model `name`, a key of MODELS."""
+    module, _, attribute = MODELS[name][0].partition(":")
+    return getattr(import_module(module), attribute)

@@ -11,7 +11,7 @@ from torch import Tensor
 from models.base import Model
 from models.networks import evaluating
 from models.networks.classifier import Classifier
-from options import ClassifierOptions
+from options.groups import ClassifierOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
 from util.errors import UserError

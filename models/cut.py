@@ -8,7 +8,7 @@ from torch import Tensor
 from models.losses import patch_nce
 from models.networks import PatchSampler, ResnetGenerator, draw_patch_ids, init_weights
 from models.translation import TranslationModel
-from options import CutOptions
+from options.groups import CutOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
 from util.errors import UserError

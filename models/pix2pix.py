@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from models.translation import TranslationModel
-from options import Pix2PixOptions
+from options.groups import Pix2PixOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from models.gradcam import gradcam
 from models.networks.classifier import load_classifier
 from models.pix2pix import Pix2PixModel
-from options import Pix2PixGradcamOptions
+from options.groups import Pix2PixGradcamOptions
 from util.batch import Batch, DataFacts
 from util.checkpoint import digest
 from util.compute import Compute

@@ -4,14 +4,10 @@ elsewhere.py explains those that the public code has and this program has not.
 """
 
 from options.groups import (
-    ClassifierOptions,
-    CutOptions,
     DataOptions,
     DisplayOptions,
     EvaluateOptions,
     ModelOptions,
-    Pix2PixGradcamOptions,
-    Pix2PixOptions,
     RunOptions,
     TestOptions,
     TrainingOptions,
@@ -30,14 +26,10 @@ from options.parser import (
 from options.recorded import continue_options, tested_options
 
 __all__ = [
-    "ClassifierOptions",
-    "CutOptions",
     "DataOptions",
     "DisplayOptions",
     "EvaluateOptions",
     "ModelOptions",
-    "Pix2PixGradcamOptions",
-    "Pix2PixOptions",
     "RunOptions",
     "TestConfig",
     "TestOptions",

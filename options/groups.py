@@ -22,43 +22,65 @@ def option(
     negative: str | None = None,
     minimum: float | None = None,
     below: float | None = None,
+    may_change: bool = False,
+    each_start: bool = False,
 ) -> Any:
     """A dataclass field with what argparse needs to know.
 
     flags: further spellings of the flag; negative: a flag that means False; minimum: the smallest
-    value allowed; below: the end of the range, itself not allowed.
+    value allowed; below: the end of the range, itself not allowed; may_change: when a run goes on,
+    and where it is tested; each_start: it may, and comes from the command line alone, never from
+    the run's record. All of `TrainingOptions` and `DisplayOptions` may change, without a mark.
     """
-    metadata = {"flags": flags, "negative": negative, "minimum": minimum, "below": below}
-    return field(default=default, metadata={"help": help, **metadata})
+    metadata = {
+        "help": help,
+        "flags": flags,
+        "negative": negative,
+        "minimum": minimum,
+        "below": below,
+        "may_change": may_change or each_start,
+        "each_start": each_start,
+    }
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class RunOptions:
     """run"""
 
-    model: str = option("cut", "what to train: cut, pix2pix, pix2pix_gradcam or classifier")
-    name: str = option("experiment_name", "name of the run: its folder in checkpoints and results")
-    checkpoints_dir: str = option("checkpoints", "folder of all checkpoints")
+    model: str = option("cut", "what to train; the last line has the names")
+    name: str = option(
+        "experiment_name", "name of the run: its folder in checkpoints and results", each_start=True
+    )
+    checkpoints_dir: str = option("checkpoints", "folder of all checkpoints", each_start=True)
     epoch: str = option(
         "latest",
         "checkpoint to test, or to start from with --pretrained_name: latest, best or an epoch's "
         "number",
+        each_start=True,
     )
-    gpu_ids: str = option("auto", "GPU number; -1 for the CPU; auto takes CUDA, MPS or the CPU")
+    gpu_ids: str = option(
+        "auto", "GPU number; -1 for the CPU; auto takes CUDA, MPS or the CPU", each_start=True
+    )
     seed: int = option(0, "start of all randomness: same seed, same run", minimum=0)
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = option(
         "auto",
         "of the networks; auto: bf16 where the hardware computes in it, fp32 elsewhere, and in "
         "test.py where results have more than 8 bits",
+        may_change=True,
     )
-    compile: bool = option(False, "torch.compile the networks: a slow start, then faster steps")
+    compile: bool = option(
+        False, "torch.compile the networks: a slow start, then faster steps", may_change=True
+    )
 
 
 @dataclass(frozen=True)
 class DataOptions:
     """data"""
 
-    dataroot: str | None = option(None, "folder with the images (trainA, trainB or train_A, ...)")
+    dataroot: str | None = option(
+        None, "folder with the images (trainA, trainB or train_A, ...)", may_change=True
+    )
     dataset_mode: Literal["unaligned", "aligned", "single", "labeled"] = option(
         "unaligned", "how images are found and paired"
     )
@@ -76,21 +98,25 @@ class DataOptions:
         "images a step; in test.py, where it is not given, up to 16 of one size on a GPU",
         minimum=1,
     )
-    num_threads: int = option(4, "processes that read images; 0 reads in the main one", minimum=0)
+    num_threads: int = option(
+        4, "processes that read images; 0 reads in the main one", minimum=0, each_start=True
+    )
     cache: Literal["ram", "disk", "none"] = option(
         "ram",
         "where decoded training images are kept: ram, in memory that all processes share, unless "
         "a set would take over half of what is free; disk, in a file below $XDG_CACHE_HOME (else "
         "~/.cache) that later runs use too; none, nowhere: each is decoded every time",
+        each_start=True,
     )
     on_bad_image: Literal["error", "skip"] = option(
         "error",
         "a training image that cannot be used: error, the run stops at it; skip, it is left out, "
         "with its partner, printed and put into run.json: for that all images are decoded first",
+        may_change=True,
     )
     max_dataset_size: int | None = option(None, "read no more images than this a domain", minimum=1)
     value_range: ValueRange | None = option(
-        None, "sets --value_range_A and --value_range_B together"
+        None, "sets --value_range_A and --value_range_B together", may_change=True
     )
     value_range_A: ValueRange = option(
         "auto",
@@ -105,9 +131,9 @@ class ModelOptions:
     """optimiser"""
 
     input_nc: int = option(1, "bands of domain A: 1 (thermal) or 3 (RGB)")
-    lr: float = option(2e-4, "learning rate of Adam", minimum=0)
-    beta1: float = option(0.5, "first moment decay of Adam", minimum=0, below=1)
-    beta2: float = option(0.999, "second moment decay of Adam", minimum=0, below=1)
+    lr: float = option(2e-4, "learning rate of Adam", minimum=0, may_change=True)
+    beta1: float = option(0.5, "first moment decay of Adam", minimum=0, below=1, may_change=True)
+    beta2: float = option(0.999, "second moment decay of Adam", minimum=0, below=1, may_change=True)
 
 
 @dataclass(frozen=True)
@@ -120,7 +146,7 @@ class TranslationOptions(ModelOptions):
     netG: GeneratorName = option("resnet_9blocks", "generator")
     netD: Literal["basic", "n_layers", "pixel"] = option("basic", "discriminator")
     n_layers_D: int = option(3, "layers of --netD n_layers", minimum=1)
-    norm: Norm | None = option(None, "sets --normG and --normD together")
+    norm: Norm | None = option(None, "sets --normG and --normD together", may_change=True)
     normG: Norm = option("instance", "normalisation in the generator")
     normD: Norm = option("instance", "normalisation in the discriminator")
     no_dropout: bool = option(True, "no dropout in the generator")
@@ -133,7 +159,7 @@ class TranslationOptions(ModelOptions):
     gan_mode: Literal["lsgan", "vanilla", "nonsaturating", "wgangp"] = option(
         "lsgan", "adversarial loss"
     )
-    lambda_GAN: float = option(1.0, "weight of the adversarial loss", minimum=0)
+    lambda_GAN: float = option(1.0, "weight of the adversarial loss", minimum=0, may_change=True)
     pool_size: int = option(0, "past fakes that the discriminator sees again", minimum=0)
 
 
@@ -142,7 +168,7 @@ class CutOptions(TranslationOptions):
     """CUT"""
 
     CUT_mode: Literal["CUT", "FastCUT"] = option("CUT", "CUT, or FastCUT with its presets")
-    lambda_NCE: float = option(1.0, "weight of the contrastive loss", minimum=0)
+    lambda_NCE: float = option(1.0, "weight of the contrastive loss", minimum=0, may_change=True)
     nce_idt: bool = option(True, "contrastive loss on G(B) too (identity)")
     nce_layers: tuple[int, ...] = option((0, 4, 8, 12, 16), "generator layers that are compared")
     nce_includes_all_negatives_from_minibatch: bool = option(
@@ -159,7 +185,7 @@ class CutOptions(TranslationOptions):
 class Pix2PixOptions(TranslationOptions):
     """Pix2Pix"""
 
-    lambda_L1: float = option(100.0, "weight of the L1 loss", minimum=0)
+    lambda_L1: float = option(100.0, "weight of the L1 loss", minimum=0, may_change=True)
 
 
 @dataclass(frozen=True)
@@ -167,9 +193,11 @@ class Pix2PixGradcamOptions(Pix2PixOptions):
     """Grad-CAM feedback"""
 
     classifier: str | None = option(
-        None, "file of a trained classifier (required)", flags=("--resnet18_path",)
+        None, "file of a trained classifier (required)", flags=("--resnet18_path",), may_change=True
     )
-    lambda_gradcam: float = option(10.0, "weight of the attention-map loss", minimum=0)
+    lambda_gradcam: float = option(
+        10.0, "weight of the attention-map loss", minimum=0, may_change=True
+    )
     cam_layer: Literal["layer1", "layer2", "layer3", "layer4"] = option(
         "layer4", "stage of the ResNet whose last block gives the maps"
     )
@@ -183,7 +211,9 @@ class ClassifierOptions(ModelOptions):
     """classifier"""
 
     imagenet_weights: str | None = option(
-        None, "ResNet-18 weights to start from (torchvision's file); from scratch without"
+        None,
+        "ResNet-18 weights to start from (torchvision's file); from scratch without",
+        may_change=True,
     )
     split_by: Literal["group", "video", "scenario", "range"] = option(
         "group", "column of labels.csv that is never split between training and validation"
@@ -200,9 +230,11 @@ class TrainingOptions:
 
     n_epochs: int = option(200, "last epoch at the full learning rate", minimum=0)
     n_epochs_decay: int = option(200, "epochs after that, rate falling to zero", minimum=0)
-    epoch_count: int = option(1, "first epoch of this run", minimum=1)
-    continue_train: bool = option(False, "go on from the run's latest checkpoint")
-    pretrained_name: str | None = option(None, "start from the networks of this other run")
+    epoch_count: int = option(1, "first epoch of this run", minimum=1, each_start=True)
+    continue_train: bool = option(False, "go on from the run's latest checkpoint", each_start=True)
+    pretrained_name: str | None = option(
+        None, "start from the networks of this other run", each_start=True
+    )
     lr_policy: Literal["linear", "step", "plateau", "cosine"] = option(
         "linear", "how the learning rate falls"
     )

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import math
+import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -217,7 +218,8 @@ def _parse(
         _add_flags(parser, group, defaults, own_defaults)
     namespace, unknown = parser.parse_known_args(argv)
     if unknown:
-        parser.error(_explain_unknown(unknown[0], parser, models))
+        explained = [_explain_unknown(word, parser, models) for word in _without_values(unknown)]
+        parser.error("\nerror: ".join(dict.fromkeys(explained)))
     given = {k: _as_tuples(v) for k, v in vars(namespace).items()}
     for shorthand, names in SHORTHANDS.items():
         if given.get(shorthand):
@@ -351,6 +353,15 @@ def _spellings(group: type) -> set[str]:
     return {flag for f in fields(group) for flag in (f"--{f.name}", *f.metadata["flags"])}
 
 
+def _without_values(words: Sequence[str]) -> list[str]:
+    """Of what argparse has left over: the flags, and a word before all of them.
+
+    Words behind an unknown flag, numbers below zero too, are taken for its values.
+    """
+    flags = [word for word in words if re.match(r"-(?!\.?\d)", word)]
+    return [words[0], *flags]
+
+
 def _explain_unknown(
     flag: str, parser: argparse.ArgumentParser, models: Mapping[str, type[ModelOptions]]
 ) -> str:
@@ -364,6 +375,8 @@ def _explain_unknown(
         return f"{flag} is not a flag of {parser.prog}; {elsewhere.FLAGS[flag]}."
     # Without the dashes, which all flags share: they would make any two flags alike.
     known = [name.strip("-") for action in parser._actions for name in action.option_strings]
-    nearest = difflib.get_close_matches(flag.strip("-"), known, n=1, cutoff=0.6)
+    word = flag.strip("-")
+    longer = [name for name in known if word and name.startswith(word)]
+    nearest = difflib.get_close_matches(word, longer or known, n=1, cutoff=0 if longer else 0.6)
     hint = f"did you mean --{nearest[0]}?" if nearest else "see --help for all flags."
     return f"{flag} is not a flag of {parser.prog}; {hint}"

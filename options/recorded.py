@@ -16,29 +16,28 @@ from options.parser import GROUPS, TrainConfig, from_dict
 Config = TypeVar("Config", bound=TrainConfig)
 
 
-def _names(*groups: type) -> frozenset[str]:
-    return frozenset(item.name for group in groups for item in fields(group))
+def _names(*groups: type, mark: str | None = None) -> frozenset[str]:
+    """Of the options of these groups, all or those that carry the mark."""
+    items = [item for group in groups for item in fields(group)]
+    return frozenset(item.name for item in items if mark is None or item.metadata[mark])
 
 
-# Settings of a model that may be changed while it trains, and that a trained one does not need.
-TUNABLE = frozenset(
-    {"lr", "beta1", "beta2", "lambda_GAN", "lambda_NCE", "lambda_L1", "lambda_gradcam", "norm"}
-    | {"classifier", "imagenet_weights"}
-)
-VALUE_RANGES = frozenset({"value_range_A", "value_range_B"})
-# What a continued run must share with its beginning: the order of images hangs on it.
-READING = frozenset({"num_threads", "cache"})  # how images are read changes nothing in them
-FREE_WHEN_CONTINUED = READING | {"dataroot", "value_range", "on_bad_image"}
-FIXED_WHEN_CONTINUED = _names(DataOptions) - FREE_WHEN_CONTINUED | {"seed"}
+def _fixed(*groups: type) -> frozenset[str]:
+    """Of these groups, what a run shares with its beginning."""
+    return _names(*groups) - _names(*groups, mark="may_change")
+
+
 # What comes from the command line alone, never from the record.
-OWN_WHEN_CONTINUED = READING | {
-    *("name", "epoch", "checkpoints_dir", "gpu_ids"),
-    *("continue_train", "epoch_count", "pretrained_name"),
-}
-OWN_WHEN_TESTED = _names(RunOptions, DataOptions, TrainingOptions, DisplayOptions) - {
-    *("model", "direction", "dataset_mode", "dataroot", "preprocess", "load_size", "crop_size"),
-    *VALUE_RANGES,
-}
+OWN_WHEN_CONTINUED = _names(RunOptions, DataOptions, TrainingOptions, mark="each_start")
+# What a test takes from the run, beside its model's options: all else is for training alone.
+VALUE_RANGES = frozenset({"value_range_A", "value_range_B"})
+RESIZING = frozenset({"preprocess", "load_size", "crop_size"})
+OWN_WHEN_TESTED = (
+    _names(RunOptions, DataOptions, TrainingOptions, DisplayOptions)
+    - {"model", "direction", "dataset_mode", "dataroot"}
+    - VALUE_RANGES
+    - RESIZING
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,8 @@ def continue_options(
 
     stored: as `to_dict` wrote it. Raises ValueError for a flag that would make it another run.
     """
-    return _merge(config, stored, models, own=OWN_WHEN_CONTINUED, fixed=FIXED_WHEN_CONTINUED)
+    fixed = _fixed(RunOptions, DataOptions)
+    return _merge(config, stored, models, own=OWN_WHEN_CONTINUED, fixed=fixed)
 
 
 def tested_options(
@@ -102,7 +102,7 @@ def _merge(
     fixed: frozenset[str],
 ) -> Config:
     recorded = recorded_options(stored, models)
-    fixed = fixed | {"model"} | _names(type(recorded.model)) - TUNABLE
+    fixed = fixed | {"model"} | _fixed(type(recorded.model))
     for change in changes(recorded, config):
         if change.name in config.given & fixed:
             raise ValueError(f"it was trained with {change}; leave the flag out")

@@ -11,15 +11,10 @@ import test as test_program
 import train
 from data.images import read_image, write_image
 from data.loader import Loader
-from models import MODEL_OPTIONS, MODELS
+from models import MODEL_OPTIONS, MODELS, model_class
 from models.networks.classifier import Classifier
-from options import (
-    ClassifierOptions,
-    CutOptions,
-    Pix2PixGradcamOptions,
-    Pix2PixOptions,
-    parse_train,
-)
+from options import parse_train
+from options.groups import ClassifierOptions, CutOptions, Pix2PixGradcamOptions, Pix2PixOptions
 from tests.data.samples import training_datasets
 from training import loop
 from util.batch import Batch, DataFacts
@@ -63,7 +58,7 @@ def make(tmp_path):
     def call(name, compute):
         seed_step(0, 0)
         facts = DataFacts(classes=CLASSES, class_counts=(3, 1))
-        return MODELS[name][0](options[name], compute=compute, facts=facts)
+        return model_class(name)(options[name], compute=compute, facts=facts)
 
     return call
 

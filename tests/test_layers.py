@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-OWN = ("benchmarks", "data", "datasets", "metrics", "models", "options", "training", "util")
+OWN = (
+    *("benchmarks", "data", "datasets", "metrics", "models", "options", "training"),
+    *("translating", "util"),
+)
 ENTRY_POINTS = ("train", "test", "evaluate", "downstream")
 
 # What the modules of each part may import of the project, by the start of the module's name.
@@ -24,6 +27,7 @@ LAYERS = {
     ),
     "models": ("models", "util", "options"),
     "training": ("training", "metrics", "models", "data", "util", "options"),
+    "translating": ("translating", "training", "models", "data", "util", "options"),
     "datasets": OWN,
     "benchmarks": (*OWN, *ENTRY_POINTS),
     **dict.fromkeys(ENTRY_POINTS, OWN),

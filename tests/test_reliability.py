@@ -18,7 +18,7 @@ import train
 from data.datasets import ImageDataset
 from data.images import write_image
 from data.loader import Loader
-from models import MODELS
+from models import model_class
 from training import loop
 from training.validation import PairedValidation
 from util.errors import EXIT_STOPPED, UserError, WriteError, run_main
@@ -606,8 +606,8 @@ def test_before_the_first_checkpoint_the_report_says_so(flags, folder, bad_batch
 
 
 def test_a_gradient_that_is_not_finite_is_found_though_the_losses_are(flags, monkeypatch):
-    model_class, _ = MODELS["pix2pix"]
-    update, calls = model_class.update, []
+    kind = model_class("pix2pix")
+    update, calls = kind.update, []
 
     def spoil(model, name, loss):
         calls.append(name)
@@ -616,7 +616,7 @@ def test_a_gradient_that_is_not_finite_is_found_though_the_losses_are(flags, mon
             loss = loss + (weight * 0).sqrt().sum()  # 0, and its derivative is NaN
         update(model, name, loss)
 
-    monkeypatch.setattr(model_class, "update", spoil)
+    monkeypatch.setattr(kind, "update", spoil)
     with pytest.raises(UserError, match=r"^a gradient became NaN or infinite at step 4 "):
         train.main(flags(*PIX2PIX))
 
@@ -624,8 +624,8 @@ def test_a_gradient_that_is_not_finite_is_found_though_the_losses_are(flags, mon
 def test_weights_that_are_not_finite_are_never_saved(flags, folder, at_step, monkeypatch):
     """Where no loss and no gradient has told of them yet."""
     models = []
-    model_class, _ = MODELS["cut"]
-    step = model_class.training_step
+    kind = model_class("cut")
+    step = kind.training_step
 
     def remember(model, batch):
         losses = step(model, batch)
@@ -634,7 +634,7 @@ def test_weights_that_are_not_finite_are_never_saved(flags, folder, at_step, mon
             next(model.discriminator.parameters()).data[0] = torch.inf
         return losses
 
-    monkeypatch.setattr(model_class, "training_step", remember)
+    monkeypatch.setattr(kind, "training_step", remember)
     with pytest.raises(UserError, match="weights became NaN or infinite up to step 8"):
         train.main(flags(*CUT, "--save_latest_freq", "2"))
     assert torch.load(folder / "latest.pth")["position"]["step"] == 6

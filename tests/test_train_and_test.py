@@ -14,9 +14,10 @@ import torch
 
 import test as test_program
 import train
+import translating.loop
 from data.images import read_image, write_image
 from data.value_map import EIGHT_BIT
-from models import MODEL_OPTIONS, MODELS
+from models import MODEL_OPTIONS, model_class
 from models.networks import ResnetGenerator, UnetGenerator
 from models.networks.classifier import Classifier, load_classifier
 from models.translation import translate
@@ -191,9 +192,9 @@ def test_a_run_killed_before_its_mark_is_marked(run):
 def test_fine_tuning_starts_from_the_other_runs_networks(run, tmp_path, monkeypatch):
     source = run(train, *PIX2PIX, *SMALL, *SHORT, name="mwir_pix2pix")
     torch.save(Classifier(classes=("BMP2", "T72")).export(), tmp_path / "classifier.pth")
-    model_class = MODELS["pix2pix_gradcam"][0]
+    kind = model_class("pix2pix_gradcam")
     seen = []
-    step = model_class.training_step
+    step = kind.training_step
 
     def remember(model, batch):
         if not seen:
@@ -202,7 +203,7 @@ def test_fine_tuning_starts_from_the_other_runs_networks(run, tmp_path, monkeypa
             assert all(not optimiser.state for optimiser in model.optimisers.values())
         return step(model, batch)
 
-    monkeypatch.setattr(model_class, "training_step", remember)
+    monkeypatch.setattr(kind, "training_step", remember)
     flags = ["--model", "pix2pix_gradcam", "--netG", "resnet_4blocks"]
     folder = run(
         *(train, *flags, *SMALL, "--classifier", tmp_path / "classifier.pth"),
@@ -396,7 +397,7 @@ def test_batches_that_are_formed_by_themselves_give_the_same_files(run, data, mo
         write_image(data / "testA" / f"{name}.png", noise(9, (43, 50)))
     run(train, *CUT, *SMALL, *SHORT)
     results, sizes = [], []
-    program, finish = test_program.Translation, test_program.Translation.finish
+    program, finish = translating.loop.Translation, translating.loop.Translation.finish
 
     def remember(translation, batch, fake):
         sizes.append(len(fake))
@@ -433,7 +434,7 @@ def test_how_many_images_share_a_batch(device, training, given, expected):
         compute=Compute(torch.device(device)),
         generator=SimpleNamespace(training=training),
     )
-    assert test_program.Translation.batches(translation) == expected
+    assert translating.loop.Translation.batches(translation) == expected
 
 
 def test_a_file_that_cannot_be_written_ends_the_run(run, tmp_path):
@@ -480,8 +481,10 @@ def test_num_test_limits_and_says_so(run, capsys):
 def test_says_what_translates_and_how_far_it_is(run, capsys, monkeypatch):
     checkpoints = run(train, *CUT, *SMALL, *SHORT)
     assert "end of epoch 1/2: " in capsys.readouterr().out
-    on_a_terminal = partial(test_program.tqdm, mininterval=0)
-    monkeypatch.setattr(test_program, "tqdm", lambda **k: on_a_terminal(**{**k, "disable": False}))
+    on_a_terminal = partial(translating.loop.tqdm, mininterval=0)
+    monkeypatch.setattr(
+        translating.loop, "tqdm", lambda **k: on_a_terminal(**{**k, "disable": False})
+    )
     run(test_program)
     out, err = capsys.readouterr()
     assert f"{checkpoints / 'latest_net_G.pth'} on cpu" in out

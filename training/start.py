@@ -11,7 +11,7 @@ from data.datasets import ImageDataset
 from data.loader import Loader
 from data.range_use import RangeUse, measure_range_use
 from data.value_map import ValueMap, recorded_maps
-from models import MODEL_OPTIONS, MODELS
+from models import MODEL_OPTIONS, model_class
 from models.base import Model
 from options import DataOptions, RunOptions, TrainConfig, continue_options, to_dict
 from training import words
@@ -123,7 +123,7 @@ class Start:
     @property
     def model_class(self) -> type[Model]:
         """That of --model."""
-        return MODELS[self.config.run.model][0]
+        return model_class(self.config.run.model)
 
     def require_fitting_mode(self) -> None:
         """Raises UserError for a model that cannot learn from --dataset_mode."""

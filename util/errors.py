@@ -1,11 +1,14 @@
 """The one exception that the entry points turn into a sentence and exit code 2."""
 
 import io
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
+
+from util.surroundings import settle
 
 # sysexits.h calls it EX_TEMPFAIL, try again later: the run is saved and can go on.
 EXIT_STOPPED = 75
@@ -86,7 +89,9 @@ def run_main(
             stream.reconfigure(errors="replace")
     if patient:
         sys.stdout, sys.stderr = PatientStream(sys.stdout), PatientStream(sys.stderr)
+    settle()
     try:
+        _refuse_many_processes()
         with naming_want_of_memory("this", lighter=lighter):
             main()
     except UserError as error:
@@ -95,3 +100,13 @@ def run_main(
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201
         raise SystemExit(130) from None
+
+
+def _refuse_many_processes() -> None:
+    """Raises UserError in each of several processes that are to share one run."""
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if processes.isdecimal() and int(processes) > 1:
+        raise UserError(
+            f"this is one of {processes} processes (WORLD_SIZE), as torchrun starts them, and a "
+            "run has one process and one GPU; start it with python."
+        )

@@ -7,7 +7,6 @@ training step from (seed, step): a resumed run draws what the interrupted one wo
 import random
 
 import numpy as np
-import torch
 
 
 def generator_for(*key: int) -> np.random.Generator:
@@ -18,6 +17,8 @@ def generator_for(*key: int) -> np.random.Generator:
 
 def seed_step(seed: int, step: int) -> None:
     """Set Python's and torch's global generators (all devices) for one training step."""
+    import torch  # here, as programs without networks use `generator_for` and start at once
+
     words = np.random.SeedSequence((seed, step)).generate_state(2, np.uint64)
     random.seed(int(words[0]))
     torch.manual_seed(int(words[1]))

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C, answered where a run can be saved."""
+"""SIGTERM, SIGHUP and Ctrl-C, answered where a run can be saved."""
 
 import os
 import signal
@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# SIGHUP: the terminal was closed, the ssh session ended; Windows has none.
+HANG_UP = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
+SIGNALS = (signal.SIGTERM, signal.SIGINT, *HANG_UP)
 ECHO_S = 1.0
 
 
@@ -25,7 +27,8 @@ class StopSignals:
 
     A second one takes its usual course: the process ends at once; but one that comes within
     `ECHO_S` is the same again, as `timeout` and SLURM send it to a process and to its group. A
-    signal that is ignored (as Ctrl-C is by what a shell starts in the background) stays ignored.
+    signal that is ignored (as Ctrl-C is by what a shell starts in the background, and SIGHUP by
+    what nohup starts) stays ignored.
     """
 
     def __init__(self) -> None:
@@ -88,11 +91,12 @@ def holding_signals() -> Iterator[None]:
 def leave_stopping_to_the_parent() -> None:
     """For the processes that read images: terminals and SLURM signal these too.
 
-    They ignore SIGINT, and SIGTERM unless it is their parent who sends it. What they cannot hand
-    over, as a parent that was stopped no longer listens, they do not complain of.
+    They ignore SIGINT and SIGHUP, and SIGTERM unless it is their parent who sends it. What they
+    cannot hand over, as a parent that was stopped no longer listens, they do not complain of.
     """
     sys.excepthook = lambda *_: None  # multiprocessing's threads call it; readers return errors
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, *HANG_UP):
+        signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):  # which tells the sender; macOS lacks it
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_wait_for_parent, daemon=True).start()

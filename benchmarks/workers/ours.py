@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from models import MODEL_OPTIONS, MODELS
+from models import MODEL_OPTIONS, model_class
 from models.base import Model
 from models.networks.classifier import Classifier
 from options import parse_train
@@ -74,7 +74,7 @@ def build_model(settings: Settings, compute: Compute, folder: Path) -> Model:
     options = parse_train(flags, MODEL_OPTIONS).model
     facts = DataFacts(classes=CLASSES, class_counts=(1,) * len(CLASSES))
     seed_step(0, 0)
-    return MODELS[name][0](options, compute=compute, facts=facts)
+    return model_class(name)(options, compute=compute, facts=facts)
 
 
 def product_rate(compute: Compute) -> float:

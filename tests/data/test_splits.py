@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from data.folders import ImageFile
 from data.labels import Label
 from data.splits import split_by_group, split_by_order, split_recordings, spread
-from options import ClassifierOptions
+from options.groups import ClassifierOptions
 from util.errors import UserError
 
 

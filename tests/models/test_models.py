@@ -8,11 +8,11 @@ from contextlib import nullcontext
 import pytest
 import torch
 
-from models import MODELS
+from models import MODELS, model_class
 from models.image_pool import ImagePool
 from models.networks.classifier import Classifier, load_classifier
 from models.translation import make_generator, translate
-from options import ClassifierOptions, CutOptions, Pix2PixGradcamOptions, Pix2PixOptions
+from options.groups import ClassifierOptions, CutOptions, Pix2PixGradcamOptions, Pix2PixOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
 from util.errors import UserError
@@ -39,7 +39,7 @@ def classifier_file(tmp_path):
 
 def build(name, options, facts=FACTS):
     seed_step(0, 0)
-    return MODELS[name][0](options, compute=CPU, facts=facts)
+    return model_class(name)(options, compute=CPU, facts=facts)
 
 
 def contrast(model, output, source, *, mirrored=False):
@@ -649,7 +649,7 @@ def test_decays_of_moments_are_those_of_the_run_that_goes_on(batch):
 def test_losses_are_in_fp32_where_networks_are_in_bf16(name, batch, classifier_file):
     seed_step(0, 0)
     compute = Compute(CPU.device, "bf16")
-    model = MODELS[name][0](options_for(name, classifier_file), compute=compute, facts=FACTS)
+    model = model_class(name)(options_for(name, classifier_file), compute=compute, facts=FACTS)
     losses = model.training_step(batch)
     assert {key: loss.dtype for key, loss in losses.items()} == dict.fromkeys(losses, torch.float32)
     for net in model.networks.values():

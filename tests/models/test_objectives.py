@@ -10,11 +10,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models import MODELS
+from models import model_class
 from models.gradcam import gradcam
 from models.networks import draw_patch_ids
 from models.networks.classifier import Classifier
-from options import ClassifierOptions, CutOptions, Pix2PixGradcamOptions, Pix2PixOptions
+from options.groups import ClassifierOptions, CutOptions, Pix2PixGradcamOptions, Pix2PixOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
 from util.seeding import seed_step
@@ -34,7 +34,7 @@ def batch():
 
 def build(name, options):
     seed_step(0, 0)
-    return MODELS[name][0](options, compute=Compute(torch.device("cpu")), facts=FACTS)
+    return model_class(name)(options, compute=Compute(torch.device("cpu")), facts=FACTS)
 
 
 def squared_error(logits, target):

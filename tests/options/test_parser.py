@@ -255,6 +255,17 @@ def test_unknown_flags_are_explained(capsys, argv, words):
     assert words in mistake(capsys, train, *argv)
 
 
+def test_all_unknown_flags_are_named_at_once(capsys):
+    with pytest.raises(SystemExit):
+        train("stray", "--n_ep", "-3", "--save_e=5", "--seed", "1", "--crop-size", "9", "--n_ep")
+    hints = ["did you mean --n_epochs?", "did you mean --save_epoch_freq?", "--crop_size?"]
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("error: ") for line in lines)
+    assert [word in line for word, line in zip(["'stray'", *hints], lines, strict=True)] == [
+        True
+    ] * 4
+
+
 @pytest.mark.parametrize("flag", elsewhere.FLAGS)
 def test_what_stands_in_for_a_flag_of_the_public_code_exists(capsys, flag):
     mistake(capsys, train, "--model", "cut", flag)  # is none of ours

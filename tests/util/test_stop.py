@@ -11,7 +11,7 @@ from util.stop import Stopped, StopSignals, holding_signals, leave_stopping_to_t
 
 @pytest.fixture(autouse=True)
 def usual_handlers():
-    numbers = (signal.SIGTERM, signal.SIGINT)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
     yield before
     for number, handler in before.items():
@@ -48,12 +48,19 @@ def test_handlers_are_given_back(usual_handlers):
     assert {number: signal.getsignal(number) for number in usual_handlers} == usual_handlers
 
 
-def test_an_ignored_signal_stays_ignored():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def test_a_hang_up_is_a_wish_to_stop():
     with StopSignals() as stop:
-        send(signal.SIGINT)
+        send(signal.SIGHUP)
+        assert stop.received == "SIGHUP"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_an_ignored_signal_stays_ignored(number):
+    signal.signal(number, signal.SIG_IGN)
+    with StopSignals() as stop:
+        send(number)
         assert stop.received is None
-    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    assert signal.getsignal(number) == signal.SIG_IGN
 
 
 def test_work_that_is_done_again_is_left_at_once():
@@ -76,7 +83,7 @@ def test_a_process_begins_with_signals_held():
         child = os.fork()
         if not child:
             held = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-            os._exit(0 if {signal.SIGINT, signal.SIGTERM} <= held else 1)
+            os._exit(0 if {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} <= held else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
@@ -87,7 +94,7 @@ def test_readers_obey_their_parent_alone():
     child = os.fork()
     if not child:
         leave_stopping_to_the_parent()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGTERM):
             send(number)
         os.write(told, b"alive")
         signal.pause()

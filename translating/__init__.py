@@ -1,0 +1,1 @@
+"""What test.py does: a generator from a run or a file, and the loop over images."""

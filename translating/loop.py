@@ -1,0 +1,252 @@
+"""The loop over images, and the files it writes."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from pathlib import Path
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from data.datasets import ImageDataset
+from data.loader import Loader, naming_lost_readers
+from data.range_use import EndsTally, percent
+from data.value_map import EIGHT_BIT, Stored, ValueMap, as_image
+from data.writing import HostCopies, ImageWriter
+from models.translation import translate
+from options import TestConfig
+from util.batch import Batch
+from util.checkpoint import run_path
+from util.compute import select_compute
+from util.errors import UserError, WriteError, naming_want_of_memory
+from util.files import remove_leftovers, write_text
+from util.html import GalleryRow, write_gallery
+from util.seeding import seed_step
+
+SUFFIXES = (".png", ".tiff")  # of --save_format
+# Share of the pixels of fake_B, above which saturation is more than a few glints.
+WORTH_A_LINE = 0.01
+# Without --batch_size, on a GPU: so many images of one size a step, and so many pixels, which is
+# what the memory grows with.
+GPU_BATCH = 16
+GPU_PIXELS = GPU_BATCH * 256 * 256
+LIGHTER = (
+    "bring it to less pixels (--preprocess with a smaller --load_size or --crop_size), or give a "
+    "smaller --batch_size"
+)
+
+
+def _stored(config: TestConfig, dataset: ImageDataset) -> dict[str, Stored]:
+    """How each kind of image is stored. Raises UserError for a depth that colour cannot have."""
+    known, ends = dataset.value_maps, config.data.value_range_B
+    source = target = known["A"]
+    if "B" in known:
+        target = known["B"]
+    elif ends != "auto":  # neither a run nor images of B tell more
+        target = ValueMap(*ends, bits=16 if max(ends) > 255 else 8)
+    bits = config.test.save_bits
+    files = target if bits == "auto" else target.at_depth(int(bits))
+    if files.bits > 8 and config.model.output_nc > 1:
+        raise UserError(
+            f"fake_B would have {files.bits} bits, which one band alone can have; "
+            "use --save_bits 8 or --output_nc 1."
+        )
+    kinds = {"real_A": Stored(source, source), "fake_B": Stored(target, files)}
+    return {**kinds, "real_B": kinds["fake_B"]} if "B" in dataset.domains else kinds
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A translated batch: what becomes of it in files, by the folder and the kind of image.
+
+    files: ("images", "fake_B") -> (B, 1 or 3, H, W), uint8 or uint16.
+    """
+
+    names: tuple[str, ...]
+    files: HostCopies[tuple[str, str]]
+
+
+class Translation:
+    """The loop over images, and the files it writes.
+
+    source: file of the generator; teacher: digest of the classifier that took part in its training,
+    if any.
+    """
+
+    def __init__(
+        self,
+        config: TestConfig,
+        generator: nn.Module,
+        dataset: ImageDataset,
+        *,
+        source: str,
+        teacher: str | None,
+    ) -> None:
+        self.config, self.dataset, self.source, self.teacher = config, dataset, source, teacher
+        results = run_path(config.test.results_dir, config.run.name, flag="--name")
+        phase = f"{config.data.phase}_{config.run.epoch}"
+        self.folder = run_path(results, phase, flag="--phase")
+        self.stored = _stored(config, dataset)
+        run, bits = config.run, self.stored["fake_B"].files.bits
+        self.compute = select_compute(run.gpu_ids, run.precision, compiled=run.compile, bits=bits)
+        self.generator = self.compute.place(generator)
+        self.compute.compile(self.generator, "forward")
+        self.beyond = EndsTally(self.stored["real_A"].domain, beyond=True)
+        self.at_ends = EndsTally(self.stored["fake_B"].domain, beyond=False)
+        self.rows: list[GalleryRow] = []
+        self.written: set[Path] = set()
+
+    def run(self) -> None:
+        """Translate up to --num_test images and write the page."""
+        try:
+            (self.folder / "result.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise WriteError(
+                f"cannot write into {self.folder} ({error.strerror}); choose another --results_dir."
+            ) from None
+        remove_leftovers(self.folder)
+        print(self.values_in_words())
+        total = len(self.dataset)
+        count = min(total, self.config.test.num_test or total)
+        if count < total:
+            more = "; --num_test all takes all" if "num_test" not in self.config.given else ""
+            print(f"{count} of {total} images{more}")
+        bar = tqdm(total=count, desc=self.config.run.name, unit="image", leave=False, disable=None)
+        with naming_lost_readers(), bar, ImageWriter() as writer:
+            # A batch is fetched and written once the next is under way on the device.
+            for finished, _ in pairwise(chain(self.translated(count), [None])):
+                self.write(finished, writer)
+                bar.update(len(finished.names))
+        self.remove_stale()
+        facts = {"images": f"{count} of {total}", "data": str(self.config.data.dataroot)}
+        if self.paired() is False:
+            facts["real_B"] = "of another scene: the images are no pairs"
+        title = f"{self.config.run.name}: {self.config.data.phase}, {self.config.run.epoch}"
+        write_gallery(self.folder / "index.html", title, facts, self.rows)
+        self.write_record(count, total)
+        for note in self.range_notes():
+            print(note)
+        print(f"{count} images in {self.folder / 'images'}, page {self.folder / 'index.html'}")
+
+    def translated(self, count: int) -> Iterator[Finished]:
+        """The batches of the first `count` images; nothing in it waits for a GPU."""
+        batch_size, most_pixels = self.batches()
+        loader = Loader(
+            self.dataset,
+            length=count,
+            batch_size=batch_size,
+            shuffle=False,
+            seed=self.config.run.seed,
+            num_threads=self.config.data.num_threads,
+            device=self.compute.device,
+            most_pixels=most_pixels,
+        )
+        for step, batch in enumerate(loader.epoch(0)):
+            if self.generator.training:  # only dropout is random
+                seed_step(self.config.run.seed, step)
+            with naming_want_of_memory(f"{batch}, {batch.names[0]}", lighter=LIGHTER):
+                finished = self.finish(batch, translate(self.generator, batch.a, self.compute))
+            yield finished
+
+    def batches(self) -> tuple[int, int | None]:
+        """Images a batch, and pixels a batch if images of other sizes begin another one.
+
+        One image without --batch_size: on the CPU, which more of them do not make faster, and where
+        an image's result would depend on its batch (--no_eval).
+        """
+        if "batch_size" in self.config.given:
+            return self.config.data.batch_size, None
+        if self.compute.device.type != "cuda" or self.generator.training:
+            return 1, None
+        return GPU_BATCH, GPU_PIXELS
+
+    def values_in_words(self) -> str:
+        """A line for each domain, and one where --save_bits changes what a count means."""
+        source, target = self.stored["real_A"], self.stored["fake_B"]
+        lines = [f"{role}: {s.domain} -> [-1, 1]" for role, s in (("A", source), ("B", target))]
+        if target.files != target.domain:
+            lines.append(f"--save_bits: of B, {target.domain} become {target.files}")
+        lines.append(f"{self.source} on {self.compute}")
+        return "\n".join(lines)
+
+    def range_notes(self) -> Iterator[str]:
+        """What lies outside the value ranges, a sentence each."""
+        if self.beyond.share:
+            yield (
+                f"{percent(self.beyond.share)} of the pixels of real_A lie beyond the value range "
+                "of training: the generator has not seen such values"
+            )
+        if self.at_ends.share > WORTH_A_LINE:
+            yield (
+                f"{percent(self.at_ends.share)} of the pixels of fake_B are at the ends of its "
+                "value range: they are saturated"
+            )
+
+    def remove_stale(self) -> None:
+        """Images of an earlier run that this one did not write, and folders left empty."""
+        for kind in ("images", "previews"):
+            for path in sorted((self.folder / kind).rglob("*"), reverse=True):
+                if path.is_dir() and not any(path.iterdir()):
+                    path.rmdir()
+                elif path.suffix in SUFFIXES and path.relative_to(self.folder) not in self.written:
+                    path.unlink()
+
+    def paired(self) -> bool | None:
+        """Whether real_B is the true partner of real_A; None where there is no real_B."""
+        aligned = self.config.data.dataset_mode == "aligned"
+        return aligned if "B" in self.dataset.domains else None
+
+    def write_record(self, count: int, total: int) -> None:
+        """result.json: where the images come from, for evaluate.py and make_pseudo_pairs.py.
+
+        paired: whether real_B is the true partner; null where there is no real_B. teacher: of the
+        generator; it must not be its judge. values: what the counts of each kind of image mean.
+        beyond_range: share of real_A's pixels past the ends of its value range; at_range_ends: of
+        fake_B's at the ends, where the generator saturates.
+        """
+        record = {
+            "name": self.config.run.name,
+            "model": self.config.run.model,
+            "epoch": self.config.run.epoch,
+            "dataroot": str(self.dataset.selection.root),
+            "phase": self.config.data.phase,
+            "count": count,
+            "total": total,
+            "paired": self.paired(),
+            "teacher": self.teacher,
+            "values": {kind: stored.record() for kind, stored in self.stored.items()},
+            "beyond_range": self.beyond.share,
+            "at_range_ends": self.at_ends.share,
+        }
+        text = json.dumps(record, indent=1) + "\n"
+        write_text(self.folder / "result.json", text)
+
+    def finish(self, batch: Batch, fake: torch.Tensor) -> Finished:
+        """What the files hold is made on the device, and on its way to the host."""
+        self.beyond.add(batch.a)
+        self.at_ends.add(fake)
+        files = {}
+        for kind, images in (("real_A", batch.a), ("fake_B", fake), ("real_B", batch.b)):
+            if images is None:
+                continue
+            stored = self.stored[kind].files
+            files["images", kind] = stored.counts(images)
+            # Browsers show 16-bit counts as near black.
+            if stored.bits > 8 or self.config.test.save_format != "png":
+                files["previews", kind] = EIGHT_BIT.counts(images)
+        return Finished(batch.names, HostCopies(files))
+
+    def write(self, finished: Finished, writer: ImageWriter) -> None:
+        """Files of one batch, and their rows of the page, which shows previews if there are any."""
+        suffixes = {"images": f".{self.config.test.save_format}", "previews": ".png"}
+        files = finished.files.get()
+        for place, name in enumerate(finished.names):
+            shown = {}
+            for (folder, kind), counts in files.items():
+                file = Path(folder, kind, f"{name}{suffixes[folder]}")
+                writer.write(self.folder / file, as_image(counts[place]))
+                self.written.add(file)
+                shown[kind] = file
+            self.rows.append(GalleryRow(name, list(shown.items())))

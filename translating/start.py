@@ -1,0 +1,46 @@
+"""From flags to a translation that is ready to run."""
+
+from pathlib import Path
+
+from data.build import build_test_dataset
+from data.value_map import recorded_maps
+from models import MODEL_OPTIONS
+from models.networks import load_weights
+from models.translation import make_generator
+from options import TestConfig, TranslationOptions, tested_options
+from training.run_folder import RunFolder
+from translating.loop import Translation
+from util.checkpoint import load
+from util.errors import UserError
+
+
+def prepare(config: TestConfig) -> Translation:
+    """The generator of the run, or of --weights, and the images. Raises UserError."""
+    if config.test.weights is None:
+        folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)
+        record = folder.record()
+        try:
+            config = tested_options(config, record["options"], MODEL_OPTIONS)
+        except ValueError as error:
+            raise UserError(f"{folder.path}: {error}.") from None
+        _require_generator(config)
+        value_maps = recorded_maps(record)
+        weights = folder.load_networks(config.run.epoch, ["G"])["G"]
+        source = str(folder.network_file(config.run.epoch, "G"))
+        teacher = record.get("teacher")
+    else:
+        _require_generator(config)
+        source, value_maps, teacher = config.test.weights, {}, None
+        weights = load(Path(source), hint="check --weights")
+    generator = make_generator(config.model)
+    load_weights(generator, weights, source=source)
+    generator.train(not config.test.eval)
+    dataset = build_test_dataset(
+        config.data, config.model, seed=config.run.seed, value_maps=value_maps
+    )
+    return Translation(config, generator, dataset, source=source, teacher=teacher)
+
+
+def _require_generator(config: TestConfig) -> None:
+    if not isinstance(config.model, TranslationOptions):
+        raise UserError(f"--model {config.run.model} translates nothing; name another run.")
