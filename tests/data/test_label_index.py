@@ -162,7 +162,7 @@ def test_what_is_no_table_is_refused(tmp_path, index):
         LabelIndex([tmp_path / "absent.csv"])
     with pytest.raises(UserError, match="no table"):
         LabelIndex([tmp_path])
-    with pytest.raises(UserError, match="no column 'file'; it needs file"):
+    with pytest.raises(UserError, match="no column 'file': it has 'name', 'class'"):
         index("name,class\na.png,T72\n")
 
 
