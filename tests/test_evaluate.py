@@ -886,3 +886,14 @@ def test_a_package_that_the_report_needs_is_missed_before_anything_is_measured(
     with pytest.raises(UserError, match=f"pip install {package}"):
         evaluate(*flags, out=tmp_path / "means.json")
     assert not (tmp_path / "report").exists() and not (tmp_path / "means.json").exists()
+
+
+@pytest.mark.parametrize("separator", [", ", ";", "\t"])
+def test_boxes_of_spreadsheets_are_read(tmp_path, capsys, separator):
+    fake = write_set(tmp_path / "fake", scenes("abc"))
+    table = tmp_path / "boxes.csv"
+    lines = ["File,Class,Box_X,box_y,box_w,box_h", *(f"fake\\{n}.png,T72,9,9,6,6" for n in "abc")]
+    table.write_text("\n".join(lines).replace(",", separator), encoding="utf-16")
+    report = evaluate("--fake", fake, "--real", fake, "--boxes", table, out=tmp_path / "m.json")
+    assert report["fake_B"]["contrast"]["n"] == 3
+    assert "have a box" not in capsys.readouterr().out
