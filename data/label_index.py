@@ -90,6 +90,14 @@ class LabelIndex:
                 if len(found) < 2 and all(label.content != other.content for other in found):
                     found.append(label)
 
+    @property
+    def why_no_box(self) -> str:
+        """Why none of some images has a box, for people."""
+        boxed = [label for label in self._by_path.values() if label.box]
+        if not boxed:
+            return f"no table has a box in the columns {', '.join(BOX_COLUMNS)}"
+        return f"the tables have {len(boxed)}, of other names, such as {boxed[0].file}"
+
     def find(self, file: ImageFile) -> ImageLabel | None:
         """The label of an image: of its own path, else of a listed image of the same name.
 

@@ -47,7 +47,7 @@ class Table:
     lines: tuple[Line, ...] = ()
 
     def nearest(self, column: str, *, least: float, but: Sequence[str] = ()) -> str | None:
-        """The column, none of `but`, whose name is the most alike; `least`: from 0 to 1, equal."""
+        """The column, none of `but`, whose name is the most alike; least: 1 is an equal one."""
         others = [name for name in self.columns if name not in but]
         return next(iter(get_close_matches(column, others, n=1, cutoff=least)), None)
 

@@ -897,3 +897,18 @@ def test_boxes_of_spreadsheets_are_read(tmp_path, capsys, separator):
     report = evaluate("--fake", fake, "--real", fake, "--boxes", table, out=tmp_path / "m.json")
     assert report["fake_B"]["contrast"]["n"] == 3
     assert "have a box" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ("file,x,y,w,h\nfake/a.png,9,9,6,6\n", "no table has a box in the columns box_x, box_y"),
+        ("file,box_x,box_y,box_w,box_h\nc.png,9,9,6,6\n", "the tables have 1, of other names"),
+    ],
+)
+def test_why_no_image_has_a_box_is_said(tmp_path, capsys, table, why):
+    fake = write_set(tmp_path / "fake", scenes("ab"))
+    (tmp_path / "boxes.csv").write_text(table)
+    flags = ["--fake", fake, "--real", fake, "--boxes", tmp_path / "boxes.csv"]
+    evaluate(*flags, out=tmp_path / "m.json")
+    assert f"0 of 2 images have a box: {why}" in capsys.readouterr().out

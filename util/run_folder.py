@@ -234,7 +234,7 @@ def _way_without_state(folder: Path) -> str:
         return "train without --continue_train first"
     label = "latest" if "latest" in labels else min(labels)
     files = ", ".join(sorted(file.name for file in folder.glob(f"{label}_net_*.pth")))
-    epoch = "" if label == "latest" else f" with --epoch {label}"
+    epoch = "" if label == "latest" else f" and --epoch {label}"
     return (
         f"a new run can start from the networks that are there ({files}): leave out "
         f"--continue_train, name this run with --pretrained_name{epoch}, and give another --name"

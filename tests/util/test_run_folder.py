@@ -36,7 +36,7 @@ def test_nothing_is_created_before_the_first_save(folder):
             ["200_net_G.pth", "latest_net_D.pth", "latest_net_G.pth"],
             r"\(latest_net_D\.pth, latest_net_G\.pth\): .* with --pretrained_name, and",
         ),
-        (["200_net_G.pth"], r"\(200_net_G\.pth\): .* with --pretrained_name with --epoch 200, and"),
+        (["200_net_G.pth"], r"\(200_net_G\.pth\): .* with --pretrained_name and --epoch 200, and"),
     ],
 )
 def test_networks_without_a_state_can_be_started_from(tmp_path, files, way):
