@@ -39,7 +39,6 @@ from data.images import read_image
 from data.loader import Loader
 from data.transforms import Preprocessing
 from data.value_map import ValueMap, find_value_map, recorded_maps
-from datasets.building import absolute
 from metrics.downstream import (
     LabelledSet,
     Row,
@@ -67,7 +66,7 @@ from util.checkpoint import digest, load
 from util.cli import Parser
 from util.device import select_device
 from util.errors import UserError, run_main
-from util.files import write_text
+from util.files import absolute, write_text
 
 # The last state alone is tested, and a kept one of every fifth epoch would take gigabytes.
 DEFAULTS = ("--model", "classifier", "--save_epoch_freq", str(10**9))

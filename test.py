@@ -7,11 +7,6 @@ from options import parse_test
 from util.errors import run_main
 from util.packages import require
 
-LIGHTER = (
-    "bring them to less pixels (--preprocess with a smaller --load_size or --crop_size), or give a "
-    "smaller --batch_size"
-)
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the generator, translate every image, write files and page."""
@@ -24,4 +19,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_main(main, lighter=LIGHTER)
+    run_main(main)

@@ -1,9 +1,7 @@
 """The datasets that a configuration asks for: of training, of validation, of testing."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from data.datasets import (
     AlignedDataset,
@@ -21,6 +19,7 @@ from data.value_map import ValueMap
 from options import DataOptions, ModelOptions, TranslationOptions
 from options.groups import ClassifierOptions
 from util.errors import UserError
+from util.files import absolute
 
 
 def build_training_datasets(
@@ -123,8 +122,7 @@ def _selection(
 ) -> Selection:
     if not data.dataroot:
         raise UserError("no images are given; name their folder with --dataroot.")
-    # abspath, not resolve: a folder of links keeps the names of the links.
-    root = Path(os.path.abspath(data.dataroot))  # noqa: PTH100
+    root = absolute(data.dataroot)
     if not root.is_dir():
         raise UserError(f"there is no folder {root}; check --dataroot.")
     bands_b = model.output_nc if isinstance(model, TranslationOptions) else model.input_nc

@@ -24,6 +24,7 @@ from data.folders import (
     pair_by_name,
     phase_folder,
     require_phase_folder,
+    unread_note,
 )
 from data.labels import Label, class_of_folder, read_labels
 from data.raw import RawBatch, RawImage, RawImages, RawSample, divide
@@ -32,6 +33,7 @@ from data.value_map import ValueMap, find_value_map, given_value_map, read_depth
 from options import ValueRange
 from util.batch import Batch, DataFacts
 from util.errors import UserError
+from util.files import absolute
 from util.seeding import generator_for
 
 # Folders that hold a phase or a domain, not a class.
@@ -297,11 +299,13 @@ class ImageDataset:
         raise NotImplementedError
 
     def notes(self) -> list[str]:
-        """How the decoded images are kept, for people."""
-        roles: dict[Images, list[str]] = {}
+        """How the decoded images are kept, and what beside them is not read, for people."""
+        roles: dict[Images | Path, list[str]] = {}
         for role, domain in self.domains.items():
-            roles.setdefault(domain.images, []).append(role)
-        return [f"{', '.join(of)}: {images.note}" for images, of in roles.items() if images.note]
+            for subject in (domain.images, domain.files[0].searched):
+                roles.setdefault(subject, []).append(role)
+        notes = {s: unread_note(s) if isinstance(s, Path) else s.note for s in roles}
+        return [f"{', '.join(of)}: {notes[s]}" for s, of in roles.items() if notes[s]]
 
     def label_files(self) -> None:
         """The class of each sample: of A's file, else of its partner's; class folders otherwise."""
@@ -311,7 +315,7 @@ class ImageDataset:
             return
         class_names = {path: label.class_name for path, label in table.items()}
         names = [
-            next((n for f in files if (n := class_names.get(f.path.absolute()))), "")
+            next((n for f in files if (n := class_names.get(absolute(f.path)))), "")
             for files in zip(*(d.files for d in self.domains.values()), strict=False)
         ]
         self.classes, self.labels = index_classes(names)
@@ -503,7 +507,7 @@ def find_labeled(root: Path, phase: str) -> list[tuple[ImageFile, str, Label | N
     table = read_labels(root)
     if table:
         rows = [(path, label) for path, label in sorted(table.items()) if label.class_name]
-        chosen = [(p, t) for p, t in rows if not t.split or t.split == phase]
+        chosen = [(p, t) for p, t in rows if not t.split or t.split == phase.lower()]
         found = [(ImageFile(p, _name(p, root)), t.class_name, t) for p, t in chosen]
         # Not Path.is_file, which raises OSError for a name that no file can have.
         missing = [str(f.path) for f, _, _ in found if not os.path.isfile(f.path)]  # noqa: PTH113
@@ -517,8 +521,10 @@ def find_labeled(root: Path, phase: str) -> list[tuple[ImageFile, str, Label | N
         found = [(file, class_of_folder(file), None) for file in find_images(folder)]
         found = [item for item in found if item[1] and not PHASE_FOLDER.fullmatch(item[1])]
     if not found:
+        splits = sorted({label.split for label in table.values() if label.class_name})
+        told = f" (labels.csv has the splits {', '.join(splits)})" if splits else ""
         raise UserError(
-            f"no image of {root} has a class for phase '{phase}'; write a labels.csv "
+            f"no image of {root} has a class for phase '{phase}'{told}; write a labels.csv "
             "(file,split,class,group) or put the images into class folders."
         )
     return found

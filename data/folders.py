@@ -1,12 +1,15 @@
 """Finding image files: phase folders, recursion, partners by name."""
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.images import EXTENSIONS
 from util.errors import UserError
+
+LABELS_FILE = "labels.csv"
 
 
 @dataclass(frozen=True)
@@ -16,9 +19,25 @@ class ImageFile:
     path: Path
     name: str
 
+    @property
+    def searched(self) -> Path:
+        """The folder that was searched."""
+        return self.path.parents[self.name.count("/")]
+
+
+# Folders and files that systems and NAS boxes put beside people's own, in lower case; so do names
+# with a dot before, which are hidden.
+SYSTEM_NAMES = frozenset(
+    "@eadir @tmp @recycle @recently-snapshot @snapshot #recycle #snapshot ~snapshot __macosx "
+    "$recycle.bin recycler recycled lost+found found.000 thumbs.db ehthumbs.db desktop.ini".split()
+) | {"system volume information", "network trash folder", "temporary items"}
+# How the files end that this project itself puts beside images, or reads there.
+SIDE_FILES = (LABELS_FILE, "dataset.json", "result.json")
+SHOWN_KINDS = 5
+
 
 def find_images(folder: Path, *, limit: int | None = None) -> list[ImageFile]:
-    """All images below `folder`, sorted by name; linked folders are followed once.
+    """All images below `folder`, sorted by name, as `walk_files` finds them.
 
     Raises UserError for a folder that is missing or has no image, for a loop of links, and for two
     images of one name.
@@ -26,27 +45,62 @@ def find_images(folder: Path, *, limit: int | None = None) -> list[ImageFile]:
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; check its name.")
     found: dict[str, Path] = {}
+    for path in walk_files(folder):
+        if path.suffix.lower() in EXTENSIONS:
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            if name in found:
+                raise UserError(
+                    f"{found[name]} and {path} would have results of one name; rename one."
+                )
+            found[name] = path
+    if not found:
+        kinds = " ".join(sorted(EXTENSIONS))
+        note = f" ({unread})" if (unread := unread_note(folder)) else ""
+        raise UserError(
+            f"there is no image in {folder} or below ({kinds}){note}; put images there."
+        )
+    return [ImageFile(found[name], name) for name in sorted(found)[:limit]]
+
+
+def walk_files(folder: Path) -> Iterator[Path]:
+    """All files below `folder` but those of systems and hidden ones; linked folders once.
+
+    Raises UserError for a loop of links.
+    """
     seen: set[str] = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
         _refuse_loop(Path(parent), top=folder)
-        folders[:] = [] if real in seen else sorted(f for f in folders if not f.startswith("."))
-        if real in seen:
-            continue
+        folders[:] = [] if real in seen else sorted(filter(_is_data, folders))
+        if real not in seen:
+            yield from (Path(parent, file) for file in sorted(filter(_is_data, files)))
         seen.add(real)
-        for file in files:
-            path = Path(parent, file)
-            if path.suffix.lower() in EXTENSIONS and not file.startswith("."):
-                name = path.relative_to(folder).with_suffix("").as_posix()
-                if name in found:
-                    raise UserError(
-                        f"{found[name]} and {path} would have results of one name; rename one."
-                    )
-                found[name] = path
-    if not found:
-        kinds = " ".join(sorted(EXTENSIONS))
-        raise UserError(f"there is no image in {folder} or below ({kinds}); put images there.")
-    return [ImageFile(found[name], name) for name in sorted(found)[:limit]]
+
+
+def _is_data(name: str) -> bool:
+    return not name.startswith(".") and name.lower() not in SYSTEM_NAMES
+
+
+def unread_note(folder: Path) -> str:
+    """How many files below `folder` are no images by their names, and of which kinds; "" for none.
+
+    Not counted is what this project itself puts beside images.
+    """
+    others = (file for file in walk_files(folder) if file.suffix.lower() not in EXTENSIONS)
+    kinds = Counter(
+        file.suffix.lower() if file.suffix.isprintable() else "?"
+        for file in others
+        if not file.name.endswith(SIDE_FILES)
+    )
+    if not kinds:
+        return ""
+    shown = [
+        (f"{count} " if len(kinds) > 1 else "") + (kind or "without extension")
+        for kind, count in kinds.most_common(SHOWN_KINDS)
+    ]
+    shown += ["..."] if len(kinds) > SHOWN_KINDS else []
+    what, are = ("files", "are") if kinds.total() > 1 else ("file", "is")
+    return f"{kinds.total():,} {what} of other kinds {are} not read ({', '.join(shown)})"
 
 
 def _refuse_loop(folder: Path, *, top: Path) -> None:

@@ -2,15 +2,17 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from data.folders import ImageFile
 from data.images import EXTENSIONS, read_size
-from data.labels import COLUMNS, read_rows
+from data.labels import COLUMNS
+from data.tables import Row, Table, read_table
 from util.errors import UserError
+from util.files import absolute
 
 BOX_COLUMNS = ("box_x", "box_y", "box_w", "box_h")
 
@@ -74,20 +76,27 @@ class LabelIndex:
     """
 
     def __init__(self, tables: Sequence[Path]) -> None:
-        entries = [entry for table in tables for entry in _read_table(table)]
-        self._by_path: dict[str, ImageLabel] = {}
+        entries = [entry for table in tables for entry in _entries(table)]
+        self._by_path: dict[Path, ImageLabel] = {}
         for _, label in entries:
-            path = _absolute(label.file)
-            known = self._by_path.get(path)
-            self._by_path[path] = _complete(known, label) if known else label
+            known = self._by_path.get(label.file)
+            self._by_path[label.file] = _complete(known, label) if known else label
         # Up to two labels that differ: more say nothing more.
         self._by_name: dict[str, list[ImageLabel]] = {}
         for name, listed in entries:
-            label = self._by_path[_absolute(listed.file)]
+            label = self._by_path[listed.file]
             for suffix in _suffixes(name):
                 found = self._by_name.setdefault(suffix, [])
                 if len(found) < 2 and all(label.content != other.content for other in found):
                     found.append(label)
+
+    @property
+    def why_no_box(self) -> str:
+        """Why none of some images has a box, for people."""
+        boxed = [label for label in self._by_path.values() if label.box]
+        if not boxed:
+            return f"no table has a box in the columns {', '.join(BOX_COLUMNS)}"
+        return f"the tables have {len(boxed)}, of other names, such as {boxed[0].file}"
 
     def find(self, file: ImageFile) -> ImageLabel | None:
         """The label of an image: of its own path, else of a listed image of the same name.
@@ -98,7 +107,7 @@ class LabelIndex:
         that fits decides. None where none does. Raises UserError where it fits several listed
         images whose labels differ.
         """
-        own = self._by_path.get(_absolute(file.path))
+        own = self._by_path.get(absolute(file.path))
         if own is not None:
             return own
         found = next((self._by_name[n] for n in _suffixes(file.name) if n in self._by_name), [])
@@ -111,38 +120,47 @@ class LabelIndex:
         return found[0] if found else None
 
 
-def _absolute(path: Path) -> str:
-    # Not resolved: a folder of links keeps the names of the links.
-    return os.path.abspath(path)  # noqa: PTH100
-
-
 def _suffixes(name: str) -> Iterator[str]:
     """ "a/b/c" -> "a/b/c", "b/c", "c"."""
     parts = name.split("/")
     return ("/".join(parts[start:]) for start in range(len(parts)))
 
 
-def _read_table(table: Path) -> list[tuple[str, ImageLabel]]:
-    """Name, as ImageFile has it, and label of each line."""
-    if not table.is_file():
-        raise UserError(f"there is no table {table}; check --labels.")
+def _entries(path: Path) -> list[tuple[str, ImageLabel]]:
+    """Name, as ImageFile has it, and label of each line of a table."""
+    if not path.is_file():
+        raise UserError(f"there is no table {path}; check --labels.")
+    table = read_table(path)
+    check_box_columns(table)
     entries = []
-    for line, row in read_rows(table, required=("file",)):
-        listed, place = PurePosixPath(row["file"]), f"{table}, line {line}"
+    for line in table.lines:
+        listed = PurePosixPath(line.row["file"])
         known_kind = listed.suffix.lower() in EXTENSIONS
         name = listed.with_suffix("") if known_kind else listed
         label = ImageLabel(
-            table.absolute().parent / row["file"],
-            place,
-            class_name=row.get("class") or "",
-            range_m=_range(row, place),
-            box=_box(row, place),
+            line.file,
+            line.place,
+            class_name=line.row.get("class", ""),
+            range_m=read_range(line.row, line.place),
+            box=read_box(line.row, line.place),
         )
         entries.append((name.as_posix(), label))
     return entries
 
 
-def _range(row: Mapping[str, str], place: str) -> float | None:
+def check_box_columns(table: Table) -> None:
+    """Raises UserError for a table with some columns of a box, or with some of almost their names.
+
+    Its boxes would be taken for unknown.
+    """
+    for column in (column for column in BOX_COLUMNS if column not in table.columns):
+        near = table.nearest(column, least=0.6, but=BOX_COLUMNS)
+        if near or not {*BOX_COLUMNS}.isdisjoint(table.columns):
+            raise table.lacks(column, nearest=near)
+
+
+def read_range(row: Row, place: str) -> float | None:
+    """Metres to the target; None for an empty cell. Raises UserError for what is no range."""
     column = next((c for c in COLUMNS["range"] if row.get(c)), None)
     if column is None:
         return None
@@ -152,7 +170,8 @@ def _range(row: Mapping[str, str], place: str) -> float | None:
     return metres
 
 
-def _box(row: Mapping[str, str], place: str) -> Box | None:
+def read_box(row: Row, place: str) -> Box | None:
+    """Left and upper edge, width and height; None for empty cells. Raises UserError for others."""
     empty = [column for column in BOX_COLUMNS if not row.get(column)]
     if len(empty) == len(BOX_COLUMNS):
         return None
@@ -167,7 +186,7 @@ def _box(row: Mapping[str, str], place: str) -> Box | None:
     return x, y, w, h
 
 
-def _number(row: Mapping[str, str], column: str, place: str) -> float:
+def _number(row: Row, column: str, place: str) -> float:
     try:
         value = float(row[column])
     except ValueError:

@@ -1,16 +1,15 @@
 """Labels of images: labels.csv, or class folders where there is none."""
 
-import csv
-import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.folders import ImageFile
+from data.folders import LABELS_FILE, ImageFile
+from data.tables import Line, Row, read_table
 from util.errors import UserError
+from util.files import absolute
 
-LABELS_FILE = "labels.csv"
 # Other names under which real tables keep the same thing.
 COLUMNS = {
     "group": ("group", "video", "scenario", "range", "range_m"),
@@ -22,61 +21,52 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Label:
-    """What labels.csv says of one image; `row` is the whole line, by column."""
+    """What labels.csv says of one image. split: in lower case; row: the whole line, by column."""
 
     class_name: str
     split: str
-    row: Mapping[str, str]
+    row: Row
 
 
 def find_table(dataroot: Path) -> Path | None:
     """labels.csv of a folder of images: in it or in the folder above; None where there is none."""
-    places = (folder / LABELS_FILE for folder in (dataroot, dataroot.absolute().parent))
+    root = absolute(dataroot)
+    places = (folder / LABELS_FILE for folder in (root, root.parent))
     return next((table for table in places if table.is_file()), None)
 
 
 def read_labels(dataroot: Path) -> dict[Path, Label]:
     """Labels of the images below `dataroot`, by absolute path; {} where there is no `find_table`.
 
-    Its column `file` is relative to the table, `class` may be empty. Raises UserError for a table
-    without these columns.
+    Its column `class` may be empty. Raises UserError for a table that cannot be read or has no such
+    column, for one whose `split` or `group` is probably misspelt, and for lines that contradict
+    each other on an image.
     """
-    table = find_table(dataroot)
-    if table is None:
+    path = find_table(dataroot)
+    if path is None:
         return {}
-    root = dataroot.absolute()
-    return {path: label for path, label in _read_table(table).items() if root in path.parents}
+    table = read_table(path, required=("class",))
+    for name, alternatives in (("split", ("split",)), ("group", COLUMNS["group"])):
+        near = table.nearest(name, least=0.8)
+        if near and not {*alternatives} & {*table.columns}:
+            raise table.lacks(name, nearest=near)
+    root = absolute(dataroot)
+    return _labels([line for line in table.lines if root in line.file.parents])
 
 
-def _read_table(table: Path) -> dict[Path, Label]:
-    folder = table.absolute().parent
-    return {
-        # Without "..", by which any file could seem to lie below the data root.
-        Path(os.path.normpath(folder / row["file"])): Label(
-            row["class"] or "", row.get("split") or "", row
-        )
-        for _, row in read_rows(table, required=("file", "class"))
-    }
-
-
-def read_rows(table: Path, *, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """The lines of a table that name a file, with their numbers in it, the header being 1.
-
-    required: columns, "file" among them. Raises UserError for a table without one of them, and for
-    what is no table.
-    """
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            missing = [c for c in required if c not in columns]
-            if missing:
-                raise UserError(
-                    f"{table} has no column '{missing[0]}'; it needs {' and '.join(required)}."
-                )
-            return [(reader.line_num, row) for row in reader if row["file"]]
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
-        raise UserError(f"{table} is not a readable CSV table ({error}); save it anew.") from None
+def _labels(lines: Sequence[Line]) -> dict[Path, Label]:
+    labels: dict[Path, Label] = {}
+    places: dict[Path, str] = {}
+    for line in lines:
+        label = Label(line.row["class"], line.row.get("split", "").lower(), line.row)
+        known = labels.setdefault(line.file, label)
+        if (known.class_name, known.split) != (label.class_name, label.split):
+            raise UserError(
+                f"{places[line.file]}, and {line.place}, contradict each other on the class or "
+                f"split of {line.file}; correct one or leave one out."
+            )
+        places.setdefault(line.file, line.place)
+    return labels
 
 
 def class_of_folder(file: ImageFile) -> str:

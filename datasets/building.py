@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.folders import ImageFile
+from data.folders import LABELS_FILE, ImageFile, walk_files
 from data.images import EXTENSIONS
-from data.labels import LABELS_FILE, class_of_folder, read_labels
+from data.labels import class_of_folder, read_labels
+from data.tables import Row
 from metrics.provenance import file_hash
 from util.errors import UserError
-from util.files import leftovers_beside, temporary_beside
+from util.files import absolute, leftovers_beside, temporary_beside
 
 MARKER = "dataset.json"
 LEADING_COLUMNS = ("file", "split", "class")
@@ -31,7 +32,6 @@ REFUSALS = frozenset(
     {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK}
 )
 
-Row = Mapping[str, str | None]
 Way = Callable[[Path, Path], None]
 
 
@@ -47,11 +47,6 @@ class Item:
     file: str
     split: str
     row: Row
-
-
-def absolute(folder: Path) -> Path:
-    """The folder from the root on, without `..`; links keep their names, as labels.csv has them."""
-    return Path(os.path.abspath(folder))  # noqa: PTH100
 
 
 def items_in(
@@ -152,12 +147,11 @@ def _place(source: Path, target: Path, ways: Sequence[Way]) -> Way:
 
 def _write_table(path: Path, items: Sequence[Item]) -> None:
     """labels.csv with the columns of all items."""
-    others = (c for item in items for c in item.row if c is not None)
+    others = (column for item in items for column in item.row)
     columns = tuple(dict.fromkeys((*LEADING_COLUMNS, *others)))
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
-            # None is where csv puts the values beyond a line's last column.
-            writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+            writer = csv.DictWriter(file, columns, lineterminator="\n")
             writer.writeheader()
             for item in items:
                 writer.writerow({**item.row, "file": item.file, "split": item.split})
@@ -235,11 +229,7 @@ def refuse_foreign(folder: Path, *, script: str, sources: Sequence[Path]) -> Non
             f"and delete {folder} to build it anew."
         )
     known = {*read_labels(root), root / MARKER, table}
-    strange = sorted(
-        str(file.relative_to(root))
-        for file in _files(root)
-        if file not in known and not file.name.startswith(".")
-    )
+    strange = sorted(str(file.relative_to(root)) for file in walk_files(root) if file not in known)
     if strange:
         raise UserError(
             f"{folder} holds files that {script} did not put there ({', '.join(strange[:5])}"
@@ -253,8 +243,3 @@ def _read_marker(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return marker if isinstance(marker, dict) else {}
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for parent, _, files in os.walk(folder):
-        yield from (Path(parent, file) for file in files)

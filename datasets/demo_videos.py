@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from data.folders import LABELS_FILE
 from data.images import write_image
 from data.label_index import BOX_COLUMNS
-from data.labels import LABELS_FILE
 from datasets.frames import COLUMNS
 from datasets.recipe import number_text, write_table
 from datasets.scene import VEHICLES, Scene, vehicle_box

@@ -10,7 +10,7 @@ from data.ground_truth import Target, ground_truth
 from data.label_index import BOX_COLUMNS
 from datasets.chips import Chip
 from datasets.recipe import number_text
-from datasets.recordings import Recording
+from datasets.sources import SourceVideo
 from datasets.windows import MOST_VALUES, sample
 from util.errors import UserError
 
@@ -34,31 +34,31 @@ class Cut:
 
 
 class Frames:
-    """The frames of a recording that become images.
+    """The frames of a video that become images.
 
     numbers: of the chosen frames, counted from 1; skipped: how many more there would be if each had
     a target to cut a chip about. Raises UserError for files that cannot be read, for a chip larger
     than the frame, and where no frame is left.
     """
 
-    def __init__(self, recording: Recording, cut: Cut) -> None:
-        self.recording, self.cut = recording, cut
-        self.video = ArfVideo(recording.path)
-        self._truth = ground_truth(recording.agt, recording.boxes)
+    def __init__(self, source: SourceVideo, cut: Cut) -> None:
+        self.source, self.cut = source, cut
+        self.video = ArfVideo(source.path)
+        self._truth = ground_truth(source.agt, source.boxes)
         stepped = range(1, len(self.video) + 1, cut.frame_step)
         self.numbers = [number for number in stepped if self._is_usable(number)]
         self.skipped = len(stepped) - len(self.numbers)
         if not self.numbers:
             what = "centre" if cut.margin is None else "box"
             raise UserError(
-                f"{recording.path} has no ground truth with the {what} of a target in the chosen "
+                f"{source.path} has no ground truth with the {what} of a target in the chosen "
                 "frames, and chips need it; give its files or leave the video out."
             )
         height, width = self.video.rows, self.video.columns
         if cut.chip is not None and cut.margin is None and cut.chip > min(height, width):
             raise UserError(
                 f"--chip {cut.chip} does not fit into the {width}×{height} pixels of "
-                f"{recording.path}; choose a smaller one."
+                f"{source.path}; choose a smaller one."
             )
 
     def _is_usable(self, number: int) -> bool:
@@ -70,7 +70,7 @@ class Frames:
     def _target(self, number: int) -> Target | None:
         """The vehicle that the video is named after, or else the only one in the frame."""
         targets = self._truth.get(number, [])
-        own = [target for target in targets if target.class_name == self.recording.class_name]
+        own = [target for target in targets if target.class_name == self.source.class_name]
         return own[0] if own else targets[0] if len(targets) == 1 else None
 
     def _chip(self, number: int) -> Chip | None:
@@ -105,15 +105,15 @@ class Frames:
 
     def row(self, number: int) -> dict[str, str]:
         """The image's line of labels.csv."""
-        recording, name = self.recording, self.recording.parsed
+        source, name = self.source, self.source.parsed
         target = self._target(number) or Target()
         row = {
-            "file": recording.file(number),
-            "split": recording.split,
-            "class": recording.class_name,
+            "file": source.file(number),
+            "split": source.split,
+            "class": source.class_name,
             # All vehicles of a scenario drive over the same terrain.
-            "group": name.scenario or recording.name,
-            "video": recording.name,
+            "group": name.scenario or source.name,
+            "video": source.name,
             "scenario": name.scenario,
             "night": "" if name.night is None else str(int(name.night)),
             "range_m": number_text(target.range_m or name.range_m),

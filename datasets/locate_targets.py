@@ -19,8 +19,6 @@ make_demo.py, --truth names its table, and the boxes found are compared with it.
 """
 
 import argparse
-import csv
-import io
 import os
 import re
 import sys
@@ -34,15 +32,17 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data.folders import ImageFile, find_images
+from data.folders import LABELS_FILE, ImageFile, find_images, unread_note
 from data.images import read_image, write_image
-from data.label_index import BOX_COLUMNS, Box, LabelIndex
-from data.labels import LABELS_FILE, class_of_folder, find_table, read_rows
+from data.label_index import BOX_COLUMNS, Box, LabelIndex, check_box_columns, read_box, read_range
+from data.labels import class_of_folder, find_table
 from data.splits import spread
+from data.tables import Row, read_table
+from datasets.recipe import write_table
 from datasets.tracking.locate import NoTrack, Sighting, locate_vehicle
 from util.cli import Parser
 from util.errors import UserError, run_main
-from util.files import check_writable, write_text
+from util.files import absolute, check_writable
 
 SHEET = (4, 3)  # frames across and down
 SHEET_SIDE = 512  # of its frames: smaller ones are enlarged so far, by a whole number
@@ -57,30 +57,25 @@ class Frame:
 
     file: ImageFile
     number: int
-    row: dict[str, str]
+    row: Row
 
     @property
     def box(self) -> Box | None:
-        """None where the table has none."""
-        numbers = [self.value(column) for column in BOX_COLUMNS]
-        return None if None in numbers else tuple(numbers)
+        """None where the table has none. Raises UserError for what is no box."""
+        return read_box(self.row, f"{LABELS_FILE}, line of {self.file.path}")
 
-    def value(self, column: str) -> float | None:
-        """The number in a column; None where it is empty. Raises UserError for another text."""
-        text = self.row.get(column)
-        try:
-            return float(text) if text else None
-        except ValueError:
-            raise UserError(
-                f"{LABELS_FILE}: {column} of {self.file.path} is {text!r}; give a number or "
-                "nothing."
-            ) from None
+    @property
+    def range_m(self) -> float | None:
+        """None where the table has none. Raises UserError for what is no range."""
+        return read_range(self.row, f"{LABELS_FILE}, line of {self.file.path}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Raises UserError."""
     args = parse(argv)
     videos = find_videos(args.images)
+    if note := unread_note(args.images):
+        print(f"{args.images}: {note}")
     truth = LabelIndex([args.truth]) if args.truth else None
     check_writable(args.out / LABELS_FILE)
     known = known_sizes(videos)
@@ -96,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         boxed = fill(frames, located, args.min_confidence)
         write_image(args.out / f"{name}.png", contact_sheet(frames))
         print(f"{name}: {boxed} of {len(frames)} frames located")
-    write_table(args.out / LABELS_FILE, [f for frames in videos.values() for f in frames])
+    write_labels(args.out / LABELS_FILE, [f for frames in videos.values() for f in frames])
     print(f"{args.out / LABELS_FILE}: {sum(map(len, videos.values()))} images")
     if truth:
         print(compare([f for frames in videos.values() for f in frames], truth))
@@ -122,18 +117,20 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def find_videos(root: Path) -> dict[str, list[Frame]]:
     """Video -> its frames, by number. Raises UserError for a folder without images."""
-    table = find_table(root)
-    listed = read_rows(table, required=("file",)) if table else []
-    rows = {table.absolute().parent / row["file"]: row for _, row in listed}
+    rows: dict[Path, Row] = {}
+    if path := find_table(root):
+        table = read_table(path)
+        check_box_columns(table)
+        rows = {line.file: line.row for line in table.lines}
     videos: dict[str, list[Frame]] = defaultdict(list)
     for file in find_images(root):
-        row = rows.get(file.path.absolute(), {})
+        row = rows.get(absolute(file.path), {})
         digits = re.search(r"\d+$", file.path.stem)
         number = row.get("frame") or (digits[0] if digits else "")
         if not number.isdigit():
             raise UserError(f"{file.path} has no frame number in its name; number the frames.")
         name = row.get("video") or _video_of(file.path.relative_to(root))
-        plain = {"class": class_of_folder(file), **{k: v for k, v in row.items() if k and v}}
+        plain = {"class": class_of_folder(file), **{k: v for k, v in row.items() if v}}
         videos[name].append(Frame(file, int(number), plain))
     return {name: sorted(frames, key=lambda f: f.number) for name, frames in videos.items()}
 
@@ -147,17 +144,13 @@ def known_sizes(videos: Mapping[str, Sequence[Frame]]) -> dict[str, Size]:
     """Class -> median size of its boxes, width and height in pixels, as seen from 1 metre."""
     sizes: dict[str, list[np.ndarray]] = defaultdict(list)
     for frame in (frame for frames in videos.values() for frame in frames):
-        if frame.box and _range_of(frame):
-            sizes[frame.row["class"]].append(np.array(frame.box[2:]) * _range_of(frame))
+        if frame.box and frame.range_m:
+            sizes[frame.row["class"]].append(np.array(frame.box[2:]) * frame.range_m)
     return {name: tuple(np.median(found, axis=0).tolist()) for name, found in sizes.items()}
 
 
-def _range_of(frame: Frame) -> float | None:
-    return frame.value("range_m") or frame.value("range")
-
-
 def _expected_box(frame: Frame, known: Mapping[str, Size]) -> Size | None:
-    size, metres = known.get(frame.row["class"]), _range_of(frame)
+    size, metres = known.get(frame.row["class"]), frame.range_m
     return (size[0] / metres, size[1] / metres) if size and metres else None
 
 
@@ -246,19 +239,15 @@ def draw_box(image: np.ndarray, box: Box | None, times: int) -> np.ndarray:
     return shown
 
 
-def write_table(path: Path, frames: Sequence[Frame]) -> None:
+def write_labels(path: Path, frames: Sequence[Frame]) -> None:
     """One row an image, files relative to the table; columns of the input first."""
-    columns = list(
-        dict.fromkeys(c for f in frames for c in ("file", *f.row) if c not in NEW_COLUMNS)
-    )
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*columns, *NEW_COLUMNS], lineterminator="\n", restval="")
-    writer.writeheader()
-    for frame in sorted(frames, key=lambda frame: frame.file.name):
-        file = frame.file.path.absolute()
-        relative = Path(os.path.relpath(file, path.absolute().parent)).as_posix()
-        writer.writerow({**frame.row, "file": relative})
-    write_text(path, text.getvalue())
+    known = dict.fromkeys(c for f in frames for c in ("file", *f.row) if c not in NEW_COLUMNS)
+    columns = (*known, *NEW_COLUMNS)
+    rows = [dict.fromkeys(columns, "") | frame.row for frame in frames]
+    for frame, row in zip(frames, rows, strict=True):
+        row["file"] = Path(os.path.relpath(frame.file.path, absolute(path).parent)).as_posix()
+    order = sorted(range(len(frames)), key=lambda place: frames[place].file.name)
+    write_table(path, columns, [rows[place] for place in order])
 
 
 if __name__ == "__main__":

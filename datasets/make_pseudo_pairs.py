@@ -33,11 +33,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.folders import ImageFile, find_images, pair_by_name, phase_folder
 from data.images import read_image, read_size
-from data.label_index import BOX_COLUMNS
+from data.label_index import BOX_COLUMNS, read_box
+from data.tables import Row
 from datasets.building import (
     Item,
-    Row,
-    absolute,
     build,
     copy,
     hard_link,
@@ -48,6 +47,7 @@ from datasets.building import (
 from datasets.recipe import number_text
 from util.cli import Parser
 from util.errors import UserError, run_main
+from util.files import absolute
 
 SCRIPT = Path(__file__).name
 RECORD_FIELDS = {"name": str, "epoch": str, "phase": str, "dataroot": str, "count": int}
@@ -147,27 +147,20 @@ def _check_sizes(images: Path, pairs: Pairs) -> None:
 def fit_box(row: Row, source: Path | None, result: Path) -> Row:
     """The line of a labelled image, with its box in pixels of a result, which shows all of it.
 
-    Where `source` is gone, its size is unknown, and so is the box. Raises UserError for an edge
-    that is no number.
+    Where `source` is gone, its size is unknown, and so is the box. Raises UserError for a box that
+    is none.
     """
-    if source is None or not any(row.get(column) for column in BOX_COLUMNS):
+    box = read_box(row, f"labels of {source}")
+    if source is None or box is None:
         return row
     if not source.is_file():
-        return {name: "" if str(name).startswith("box_") else cell for name, cell in row.items()}
+        return {name: "" if name.startswith("box_") else cell for name, cell in row.items()}
     (height, width), (new_height, new_width) = read_size(source), read_size(result)
     if (height, width) == (new_height, new_width):
         return row
-    fitted = dict(row)
     scales = 2 * (new_width / width, new_height / height)
-    for column, scale in zip(BOX_COLUMNS, scales, strict=True):
-        try:
-            fitted[column] = number_text(float(row.get(column) or "") * scale)
-        except ValueError:
-            raise UserError(
-                f"{column} of {source} is '{row.get(column) or ''}' in its table, which is no "
-                "number; correct it, or leave the cells of the box empty."
-            ) from None
-    return fitted
+    edges = (number_text(edge * scale) for edge, scale in zip(box, scales, strict=True))
+    return row | dict(zip(BOX_COLUMNS, edges, strict=True))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -26,10 +26,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data.folders import ImageFile, find_images
+from data.folders import ImageFile, find_images, unread_note
+from data.tables import Row
 from datasets.building import (
-    Row,
-    absolute,
     build,
     copy,
     hard_link,
@@ -40,6 +39,7 @@ from datasets.building import (
 )
 from util.cli import Parser
 from util.errors import UserError, run_main
+from util.files import absolute
 
 SCRIPT = Path(__file__).name
 SPLITS = ("train", "test")
@@ -89,6 +89,8 @@ def find_domain(root: Path, *, flag: str) -> dict[str, tuple[list[ImageFile], li
         if folder.is_dir():
             files = find_images(folder)
             found[split] = files, label_rows(root, folder, files)
+            if note := unread_note(folder):
+                print(f"{folder}: {note}")
         elif split == "train":
             raise UserError(f"there is no folder {folder}; {flag} needs train/ and test/.")
         else:

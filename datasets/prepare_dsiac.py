@@ -52,12 +52,12 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.arf import ArfVideo
+from data.folders import LABELS_FILE
 from data.images import write_image
-from data.labels import LABELS_FILE
 from datasets.frames import COLUMNS, Cut, Frames
 from datasets.recipe import read_record, write_record, write_table
-from datasets.recordings import Recording, choose, find_recordings
-from datasets.windows import MOST_VALUES, Mapping, Window, counts16
+from datasets.sources import SourceVideo, choose, find_videos
+from datasets.windows import MOST_VALUES, Window, WindowRule, counts16
 from util.cli import Parser
 from util.errors import UserError, run_main
 from util.files import write_text
@@ -66,8 +66,8 @@ SCRIPT = Path(__file__).name
 # The flags that decide how an image is made or labelled: a folder holds images of one choice.
 RECIPE = ("frame_step", "bits", "mapping", "chip", "margin", "test", "agt", "boxes")
 # A vehicle takes few pixels and its hottest parts fewer: the upper end must leave them alone.
-DEFAULT_MAPPING = Mapping("percentile_set", 0.1, 99.99)
-AS_THEY_ARE = Mapping("window", 0, 255)
+DEFAULT_MAPPING = WindowRule("percentile_set", 0.1, 99.99)
+AS_THEY_ARE = WindowRule("window", 0, 255)
 WINDOW_COLUMNS = ("window_low", "window_high")
 # More would wait for the disk, and each holds a frame in memory.
 THREADS = min(8, os.cpu_count() or 1)
@@ -102,7 +102,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     for name, needed in (("margin", {"chip", "boxes"}), ("chip", {"agt"}), ("boxes", {"agt"})):
         if name in given and not needed <= given:
             raise UserError(f"--{name} needs --{' and --'.join(sorted(needed))} too.")
-    args.mapping = args.mapping and Mapping.parse(args.mapping)
+    args.mapping = args.mapping and WindowRule.parse(args.mapping)
     args.test = sorted(args.test or [])
     return args
 
@@ -110,20 +110,20 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Raises UserError."""
     args = parse(argv)
-    recordings = recordings_of(args)
+    videos = videos_of(args)
     if args.mapping is None and args.bits == 8:
-        args.mapping = default_mapping(recordings)
+        args.mapping = default_mapping(videos)
     recipe = recipe_of(args)
     record = read_record(args.out, script=SCRIPT, recipe=recipe)
-    todo = [r for r in recordings if not finished_file(args.out, r).is_file()]
-    if len(todo) < len(recordings):
-        print(f"{len(recordings) - len(todo)} of {len(recordings)} videos are finished: skipped")
+    todo = [r for r in videos if not finished_file(args.out, r).is_file()]
+    if len(todo) < len(videos):
+        print(f"{len(videos) - len(todo)} of {len(videos)} videos are finished: skipped")
     window = Window(**record["window"]) if record.get("window") else common_window(todo, args)
     record = {"made_by": SCRIPT, "recipe": recipe, "window": window and asdict(window)}
     failures = []
-    for recording in todo:
+    for video in todo:
         try:
-            frames = Frames(recording, cut_of(args))
+            frames = Frames(video, cut_of(args))
             write_record(args.out, record)
             print(convert(frames, args, window))
         except UserError as error:
@@ -131,14 +131,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     write_labels(args)
     if failures:
         raise UserError(
-            f"{len(failures)} of {len(recordings)} videos could not be converted; run the same "
+            f"{len(failures)} of {len(videos)} videos could not be converted; run the same "
             f"command again once they are mended: {' '.join(dict.fromkeys(failures))}"
         )
 
 
-def recordings_of(args: argparse.Namespace) -> list[Recording]:
+def videos_of(args: argparse.Namespace) -> list[SourceVideo]:
     """The videos that the flags choose. Raises UserError for none."""
-    found = find_recordings(args.arf, agt=args.agt, boxes=args.boxes, test=args.test)
+    found = find_videos(args.arf, agt=args.agt, boxes=args.boxes, test=args.test)
     chosen = choose(found, scenarios=args.scenarios, classes=args.classes)
     for flag in ("agt", "boxes"):
         without = [r.name for r in chosen if getattr(r, flag) is None]
@@ -150,12 +150,12 @@ def recordings_of(args: argparse.Namespace) -> list[Recording]:
     return chosen
 
 
-def default_mapping(recordings: Sequence[Recording]) -> Mapping:
+def default_mapping(videos: Sequence[SourceVideo]) -> WindowRule:
     """For 8 bits: nothing where all videos have 8 bits already."""
     types = set()
-    for recording in recordings:
+    for video in videos:
         with suppress(UserError):  # reported when its turn comes
-            types.add(ArfVideo(recording.path).dtype)
+            types.add(ArfVideo(video.path).dtype)
     return AS_THEY_ARE if types == {np.dtype(np.uint8)} else DEFAULT_MAPPING
 
 
@@ -172,22 +172,22 @@ def cut_of(args: argparse.Namespace) -> Cut:
     return Cut(args.frame_step, args.chip, args.margin)
 
 
-def common_window(recordings: Sequence[Recording], args: argparse.Namespace) -> Window | None:
+def common_window(videos: Sequence[SourceVideo], args: argparse.Namespace) -> Window | None:
     """The window that all videos share; None where counts are kept or each video has its own.
 
     Raises UserError where percentiles coincide, and where no video can be read.
     """
-    mapping: Mapping | None = args.mapping
+    mapping: WindowRule | None = args.mapping
     if mapping is None or mapping.kind == "percentile_video":
         return None
     if mapping.kind == "window":
         return Window(mapping.low, mapping.high)
     # What the test images look like is not for training to know.
-    training = [r for r in recordings if r.split != "test"] or recordings
+    training = [r for r in videos if r.split != "test"] or videos
     most, values, failures = min(MOST_VALUES, MOST_OF_SET // len(training)), [], []
-    for recording in tqdm(training, desc="percentiles", unit="video", disable=None):
+    for video in tqdm(training, desc="percentiles", unit="video", disable=None):
         try:
-            values.append(Frames(recording, cut_of(args)).sample(most=most))
+            values.append(Frames(video, cut_of(args)).sample(most=most))
         except UserError as error:  # reported once more when the video's turn comes
             failures.append(str(error))
     if not values:
@@ -195,9 +195,9 @@ def common_window(recordings: Sequence[Recording], args: argparse.Namespace) -> 
     return mapping.window(np.concatenate(values), source=f"the {len(values)} videos")
 
 
-def finished_file(out: Path, recording: Recording) -> Path:
+def finished_file(out: Path, video: SourceVideo) -> Path:
     """Where the rows of a finished video are kept."""
-    return out / FINISHED / f"{recording.name}.json"
+    return out / FINISHED / f"{video.name}.json"
 
 
 def convert(frames: Frames, args: argparse.Namespace, window: Window | None) -> str:
@@ -205,25 +205,25 @@ def convert(frames: Frames, args: argparse.Namespace, window: Window | None) -> 
 
     Raises UserError where a frame or the disk fails; none of its images is left then.
     """
-    recording = frames.recording
+    video = frames.source
     if window is None and args.mapping is not None:
-        window = args.mapping.window(frames.sample(), source=str(recording.path))
+        window = args.mapping.window(frames.sample(), source=str(video.path))
 
-    folder = (args.out / recording.file(1)).parent
-    for leftover in folder.glob(f".{glob.escape(recording.name)}_*.part"):
+    folder = (args.out / video.file(1)).parent
+    for leftover in folder.glob(f".{glob.escape(video.name)}_*.part"):
         leftover.unlink()  # of a run that was killed while it wrote
 
     def make(number: int) -> tuple[float, float]:
         image = frames.image(number)
-        place = f"frame {number} of {recording.path}"
+        place = f"frame {number} of {video.path}"
         values = window.apply(image, bits=args.bits) if window else counts16(image, source=place)
-        write_image(args.out / recording.file(number), values)
+        write_image(args.out / video.file(number), values)
         return window.clipped(image) if window else (0.0, 0.0)
 
     try:
         with (
             ThreadPoolExecutor(args.num_threads) as pool,
-            tqdm(total=len(frames.numbers), desc=recording.name, unit="image", disable=None) as bar,
+            tqdm(total=len(frames.numbers), desc=video.name, unit="image", disable=None) as bar,
         ):
             clipped = []
             for shares in pool.map(make, frames.numbers):
@@ -237,14 +237,14 @@ def convert(frames: Frames, args: argparse.Namespace, window: Window | None) -> 
     ends = dict(zip(WINDOW_COLUMNS, limits, strict=True))
     rows = [frames.row(number) | ends for number in frames.numbers]
     record = {"rows": rows, "below": below, "above": above}
-    write_text(finished_file(args.out, recording), json.dumps(record) + "\n")
+    write_text(finished_file(args.out, video), json.dumps(record) + "\n")
     left_out = f", {frames.skipped} frames without a target left out" if frames.skipped else ""
-    return f"{recording.name}: {len(rows)} images{left_out}"
+    return f"{video.name}: {len(rows)} images{left_out}"
 
 
 def remove_images(frames: Frames, out: Path) -> None:
     """What was written of a video, and its folders where nothing else is in them."""
-    files = [out / frames.recording.file(number) for number in frames.numbers]
+    files = [out / frames.source.file(number) for number in frames.numbers]
     for file in files:
         file.unlink(missing_ok=True)
     for folder in files[0].relative_to(out).parents:

@@ -38,9 +38,10 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data.folders import ImageFile, find_images
+from data.folders import LABELS_FILE, ImageFile, find_images, unread_note
 from data.images import read_image, write_image
-from data.labels import LABELS_FILE, class_of_folder
+from data.labels import class_of_folder
+from data.tables import Row
 from datasets.recipe import number_text, read_record, write_record, write_table
 from util.cli import Parser
 from util.errors import UserError, run_main
@@ -55,7 +56,6 @@ NAME = re.compile(
     rf"(?P<weather>[^_]+)_(?P<season>[^_]+)_(?P<hour>{NUMBER})hr_(?P<aspect_deg>-?{NUMBER})deg"
     rf"_(?P<range_m>(?=[0.]*[1-9]){NUMBER})m(_.*)?"
 )
-Row = dict[str, str]
 THREADS = min(8, os.cpu_count() or 1)
 
 
@@ -86,6 +86,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Raises UserError."""
     args = parse(argv)
     files = find_images(args.sim)
+    if note := unread_note(args.sim):
+        print(f"{args.sim}: {note}")
     rows = plan(files, args.test)
     recipe = {"test": " ".join(args.test or [])}
     read_record(args.out, script=SCRIPT, recipe=recipe)

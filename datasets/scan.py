@@ -11,10 +11,10 @@ decodes every image in these folders and below, with the reader that training us
     wrong size      not --size or, without it, not the size of most images of its folder
     wrong depth     not --bits or, without it, not the depth of most
 
-The exit code is 0 where there is none of these, 1 where there is, 2 for a folder that cannot be
-searched. Training with --on_bad_image skip leaves out what it would stop at: what is empty,
-unreadable, truncated or of another depth; sizes only where a pair or the crop needs others, and
-constant images never.
+Files of kinds that are not read are counted, and are no fault. The exit code is 0 where there is
+none, 1 where there is one, 2 for a folder that cannot be searched. Training with --on_bad_image
+skip leaves out what it would stop at: what is empty, unreadable, truncated or of another depth;
+sizes only where a pair or the crop needs others, and constant images never.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data.folders import find_images
+from data.folders import find_images, unread_note
 from datasets.recipe import write_table
 from util.cli import Parser
 from util.errors import run_main
@@ -72,6 +72,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         write_table(args.out, COLUMNS, rows)
     for fault in faults:
         print(f"{fault.kind + ':':12} {fault.reason}")
+    for folder in sets:
+        if note := unread_note(folder):
+            print(f"{folder}: {note}")
     print(_summary(sum(map(len, sets.values())), faults))
     if faults:
         raise SystemExit(1)

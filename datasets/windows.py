@@ -35,7 +35,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Mapping:
+class WindowRule:
     """How the window is found.
 
     kind: "window": low and high are its values. "percentile_video", "percentile_set": they are
@@ -47,7 +47,7 @@ class Mapping:
     high: float
 
     @classmethod
-    def parse(cls, words: Sequence[str]) -> "Mapping":
+    def parse(cls, words: Sequence[str]) -> "WindowRule":
         """From the three words of --mapping. Raises UserError."""
         kind, *limits = words
         try:

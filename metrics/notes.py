@@ -57,7 +57,8 @@ def _row_notes(
         shares = [values.values["fake_B"]["box_share"] for values in row.values]
         boxed = sum(share == share for share in shares)
         if boxed < len(shares):
-            yield f"{boxed} of {len(shares)} images have a box."
+            why = "" if boxed else f": {instruments.labels.why_no_box}"
+            yield f"{boxed} of {len(shares)} images have a box{why}."
 
 
 def _reference_notes(row: Row) -> Iterator[str]:

@@ -10,7 +10,7 @@ if ! "$BASE_PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     exit 2
 fi
 
-wanted="$(cat "$ROOT"/requirements{,-dev,-floors}.txt)"
+wanted="$(cat "$ROOT"/requirements{,-dev,-visdom,-floors}.txt)"
 if [ "$(cat "$VENV/installed.txt" 2>/dev/null)" = "$wanted" ]; then
     echo "$VENV is up to date"
     exit 0
@@ -18,9 +18,8 @@ fi
 
 [ -x "$VENV/bin/python" ] || "$BASE_PYTHON" -m venv "$VENV"
 pip() { "$VENV/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
-# visdom comes as source only and needs a setuptools that still has pkg_resources to be built.
-pip install "setuptools>=78.1.1,<81" wheel
+pip install "setuptools>=78.1.1,<81" wheel # for visdom
 pip install --no-build-isolation -c "$ROOT/requirements-floors.txt" \
-    -r "$ROOT/requirements.txt" -r "$ROOT/requirements-dev.txt"
+    -r "$ROOT/requirements.txt" -r "$ROOT/requirements-dev.txt" -r "$ROOT/requirements-visdom.txt"
 printf '%s\n' "$wanted" > "$VENV/installed.txt"
 echo "$VENV is ready"

@@ -886,3 +886,29 @@ def test_a_package_that_the_report_needs_is_missed_before_anything_is_measured(
     with pytest.raises(UserError, match=f"pip install {package}"):
         evaluate(*flags, out=tmp_path / "means.json")
     assert not (tmp_path / "report").exists() and not (tmp_path / "means.json").exists()
+
+
+@pytest.mark.parametrize("separator", [", ", ";", "\t"])
+def test_boxes_of_spreadsheets_are_read(tmp_path, capsys, separator):
+    fake = write_set(tmp_path / "fake", scenes("abc"))
+    table = tmp_path / "boxes.csv"
+    lines = ["File,Class,Box_X,box_y,box_w,box_h", *(f"fake\\{n}.png,T72,9,9,6,6" for n in "abc")]
+    table.write_text("\n".join(lines).replace(",", separator), encoding="utf-16")
+    report = evaluate("--fake", fake, "--real", fake, "--boxes", table, out=tmp_path / "m.json")
+    assert report["fake_B"]["contrast"]["n"] == 3
+    assert "have a box" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ("file,x,y,w,h\nfake/a.png,9,9,6,6\n", "no table has a box in the columns box_x, box_y"),
+        ("file,box_x,box_y,box_w,box_h\nc.png,9,9,6,6\n", "the tables have 1, of other names"),
+    ],
+)
+def test_why_no_image_has_a_box_is_said(tmp_path, capsys, table, why):
+    fake = write_set(tmp_path / "fake", scenes("ab"))
+    (tmp_path / "boxes.csv").write_text(table)
+    flags = ["--fake", fake, "--real", fake, "--boxes", tmp_path / "boxes.csv"]
+    evaluate(*flags, out=tmp_path / "m.json")
+    assert f"0 of 2 images have a box: {why}" in capsys.readouterr().out

@@ -227,8 +227,22 @@ def _is_value_map(record: Any) -> bool:
     )
 
 
+def _way_without_state(folder: Path) -> str:
+    """How training goes on from a folder without a state: it may have networks of other tools."""
+    labels = {file.name.partition("_net_")[0] for file in folder.glob("*_net_*.pth")}
+    if not labels:
+        return "train without --continue_train first"
+    label = "latest" if "latest" in labels else min(labels)
+    files = ", ".join(sorted(file.name for file in folder.glob(f"{label}_net_*.pth")))
+    epoch = "" if label == "latest" else f" and --epoch {label}"
+    return (
+        f"a new run can start from the networks that are there ({files}): leave out "
+        f"--continue_train, name this run with --pretrained_name{epoch}, and give another --name"
+    )
+
+
 def _load_state(file: Path) -> dict[str, Any]:
-    state = load(file, hint="train without --continue_train first")
+    state = load(file, hint=_way_without_state(file.parent))
     if not isinstance(state, dict) or not {"position", "schedule", "model"} <= state.keys():
         raise DamagedError(f"{file} holds no training state; train anew.")
     position, known = state["position"], {item.name for item in fields(Position)}

@@ -14,6 +14,11 @@ from util.errors import UserError, WriteError
 KEPT_OF_NAME = 60  # characters, which are up to 240 of 255 bytes
 
 
+def absolute(path: Path | str) -> Path:
+    """The path from the root on, without `..`; links keep their names, as tables have them."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
 def temporary_beside(path: Path) -> Path:
     """A path that no other process has, on any of the hosts that share the folder.
 
@@ -94,7 +99,7 @@ def check_writable(path: Path) -> None:
     """
     if path.is_dir():
         raise UserError(f"cannot write {path}, which is a folder; choose another place.")
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    folder = next(parent for parent in absolute(path).parents if parent.exists())
     if not folder.is_dir():
         raise UserError(f"cannot write {path} ({folder} is no folder); choose another place.")
     if not os.access(folder, os.W_OK | os.X_OK):

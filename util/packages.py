@@ -5,6 +5,10 @@ from importlib.util import find_spec
 from util.errors import UserError
 
 MODULES = {"scikit-learn": "sklearn"}  # where pip's name is not the module's
+COMMANDS = {
+    "visdom": "pip install 'setuptools<81' wheel && "
+    "pip install --no-build-isolation -r requirements-visdom.txt"
+}  # where `pip install` alone fails
 
 
 def require(part: str, *packages: str) -> None:
@@ -13,5 +17,5 @@ def require(part: str, *packages: str) -> None:
         if find_spec(MODULES.get(package, package)) is None:
             raise UserError(
                 f"{part} needs the package {package}, which is not installed: "
-                f"run `pip install {package}`."
+                f"run `{COMMANDS.get(package, f'pip install {package}')}`."
             )

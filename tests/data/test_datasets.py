@@ -467,3 +467,11 @@ def test_a_data_root_that_is_none(tmp_path):
         training_datasets(parse_train(["--dataroot", ""], MODEL_OPTIONS))
     with pytest.raises(UserError, match=r"there is no folder .*nowhere"):
         training(tmp_path / "nowhere")
+
+
+def test_files_of_other_kinds_are_noted_by_role(pairs):
+    assert not any("other kinds" in note for note in training(pairs)[0].notes())
+    for i in range(30):
+        (pairs / "trainB" / f"g{i}.pgm").touch()
+    notes = [note for note in training(pairs)[0].notes() if "other kinds" in note]
+    assert notes == ["B: 30 files of other kinds are not read (.pgm)"]

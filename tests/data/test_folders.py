@@ -2,7 +2,14 @@
 
 import pytest
 
-from data.folders import find_images, pair_by_name, phase_folder, require_phase_folder
+from data.folders import (
+    find_images,
+    pair_by_name,
+    phase_folder,
+    require_phase_folder,
+    unread_note,
+    walk_files,
+)
 from data.images import read_image
 from util.errors import UserError
 
@@ -133,3 +140,58 @@ def test_a_broken_link_is_found_and_named_when_read(tmp_path):
     (file,) = find_images(tmp_path)
     with pytest.raises(UserError, match=r"a\.png"):
         read_image(file.path)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "@eaDir/a.png",
+        "#recycle",
+        "__MACOSX",
+        "$RECYCLE.BIN",
+        "$Recycle.Bin",
+        "System Volume Information",
+        "lost+found",
+        ".snapshot",
+        "@Recycle",
+    ],
+)
+def test_what_systems_put_beside_images_is_none(tmp_path, flat, folder):
+    flat(tmp_path, {"a.png": 1, "v/b.png": 1})
+    flat(tmp_path / folder, {"c.jpg": 1, "T72/d.png": 1})
+    flat(tmp_path / "v" / folder, {"._b.png": 1, "d.png": 1})
+    for name in ("Thumbs.db", "desktop.ini", "v/.DS_Store", f"{folder}/x.txt"):
+        (tmp_path / name).touch()
+    assert names(tmp_path) == ["a", "v/b"]
+    assert unread_note(tmp_path) == ""
+    assert sorted(walk_files(tmp_path)) == [tmp_path / "a.png", tmp_path / "v" / "b.png"]
+
+
+def test_files_of_other_kinds_are_counted(tmp_path, flat):
+    flat(tmp_path, {"a.png": 1})
+    for name in ("labels.csv", "dataset.json", "result.json", "located-labels.csv"):
+        (tmp_path / name).touch()
+    assert unread_note(tmp_path) == ""
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "g.PGM").touch()
+    assert unread_note(tmp_path) == "1 file of other kinds is not read (.pgm)"
+    for i in range(29):
+        (tmp_path / f"g{i}.pgm").touch()
+    assert unread_note(tmp_path) == "30 files of other kinds are not read (.pgm)"
+    for name in ("README", "n.txt", "m.txt"):
+        (tmp_path / name).touch()
+    told = "33 files of other kinds are not read (30 .pgm, 2 .txt, 1 without extension)"
+    assert unread_note(tmp_path) == told
+
+
+def test_many_other_kinds_are_not_all_named(tmp_path):
+    for i in range(1200):
+        (tmp_path / f"frame.{i:04d}").touch()
+    note = unread_note(tmp_path)
+    assert note.startswith("1,200 files of") and note.count(".0") == 5 and note.endswith(", ...)")
+
+
+def test_a_folder_of_other_kinds_alone_tells_which(tmp_path):
+    (tmp_path / "a.pgm").touch()
+    with pytest.raises(UserError, match=r"there is no image .*1 file of .*\(\.pgm\)"):
+        find_images(tmp_path)

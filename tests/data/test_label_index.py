@@ -162,7 +162,7 @@ def test_what_is_no_table_is_refused(tmp_path, index):
         LabelIndex([tmp_path / "absent.csv"])
     with pytest.raises(UserError, match="no table"):
         LabelIndex([tmp_path])
-    with pytest.raises(UserError, match="no column 'file'; it needs file"):
+    with pytest.raises(UserError, match="no column 'file': it has 'name', 'class'"):
         index("name,class\na.png,T72\n")
 
 
@@ -215,3 +215,27 @@ def test_labels_of_real_tables(shared_data):
     for file in find_images(root / "real"):
         corners = labels.find(file).corners(256, 256)
         assert not any(map(math.isnan, corners))
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ("bbox_x,bbox_y,bbox_w,bbox_h", r"no column 'box_x': .*'bbox_x' is near: rename it"),
+        ("box x,box y,box w,box h", r"no column 'box_x': .*'box x' is near"),
+        ("box_x,box_y,box_width,box_height", r"no column 'box_w': .*'box_width' is near"),
+        ("box_x,box_y,box_w,unit", r"no column 'box_h': .*add it"),
+    ],
+)
+def test_columns_almost_of_a_box_are_named(index, columns, words):
+    with pytest.raises(UserError, match=words):
+        index(f"file,{columns}\na.png,10,10,20,15\n")
+
+
+def test_boxes_with_decimal_commas(index):
+    labels = index("file;range;box_x;box_y;box_w;box_h\na.png;800,5;10,25;1;20;15,5\n")
+    assert labels.find(named("a")).content == ("", 800.5, (10.25, 1.0, 20.0, 15.5))
+
+
+def test_a_result_is_found_by_a_name_with_backslashes(index):
+    labels = index("file,class\nC:\\data\\T72\\v1_0003.png,T72\n")
+    assert labels.find(named("run/T72/v1_0003")).class_name == "T72"

@@ -186,3 +186,49 @@ def test_the_folder_itself_is_no_image(tmp_path, flat):
     flat(tmp_path, {"a.png": 1})
     (tmp_path / "labels.csv").write_text("file,class\na.png,T72\n.,T72\n")
     assert [file.name for file, _, _ in find_labeled(tmp_path, "train")] == ["a"]
+
+
+@pytest.mark.parametrize("separator", [",", ", ", ";", "\t"])
+def test_classes_and_splits_of_spreadsheets(tmp_path, flat, separator):
+    flat(tmp_path, {"train/a.png": 1, "train/b.png": 1, "test/c.png": 1})
+    lines = ["File,Class,SPLIT", "train\\a.png,T72 ,Train", "train\\b.png,T72,TRAIN"]
+    lines += ["test\\c.png, T72,Test"]
+    table = "\r\n".join(lines).replace(",", separator)
+    (tmp_path / "labels.csv").write_text(table, encoding="utf-8", newline="")
+    found = [(file.name, name) for file, name, _ in find_labeled(tmp_path, "train")]
+    assert found == [("train/a", "T72"), ("train/b", "T72")]
+    assert [name for _, name, _ in find_labeled(tmp_path, "test")] == ["T72"]
+
+
+def test_splits_of_other_names_are_told(tmp_path, flat):
+    flat(tmp_path, {"a.png": 1})
+    (tmp_path / "labels.csv").write_text("file,class,split\na.png,T72,Training\n")
+    with pytest.raises(UserError, match=r"phase 'train' \(labels.csv has the splits training\)"):
+        find_labeled(tmp_path, "train")
+
+
+@pytest.mark.parametrize(("column", "meant"), [("splits", "split"), ("groups", "group")])
+def test_a_misspelt_column_is_named(tmp_path, column, meant):
+    (tmp_path / "labels.csv").write_text(f"file,class,{column}\na.png,T72,train\n")
+    with pytest.raises(UserError, match=f"no column '{meant}': .*'{column}' is near: rename it"):
+        read_labels(tmp_path)
+
+
+def test_lines_that_contradict_each_other_are_refused(tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("file,class\na.png,T72\nb.png,T72\n./a.png,T72 \n")
+    assert len(read_labels(tmp_path)) == 2
+    table.write_text("file,class\na.png,T72\nb.png,T72\n./a.png,BMP2\n")
+    with pytest.raises(UserError, match=r"line 2, and .*line 4, contradict .*a\.png"):
+        read_labels(tmp_path)
+
+
+def test_folders_of_systems_are_no_classes(tmp_path, flat):
+    flat(tmp_path / "train", {"T72/1.png": 1, "BMP2/2.png": 1, "@eaDir/T72/3.jpg": 1})
+    assert {name for _, name, _ in find_labeled(tmp_path, "train")} == {"T72", "BMP2"}
+
+
+def test_a_data_root_may_be_named_with_dots(tmp_path, flat):
+    flat(tmp_path / "data", {"a.png": 1})
+    (tmp_path / "data" / "labels.csv").write_text("file,class\na.png,T72\n")
+    assert set(read_labels(tmp_path / "data" / ".." / "data")) == {tmp_path / "data" / "a.png"}

@@ -122,7 +122,7 @@ def test_recordings_in_folders_of_their_own_are_videos_of_their_own(tmp_path):
 def test_a_table_with_words_for_numbers_is_one_sentence(tmp_path):
     write_image(tmp_path / "in" / "T72" / "a_1.png", np.zeros((8, 8), np.uint8))
     (tmp_path / "in" / "labels.csv").write_text("file,range_m\nT72/a_1.png,far\n")
-    with pytest.raises(UserError, match=r"range_m of .*a_1\.png is 'far'; give a number"):
+    with pytest.raises(UserError, match=r"a_1\.png: range_m is 'far', which is no number"):
         main(["--images", str(tmp_path / "in"), "--out", str(tmp_path / "out")])
 
 

@@ -162,7 +162,7 @@ def test_a_box_of_unknown_scale_is_left_out(work, boxed):
 
 def test_a_box_that_is_no_number_is_one_sentence(work, boxed):
     boxed.write_text(boxed.read_text(encoding="utf-8").replace("6.5", "wide"), encoding="utf-8")
-    with pytest.raises(UserError, match=r"box_w of .* is 'wide'.*correct it"):
+    with pytest.raises(UserError, match=r"a\.jpg: box_w is 'wide'.*correct it"):
         make(work)
 
 

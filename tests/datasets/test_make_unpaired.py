@@ -425,3 +425,30 @@ def test_shared_images(shared_data, tmp_path):
         label = labels[tmp_path / "mwir_real2cut" / f"{split}_A" / rest]
         assert {**label.row, "file": row["file"]} == row
     assert len(labels) == len(source) + len(list((mwir / "sim").rglob("*.png")))
+
+
+def test_what_systems_put_beside_images_is_no_data(data, tmp_path):
+    make(data, tmp_path / "out")
+    before = read_table(tmp_path / "out" / "mwir_real2cut")
+    write_image(data / "real" / "train" / "T72" / "@eaDir" / "a.png" / "THUMB_M.jpg", grey(9))
+    strange = tmp_path / "out" / "mwir_real2cut" / "train_A" / "@eaDir"
+    write_image(strange / "THUMB_M.jpg", grey(9))
+    (strange.parent / "Thumbs.db").touch()
+    make(data, tmp_path / "out")  # what they put into a dataset does not stop its next making
+    assert read_table(tmp_path / "out" / "mwir_real2cut") == before
+
+
+def test_files_of_other_kinds_are_counted(data, tmp_path, capsys):
+    for i in range(3):
+        (data / "sim" / "train" / f"{i}.pgm").touch()
+    make(data, tmp_path / "out")
+    told = f"{data / 'sim' / 'train'}: 3 files of other kinds are not read (.pgm)\n"
+    assert capsys.readouterr().out.startswith(told)
+
+
+def test_a_table_of_a_spreadsheet_is_a_plain_one_in_the_datasets(data, tmp_path):
+    table = "File;Class;Range_m\r\ntrain\\T72\\a.png;T72 ;12,5\r\n"
+    (data / "real" / "labels.csv").write_bytes(table.encode("utf-8-sig"))
+    make(data, tmp_path / "out")
+    row = read_table(tmp_path / "out" / "mwir_real2cut")["train_A/T72/a.png"]
+    assert (row["class"], row["range_m"]) == ("T72", "12.5")

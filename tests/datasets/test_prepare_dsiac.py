@@ -558,3 +558,9 @@ def test_torch_is_not_loaded():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
     assert done.returncode == 0
+
+
+def test_a_video_in_a_recycle_bin_is_none(videos, tmp_path, prepare):
+    for folder in ("$RECYCLE.BIN", "#recycle", "x/@eaDir"):
+        write_video(tmp_path / "arf" / folder, T72, counts(7))
+    assert len(table(prepare("--bits", 16))) == sum(map(len, videos.values()))

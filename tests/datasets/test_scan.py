@@ -70,3 +70,13 @@ def test_a_folder_that_cannot_be_searched_ends_with_2(tmp_path):
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error: there is no folder") and done.stderr.count("\n") == 1
+
+
+def test_files_of_other_kinds_are_counted_and_no_fault(folder, capsys):
+    for i in range(30):
+        (folder / f"g{i}.pgm").touch()
+    (folder / "@eaDir").mkdir()
+    (folder / "@eaDir" / "0.png").touch()
+    main(["--images", str(folder)])
+    told = f"{folder}: 30 files of other kinds are not read (.pgm)\n4 images: no fault\n"
+    assert capsys.readouterr().out == told

@@ -161,3 +161,11 @@ def test_a_missing_environment_is_named(places, tmp_path):
     done = call("run_evaluate.sh", env=env, cwd=tmp_path)
     assert done.returncode == 2
     assert "setup.sh" in done.stderr
+
+
+def test_pip_can_build_the_requirements_by_itself():
+    """visdom, which it cannot build, is optional."""
+    required = (ROOT / "requirements.txt").read_text()
+    assert "visdom" not in required and "torch" in required
+    assert "visdom==" in (ROOT / "requirements-visdom.txt").read_text()
+    assert "requirements-visdom.txt" in (ROOT / "scripts" / "setup.sh").read_text()

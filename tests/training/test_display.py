@@ -309,5 +309,5 @@ def test_close_sends_what_is_left(server):
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "visdom", None)
-    with pytest.raises(UserError, match="pip install visdom"):
+    with pytest.raises(UserError, match=r"pip install .*requirements-visdom\.txt"):
         LiveView(HOST, 8097, "run")

@@ -29,6 +29,26 @@ def test_nothing_is_created_before_the_first_save(folder):
     assert not folder.path.exists()
 
 
+@pytest.mark.parametrize(
+    ("files", "way"),
+    [
+        (
+            ["200_net_G.pth", "latest_net_D.pth", "latest_net_G.pth"],
+            r"\(latest_net_D\.pth, latest_net_G\.pth\): .* with --pretrained_name, and",
+        ),
+        (["200_net_G.pth"], r"\(200_net_G\.pth\): .* with --pretrained_name and --epoch 200, and"),
+    ],
+)
+def test_networks_without_a_state_can_be_started_from(tmp_path, files, way):
+    """As of the public code, which goes on from these alone."""
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    for name in files:
+        (folder.path / name).touch()
+    with pytest.raises(UserError, match=rf"no checkpoint .*latest\.pth; .*{way}"):
+        folder.recover_state()
+
+
 def test_the_record_comes_back(folder):
     folder.begin(RECORD, continued=False)
     assert folder.record() == RECORD

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.dsiac import VideoName
+from data.folders import walk_files
 from util.errors import UserError
 
 
 @dataclass(frozen=True)
-class Recording:
+class SourceVideo:
     """One video: its file, its class, where its images go, and its ground truth, if any.
 
     class_name, split: "" for none.
@@ -37,9 +38,9 @@ class Recording:
         return "/".join([*folders, f"{self.name}_{number}.png"])
 
 
-def find_recordings(
+def find_videos(
     arf: Path, *, agt: Path | None, boxes: Path | None, test: Sequence[str]
-) -> list[Recording]:
+) -> list[SourceVideo]:
     """The video `arf`, or all videos in and below this folder, sorted by path.
 
     agt, boxes: folders with <video>.agt and <video>.bbox_met in them or below; test: scenarios and
@@ -56,14 +57,14 @@ def find_recordings(
     for path in videos:
         name, folders = VideoName.parse(path.stem), path.relative_to(arf).parts[:-1]
         held_out = not {path.stem, name.scenario}.isdisjoint(test)
-        recording = Recording(
+        video = SourceVideo(
             path,
             class_name=name.class_name or (folders[0] if folders else ""),
             split=("test" if held_out else "train") if test else "",
             agt=agt_files.get(path.stem.lower()),
             boxes=box_files.get(path.stem.lower()),
         )
-        found.append(recording)
+        found.append(video)
     return found
 
 
@@ -72,9 +73,8 @@ def _files_below(folder: Path, suffix: str, *, flag: str) -> dict[str, Path]:
     if not folder.is_dir():
         raise UserError(f"there is no {folder}; check {flag}.")
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        # Some systems leave companions of files on foreign disks, named with a dot before.
-        if path.suffix.lower() == suffix and path.is_file() and not path.name.startswith("."):
+    for path in sorted(walk_files(folder)):
+        if path.suffix.lower() == suffix and path.is_file():
             twin = found.setdefault(path.stem.lower(), path)
             if twin != path:
                 raise UserError(f"{twin} and {path} have one name; leave one of them in {flag}.")
@@ -82,33 +82,33 @@ def _files_below(folder: Path, suffix: str, *, flag: str) -> dict[str, Path]:
 
 
 def choose(
-    recordings: Sequence[Recording],
+    videos: Sequence[SourceVideo],
     *,
     scenarios: Sequence[str] | None,
     classes: Sequence[str] | None,
-) -> list[Recording]:
+) -> list[SourceVideo]:
     """Those of the scenarios and of the classes, by name or number; None for any.
 
     Raises UserError for a name that fits no video, and where the videos left are of several
     cameras, or none.
     """
-    chosen = list(recordings)
+    chosen = list(videos)
     for flag, asked, names in (
         ("scenarios", scenarios, lambda r: {r.parsed.scenario}),
         ("classes", classes, lambda r: {r.class_name, r.parsed.vehicle}),
     ):
         if asked is None:
             continue
-        known = set().union(*map(names, recordings)) - {""}
+        known = set().union(*map(names, videos)) - {""}
         if unknown := sorted(set(asked) - known):
             raise UserError(
-                f"--{flag} {' '.join(unknown)} fits none of the {len(recordings)} videos; they are "
+                f"--{flag} {' '.join(unknown)} fits none of the {len(videos)} videos; they are "
                 f"of {', '.join(sorted(known)) or 'names that tell nothing of it'}."
             )
-        chosen = [recording for recording in chosen if names(recording) & set(asked)]
+        chosen = [video for video in chosen if names(video) & set(asked)]
     if not chosen:
         raise UserError("no video is of both the --scenarios and the --classes; change one.")
-    cameras = sorted({recording.parsed.camera for recording in chosen} - {""})
+    cameras = sorted({video.parsed.camera for video in chosen} - {""})
     if len(cameras) > 1:
         raise UserError(
             f"the videos come from the cameras {' and '.join(cameras)}, whose values do not "
