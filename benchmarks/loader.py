@@ -213,10 +213,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     device = select_device(args.gpu_ids)
     ways = [*args.caches, *([REFERENCE] if args.reference else [])]
     print("images/s, of both domains")
-    heads = [
-        *(f"{name:>7}" for name in ("size", "bits", "batch", "workers")),
-        *(f"{w:>9}" for w in ways),
-    ]
+    heads = [f"{name:>7}" for name in ("size", "bits", "batch", "workers")]
+    heads += [f"{way:>9}" for way in ways]
     print("  ".join(heads))
     rows = []
     with tempfile.TemporaryDirectory() as temporary:

@@ -60,7 +60,8 @@ def step_panels(rows: list[Row]) -> list[tuple[str, str, str, Curves]]:
     size, batch = _commonest(rows, "size"), _commonest(rows, "batch_size")
 
     def name(row: Row) -> str:
-        return f"{row['model']}, {row['precision']}" + ", compiled" * row["compiled"]
+        compiled = ", compiled" if row["compiled"] else ""
+        return f"{row['model']}, {row['precision']}{compiled}"
 
     return [
         (

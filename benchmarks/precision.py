@@ -91,16 +91,12 @@ def train_and_compare(
         epochs = ("--n_epochs", args.epochs - half, "--n_epochs_decay", half)
         sizes = ("--load_size", args.size * 9 // 8, "--crop_size", args.size)
         more = ["--continue_train"] if (checkpoints / "latest.pth").exists() else []
-        run(
-            *("train.py", "--model", model, *flags, *SMALL, *folders, "--dataroot", root),
-            *(*sizes, *epochs, "--precision", precision, "--seed", seed, "--no_html", *more),
-        )
+        how = ("--precision", precision, "--seed", seed, "--no_html", "--dataroot", root)
+        run("train.py", "--model", model, *flags, *SMALL, *folders, *sizes, *epochs, *how, *more)
     results = args.folder / "results"
-    run(
-        *("test.py", *folders, "--results_dir", results, "--dataroot", args.folder / "test"),
-        *("--dataset_mode", "aligned", "--phase", "truth", "--num_test", "all"),
-        *("--precision", "fp32"),
-    )
+    images = ("--dataroot", args.folder / "test", "--dataset_mode", "aligned", "--phase", "truth")
+    how = ("--num_test", "all", "--precision", "fp32")
+    run("test.py", *folders, "--results_dir", results, *images, *how)
     out = results / f"{name}.json"
     run("evaluate.py", "--results", results / name / "truth_latest", "--out", out)
     return json.loads(out.read_text())

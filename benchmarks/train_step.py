@@ -160,9 +160,13 @@ def show(rows: list[tuple[str, dict[str, Any]]]) -> str:
     lines = [" ".join(f"{h:>{w}}" for h, w in zip(heads, widths, strict=True))]
     for name, row in rows:
         share = f"{row['share_of_peak']:.0%}" if "share_of_peak" in row else ""
-        precision = row["precision"] + ", compiled" * row.get("compiled", False)
+        compiled = ", compiled" if row.get("compiled") else ""
         values = (
-            *(name, row["model"], row["size"], row["batch_size"], precision),
+            name,
+            row["model"],
+            row["size"],
+            row["batch_size"],
+            f"{row['precision']}{compiled}",
             f"{row['seconds_per_step']:.3f}",
             f"{row['images_per_second']:.2f}",
             f"{row['peak_bytes'] / 1e9:.2f}",

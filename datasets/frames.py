@@ -14,10 +14,8 @@ from datasets.sources import SourceVideo
 from datasets.windows import MOST_VALUES, sample
 from util.errors import UserError
 
-COLUMNS = (
-    *("file", "split", "class", "group", "video", "scenario", "night", "range_m", "frame", "time"),
-    *("aspect_deg", *BOX_COLUMNS, "box_source"),
-)
+COLUMNS = ("file", "split", "class", "group", "video", "scenario", "night", "range_m", "frame")
+COLUMNS += ("time", "aspect_deg", *BOX_COLUMNS, "box_source")
 
 
 @dataclass(frozen=True)

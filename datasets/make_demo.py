@@ -68,10 +68,7 @@ MINIMUM_SIZE = 32
 COMMON = ("size", "seed", "bits")
 STILLS = {"num_train": 400, "num_test": 50}
 VIDEOS = {"num_frames": 90, "frame_step": 10, "dust": False}
-COLUMNS = (
-    *("file", "split", "class", "group", "domain", "range_m", "aspect_deg"),
-    *BOX_COLUMNS,
-)
+COLUMNS = ("file", "split", "class", "group", "domain", "range_m", "aspect_deg", *BOX_COLUMNS)
 # Codes of the random streams: a stream is (seed, set, recording, frame, purpose). Videos are set 5.
 SETS = {
     ("real", "train"): 0,

@@ -127,3 +127,15 @@ def test_a_notebooks_backend_for_drawings_is_not_asked_for(images, tmp_path):
     done = python("evaluate.py", *folders, "--report", out, **missing)
     assert done.returncode == 0, done.stderr
     assert (out / "report.html").exists()
+
+
+def test_a_notebooks_backend_does_not_keep_a_run_from_its_page(images, tmp_path):
+    for folder in ("trainA", "trainB"):
+        (tmp_path / folder).symlink_to(images)
+    flags = "--netG resnet_4blocks --ngf 2 --ndf 2 --netF_nc 4 --num_patches 4 --load_size 32"
+    flags += " --crop_size 32 --n_epochs 1 --n_epochs_decay 0 --num_threads 0 --gpu_ids -1"
+    places = ["--dataroot", tmp_path, "--checkpoints_dir", tmp_path / "runs", "--name", "run"]
+    missing = {"MPLBACKEND": "module://package_that_is_not_here.backend_inline"}
+    done = python("train.py", *flags.split(), *places, **missing)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "run" / "web" / "index.html").exists()

@@ -9,6 +9,7 @@ import torch
 
 import test as test_program
 import train
+import translating.start
 from data.images import read_image, write_image
 from data.value_map import find_value_map
 from datasets import make_pseudo_pairs
@@ -66,8 +67,8 @@ def call(tmp_path, data, monkeypatch):
         places += ["--dataroot", str(data)]
         if program is test_program:
             places += ["--results_dir", str(tmp_path / "results"), *WHOLE]
-            monkeypatch.setattr(test_program, "make_generator", lambda options: Identity())
-            monkeypatch.setattr(test_program, "load_weights", lambda *args, **kwargs: None)
+            monkeypatch.setattr(translating.start, "make_generator", lambda options: Identity())
+            monkeypatch.setattr(translating.start, "load_weights", lambda *args, **kwargs: None)
         else:
             places += SMALL
         program.main([*places, *map(str, flags)])

@@ -60,12 +60,15 @@ def build(settings: Settings) -> Built:
 def flags(settings: Settings) -> list[str]:
     """Of its train.py."""
     bands = str(settings["bands"])
-    found = [
-        *("--dataroot", ".", "--checkpoints_dir", tempfile.mkdtemp(), "--model", settings["model"]),
-        *("--gpu_ids", "-1" if settings["device"] == "cpu" else "0"),
-        *("--batch_size", str(settings["batch_size"]), "--crop_size", str(settings["size"])),
-        *("--input_nc", bands, "--output_nc", bands),
+    found = ["--dataroot", ".", "--checkpoints_dir", tempfile.mkdtemp()]
+    found += [
+        "--model",
+        settings["model"],
+        "--gpu_ids",
+        "-1" if settings["device"] == "cpu" else "0",
     ]
+    found += ["--batch_size", str(settings["batch_size"]), "--crop_size", str(settings["size"])]
+    found += ["--input_nc", bands, "--output_nc", bands]
     if settings["model"] == "pix2pix_gradcam":
         found += ["--resnet18_path", os.devnull]
     return found
