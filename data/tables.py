@@ -54,7 +54,7 @@ class Table:
     def lacks(self, column: str, *, nearest: str | None = None) -> UserError:
         """What to raise for a column that is needed or, probably, meant by another name."""
         shown = ", ".join(repr(name[:40]) for name in self.columns[:12])
-        shown += ", ..." * (len(self.columns) > 12)
+        shown += ", ..." if len(self.columns) > 12 else ""
         found = f"it has {shown} (separated by {self.separator})" if shown else "it is empty"
         meant = f"; '{nearest}' is near: rename it" if nearest else "; add it"
         return UserError(f"{self.path} has no column '{column}': {found}{meant}.")

@@ -40,7 +40,7 @@ class FiniteWatch:
         step, images, names = steps[place]
         wrong = [n for n, ok in zip(names, finite[place, 1:], strict=True) if not ok]
         losses = zip(names, values[place, 1:].tolist(), strict=True)
-        more = f" and {len(images) - SHOWN_IMAGES} more" * (len(images) > SHOWN_IMAGES)
+        more = f" and {len(images) - SHOWN_IMAGES} more" if len(images) > SHOWN_IMAGES else ""
         return (
             f"{', '.join(wrong) or 'a gradient'} became NaN or infinite at step {step} "
             f"(images {', '.join(images[:SHOWN_IMAGES])}{more}; "

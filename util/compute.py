@@ -62,7 +62,8 @@ class Compute:
             torch.compiler.cudagraph_mark_step_begin()
 
     def __str__(self) -> str:
-        return f"{self.device} in {self.precision}" + ", compiled" * self.compiled
+        compiled = ", compiled" if self.compiled else ""
+        return f"{self.device} in {self.precision}{compiled}"
 
 
 def select_compute(
