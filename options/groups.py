@@ -334,7 +334,7 @@ class JudgingOptions(MeasuredOptions):
     )
     weights_dir: str | None = option(
         None,
-        "folder with the weights of Inception, AlexNet and VGG16; without, where downloads are kept",
+        "folder with the weights of Inception, AlexNet and VGG16; without, where downloads lie",
     )
     require: tuple[str, ...] | None = option(
         None, "fail where one of these metrics cannot be measured; bare: FID, KID and LPIPS"
