@@ -6,19 +6,19 @@ python evaluate.py --real DIR --set NAME DIR --set ...     a table with one row 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from metrics import BOXED, JUDGED, PAIR_METRICS, SET_METRICS
-from metrics.evaluation import Evaluation, Reference, Row, find_sets, match_sets
+from metrics.catalogue import METRICS
+from metrics.evaluation import Evaluation, MeasuredSet, Reference, find_sets, match_sets
 from metrics.instruments import load_instruments
-from metrics.record import file_content, record_of
+from metrics.record import Record, plain_values, record_of
 from metrics.report import PACKAGES, write_report
-from metrics.report.strips import reference_view, row_views
+from metrics.report.strips import reference_view, set_views
 from metrics.report.tables import images_csv, markdown_tables, table_csv, terminal_tables
 from metrics.sets import ImageSet
 from options import EvaluateOptions, parse_evaluate
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = [evaluation.measure(images) for images in sets]
     reference = evaluation.reference(rows)
     record = record_of(rows, reference, instruments, options, matching=matching)
-    print(terminal_tables(record), "\n".join(record["notes"]), sep="\n\n", end="\n\n")
+    print(terminal_tables(record), "\n".join(record.notes), sep="\n\n", end="\n\n")
     files.write(record, rows, reference)
     _check_required(options, record)
 
@@ -53,7 +53,7 @@ def _device(options: EvaluateOptions) -> torch.device:
     return torch.device("cpu") if device.type == "mps" else device
 
 
-def _title(rows: Sequence[Row]) -> str:
+def _title(rows: Sequence[MeasuredSet]) -> str:
     """Of the report: the folders of a sole set, the number of several."""
     if len(rows) > 1:
         return f"Evaluation of {len(rows)} sets"
@@ -63,28 +63,28 @@ def _title(rows: Sequence[Row]) -> str:
 def _check_requirable(options: EvaluateOptions, sets: Sequence[ImageSet]) -> None:
     """Raises UserError, before anything is measured, where --require cannot be met."""
     for key in options.require or ():
-        if key in JUDGED and options.classifier is None:
+        needs = METRICS[key].needs
+        if "judge" in needs and options.classifier is None:
             raise UserError(f"--require {key} needs a classifier; name it with --classifier FILE.")
-        if key in BOXED and not options.labels:
+        if "boxes" in needs and not options.labels:
             raise UserError(f"--require {key} needs boxes; name their table with --boxes FILE.")
         for images in sets:
-            if key in PAIR_METRICS and "real_B" not in images.files:
+            if "pairs" in needs and "real_B" not in images.files:
                 raise UserError(f"--require {key}: {images.name} has no targets of equal names.")
 
 
-def _check_required(options: EvaluateOptions, record: Mapping[str, Any]) -> None:
+def _check_required(options: EvaluateOptions, record: Record) -> None:
     """Raises UserError where a metric that --require names was not measured on some row.
 
     Metrics of pairs are asked for between translation and target.
     """
     for key in options.require or ():
-        for name, row in record["rows"].items():
-            groups = [row["sets"], row["fake_B"], row["fake_B_vs_real_B"] or {}]
-            entries = [group[key] for group in groups if group.get(key)]
-            values = [entry["value" if key in SET_METRICS else "mean"] for entry in entries]
-            if not any(value is not None for value in values):
+        for row in record.rows:
+            groups = [row.cells.get(group, {}) for group in ("sets", "fake_B", "fake_B_vs_real_B")]
+            if not any(key in cells and math.isfinite(cells[key].number) for cells in groups):
                 raise UserError(
-                    f"--require {key}: it could not be measured on {name}; the notes above say why."
+                    f"--require {key}: it could not be measured on {row.name}; the notes above say "
+                    "why."
                 )
 
 
@@ -131,10 +131,10 @@ class Files:
         return cls(means, images, options.csv is not None, report)
 
     def write(
-        self, record: Mapping[str, Any], rows: Sequence[Row], reference: Reference | None
+        self, record: Record, rows: Sequence[MeasuredSet], reference: Reference | None
     ) -> None:
         """All files, and their names on the screen."""
-        content = json.dumps(file_content(record), indent=1, allow_nan=False) + "\n"
+        content = json.dumps(plain_values(record), indent=1, allow_nan=False) + "\n"
         values = {row.images.name: row.values for row in rows}
         if reference and all(reference.values is not row.values for row in rows):
             values["real"] = reference.values
@@ -157,8 +157,8 @@ class Files:
             write_report(
                 self.report / "report.html",
                 title=_title(rows),
-                report=record,
-                rows=row_views(rows),
+                record=record,
+                rows=set_views(rows),
                 reference=reference_view(reference, rows) if reference else None,
             )
             print(f"report in {self.report / 'report.html'}")
