@@ -22,7 +22,7 @@ LAYERS = {
         *("metrics", "data", "models.networks", "models.losses", "models.gradcam"),
         *("util", "options"),
     ),
-    "models": ("models", "util", "options"),
+    "models": ("models", "metrics.confusion", "util", "options"),
     "datasets": OWN,
     "benchmarks": (*OWN, *ENTRY_POINTS),
     **dict.fromkeys(ENTRY_POINTS, OWN),
