@@ -31,22 +31,20 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from data.datasets import LabeledDataset, Selection
 from data.images import read_image
 from data.loader import Loader
 from data.transforms import Preprocessing
 from data.value_map import ValueMap, find_value_map, recorded_maps
+from metrics.confusion import accuracy, balanced_accuracy, confusion_matrix
 from metrics.downstream import (
     LabelledSet,
     Row,
-    accuracy,
     as_markdown,
-    balanced_accuracy,
     common_classes,
-    confusion_matrix,
     left_out,
     make_row,
     refuse_overlap,
@@ -249,7 +247,7 @@ class Trial:
 
     def _confusion(
         self, file: Path, value_map: ValueMap, test: LabelledSet, classes: tuple[str, ...]
-    ) -> np.ndarray:
+    ) -> Tensor:
         """(K, K): of the scores of all its classes, the highest among `classes` counts."""
         data, bands = self.config.data, self.config.model.input_nc
         selection = Selection(
@@ -281,8 +279,10 @@ class Trial:
         with torch.inference_mode():
             for batch in loader.epoch(0):
                 scores = classifier(batch.a)[:, columns]
-                found.append(scores.argmax(dim=1).cpu().numpy())
-        return confusion_matrix(np.array(dataset.labels), np.concatenate(found), len(classes))
+                found.append(scores.argmax(dim=1).cpu())
+        return confusion_matrix(
+            torch.tensor(dataset.labels), torch.cat(found), classes=len(classes)
+        )
 
 
 @dataclass(frozen=True)
@@ -296,7 +296,7 @@ class Result:
     """
 
     trial: Trial
-    confusion: np.ndarray
+    confusion: Tensor
     images: int
     steps: int
     value_map: ValueMap

@@ -5,175 +5,19 @@ python evaluate.py --fake DIR --real DIR [--source DIR]    any folders, pairs by
 python evaluate.py --real DIR --set NAME DIR --set ...     a table with one row a set
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
-from metrics import BOXED, JUDGED, PAIR_METRICS, SET_METRICS
-from metrics.report import PACKAGES, write_report
-from options import EvaluateOptions, parse_evaluate
-from util.errors import UserError, run_main
-from util.files import check_writable, write_text
-from util.packages import require
-
-# What measures is imported by the functions below, as torch takes seconds: --help and a wrong flag
-# are answered without.
-if TYPE_CHECKING:
-    import torch
-
-    from metrics.evaluation import Reference, Row
-    from metrics.sets import ImageSet
+from options import parse_evaluate
+from util.errors import run_main
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Find the images, measure each set, print the tables, write the files."""
+    """Parse, then measure, print and write."""
     options = parse_evaluate(argv)
-    from metrics.evaluation import Evaluation, find_sets, match_sets
-    from metrics.instruments import load_instruments
-    from metrics.record import record_of
-    from metrics.report.tables import terminal_tables
+    # Only now, as torch takes seconds: --help and a wrong flag are answered without.
+    from metrics.evaluate import evaluate
 
-    sets, real = find_sets(options)
-    files = Files.of(options)
-    instruments = load_instruments(options, _device(options))
-    _check_requirable(options, sets)
-    matching: list[str] = []
-    if options.match_range is not None:
-        sets, real, matching = match_sets(sets, real, instruments.labels, width=options.match_range)
-    evaluation = Evaluation(instruments, real)
-    rows = [evaluation.measure(images) for images in sets]
-    reference = evaluation.reference(rows)
-    record = record_of(rows, reference, instruments, options, matching=matching)
-    print(terminal_tables(record), "\n".join(record["notes"]), sep="\n\n", end="\n\n")
-    files.write(record, rows, reference)
-    _check_required(options, record)
-
-
-def _device(options: EvaluateOptions) -> "torch.device":
-    import torch
-
-    from util.device import select_device
-
-    device = select_device(options.gpu_ids)
-    # Metrics need double precision, which MPS lacks.
-    return torch.device("cpu") if device.type == "mps" else device
-
-
-def _title(rows: "Sequence[Row]") -> str:
-    """Of the report: the folders of a sole set, the number of several."""
-    if len(rows) > 1:
-        return f"Evaluation of {len(rows)} sets"
-    return f"Evaluation of {', '.join(str(folder) for folder in rows[0].images.folders)}"
-
-
-def _check_requirable(options: EvaluateOptions, sets: "Sequence[ImageSet]") -> None:
-    """Raises UserError, before anything is measured, where --require cannot be met."""
-    for key in options.require or ():
-        if key in JUDGED and options.classifier is None:
-            raise UserError(f"--require {key} needs a classifier; name it with --classifier FILE.")
-        if key in BOXED and not options.labels:
-            raise UserError(f"--require {key} needs boxes; name their table with --boxes FILE.")
-        for images in sets:
-            if key in PAIR_METRICS and "real_B" not in images.files:
-                raise UserError(f"--require {key}: {images.name} has no targets of equal names.")
-
-
-def _check_required(options: EvaluateOptions, record: Mapping[str, Any]) -> None:
-    """Raises UserError where a metric that --require names was not measured on some row.
-
-    Metrics of pairs are asked for between translation and target.
-    """
-    for key in options.require or ():
-        for name, row in record["rows"].items():
-            groups = [row["sets"], row["fake_B"], row["fake_B_vs_real_B"] or {}]
-            entries = [group[key] for group in groups if group.get(key)]
-            values = [entry["value" if key in SET_METRICS else "mean"] for entry in entries]
-            if not any(value is not None for value in values):
-                raise UserError(
-                    f"--require {key}: it could not be measured on {name}; the notes above say why."
-                )
-
-
-REPORT_FILES = ("report.html", "report.json", "table.md", "table.csv", "images.csv")
-
-
-@dataclass(frozen=True)
-class Files:
-    """Where the results go. `images` (CSV) is tried only where the user did not name it."""
-
-    means: Path | None
-    images: Path | None
-    images_required: bool
-    report: Path | None
-
-    @classmethod
-    def of(cls, options: EvaluateOptions) -> "Files":
-        """Raises UserError, before anything is measured, for a place that takes no file, and for a
-        package that the report needs and that is missing.
-        """
-        means = Path(options.out) if options.out else None
-        images = Path(options.csv) if options.csv else None
-        if images is None and means is not None:
-            images = means.with_suffix(".csv")
-        if images is None and options.results and not options.report:
-            images = Path(options.results[0], "evaluation.csv")
-        if images is not None and images == means:
-            raise UserError(
-                f"JSON and CSV would both be {means}; give --out a name that ends in .json."
-            )
-        for file in (means, images):
-            if file is not None and file.is_dir():
-                raise UserError(f"{file} is a folder; name files with --out and --csv.")
-        for file in (means, Path(options.csv) if options.csv else None):
-            if file is not None:
-                check_writable(file)
-        report = Path(options.report) if options.report else None
-        if report is not None:
-            require("the report (--report)", *PACKAGES)
-        if report is not None and report.exists() and not report.is_dir():
-            raise UserError(f"{report} is a file; name a folder with --report.")
-        for name in REPORT_FILES if report is not None else ():
-            check_writable(report / name)
-        return cls(means, images, options.csv is not None, report)
-
-    def write(
-        self, record: Mapping[str, Any], rows: "Sequence[Row]", reference: "Reference | None"
-    ) -> None:
-        """All files, and their names on the screen."""
-        from metrics.record import file_content
-        from metrics.report.strips import reference_view, row_views
-        from metrics.report.tables import images_csv, markdown_tables, table_csv
-
-        content = json.dumps(file_content(record), indent=1, allow_nan=False) + "\n"
-        values = {row.images.name: row.values for row in rows}
-        if reference and all(reference.values is not row.values for row in rows):
-            values["real"] = reference.values
-        if self.images is not None:
-            try:
-                write_text(self.images, images_csv(values))
-                print(f"values of each image in {self.images}")
-            except UserError as error:
-                if self.images_required:
-                    raise
-                print(f"values of each image are not kept: {error}")
-        if self.means is not None:
-            write_text(self.means, content)
-            print(f"means in {self.means}")
-        if self.report is not None:
-            write_text(self.report / "report.json", content)
-            write_text(self.report / "table.md", markdown_tables(record))
-            write_text(self.report / "table.csv", table_csv(record))
-            write_text(self.report / "images.csv", images_csv(values))
-            write_report(
-                self.report / "report.html",
-                title=_title(rows),
-                report=record,
-                rows=row_views(rows),
-                reference=reference_view(reference, rows) if reference else None,
-            )
-            print(f"report in {self.report / 'report.html'}")
+    evaluate(options)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 from scipy.stats import t as student
+from torch import Tensor
 
 from data.datasets import find_labeled
 from data.folders import ImageFile
 from data.labels import Label, group_of, split_column
+from metrics.confusion import accuracy, balanced_accuracy
 from metrics.provenance import file_hash
 from util.errors import UserError
 
@@ -102,9 +104,10 @@ def refuse_overlap(test: LabelledSet, sets: Sequence[LabelledSet]) -> None:
         pairs = zip(test.items, test.digests, strict=True)
         shared = [item[0].name for item, content in pairs if content in known]
         if shared:
+            more = ", ..." if len(shared) > 3 else ""
             raise UserError(
                 f"{len(shared)} test images are in the set {images.name} too "
-                f"({', '.join(shared[:3])}{', ...' * (len(shared) > 3)}); a score on them says "
+                f"({', '.join(shared[:3])}{more}); a score on them says "
                 "nothing: keep them apart, by folders or by the column split of labels.csv."
             )
 
@@ -126,24 +129,6 @@ def shared_recordings(images: LabelledSet, test: LabelledSet, *, split_by: str) 
     if not by_table and len(trained) == len(images.counts):
         return []
     return sorted(f"{name}/{group}" for name, group in trained & recordings(test))
-
-
-def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, size: int) -> np.ndarray:
-    """(size, size) counts from class indices (n,): true class by row, predicted by column."""
-    return np.bincount(labels * size + predicted, minlength=size * size).reshape(size, size)
-
-
-def accuracy(confusion: np.ndarray) -> float:
-    """Share of the images that are recognised, 0 ... 1."""
-    return float(confusion.trace() / confusion.sum())
-
-
-def balanced_accuracy(confusion: np.ndarray) -> float:
-    """Mean over the classes of the share of their images that is recognised, 0 ... 1.
-
-    Every class must have an image.
-    """
-    return float((confusion.diagonal() / confusion.sum(axis=1)).mean())
 
 
 @dataclass(frozen=True)
@@ -188,7 +173,7 @@ class Row:
 
 def make_row(
     name: str,
-    confusions: Sequence[np.ndarray],
+    confusions: Sequence[Tensor],
     *,
     training_images: list[int],
     steps: list[int],
@@ -233,6 +218,6 @@ def _interval(of: Estimate | None, sign: str = "") -> str:
 
 def as_markdown(lines: Sequence[Sequence[str]]) -> str:
     """A Markdown table; numbers to the right."""
-    rule = ["---", *["---:"] * (len(lines[0]) - 1)]
+    rule = ["---", *("---:" for _ in lines[0][1:])]
     rows = ([cell.replace("|", "\\|") for cell in line] for line in [lines[0], rule, *lines[1:]])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -1,23 +1,21 @@
 """The evaluation of sets of translations against real images: their rows, and the references."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from tqdm import tqdm
 
 from data.folders import find_images
 from data.label_index import LabelIndex
 from data.value_map import ValueMap, find_value_map
-from metrics import COMPARISONS, SET_METRICS
 from metrics.instruments import Instruments, judged_values
 from metrics.judge import LAST_STAGE
 from metrics.matching import match_ranges
-from metrics.measure import ImageValues, measurable, measure
+from metrics.measure import ImageValues, Measurement, measurable, measure
 from metrics.pairing import Pairing, judge_pairing
-from metrics.profile import Profile, SetValue, compare_profiles
+from metrics.profile import Profile, compare_profiles
 from metrics.sets import ImageSet, find_depths, find_folders, find_results, find_set, pool
-from metrics.summary import Summaries, summarise
+from metrics.summary import summarise
+from metrics.values import Distances, Means
 from options import EvaluateOptions
 from util.errors import UserError
 
@@ -26,19 +24,30 @@ FEWEST_MATCHED = 8  # images; sets thinned to fewer say less than sets of other 
 
 @dataclass(frozen=True)
 class Reference:
-    """Real images that sets are compared with. values: of each image; profile: of the whole."""
+    """Real images that sets are compared with.
+
+    values: of each image; profile: of the whole; means: of the metrics of one image.
+    """
 
     images: ImageSet
     values: list[ImageValues]
     profile: Profile
+    means: Means
+
+    @classmethod
+    def of(cls, images: ImageSet, measured: Measurement) -> "Reference":
+        """The "real_B" among what was measured of a set."""
+        profile, means = measured.profiles["real_B"], summarise(measured.values, "real_B")
+        return cls(images, measured.values, profile, means)
 
 
 @dataclass(frozen=True)
-class Row:
-    """One measured set.
+class MeasuredSet:
+    """One set of translations: a row of the table.
 
-    instruments: with the value maps that its images were measured through; sets: metric -> distance
-    to the reference.
+    instruments: with the value maps that its images were measured through; means: group, as in
+    GROUPS -> means over the images, a comparison that cannot be made is absent; distances: to the
+    reference, empty without one.
     """
 
     images: ImageSet
@@ -48,8 +57,8 @@ class Row:
     profile: Profile
     reference: Reference | None
     pairing: Pairing
-    comparisons: dict[str, Summaries | None]
-    sets: dict[str, SetValue | None]
+    means: dict[str, Means]
+    distances: Distances
 
 
 def find_sets(options: EvaluateOptions) -> tuple[list[ImageSet], ImageSet | None]:
@@ -150,47 +159,39 @@ class Evaluation:
         self.references: dict[tuple[Path, ...], Reference] = {}
         self.value_maps: dict[tuple[Path, ...], ValueMap] = {}
 
-    def measure(self, images: ImageSet) -> Row:
+    def measure(self, images: ImageSet) -> MeasuredSet:
         """Everything that can be measured of a set. Raises UserError for files that do not fit."""
         real = self.real
         bits = find_depths(images.files)
         comparisons = measurable(bits)
         instruments = self._tuned(_references(images, bits, real))
-        profiles = {"fake_B": Profile(bits["fake_B"])}
-        if real is None and "real_B" in comparisons.values():
-            profiles["real_B"] = Profile(bits["real_B"])
-        # Unpaired targets are drawn at random, some of them several times.
-        distinct = frozenset[str]() if images.paired else frozenset(["real_B"])
+        own_reference = real is None and "real_B" in comparisons.values()
         measured = measure(
             images,
             instruments,
             bits=bits,
             comparisons=comparisons,
-            profiles=profiles,
-            distinct=distinct,
+            described=("fake_B", "real_B") if own_reference else ("fake_B",),
+            # Unpaired targets are drawn at random, some of them several times.
+            distinct=frozenset() if images.paired else frozenset(["real_B"]),
         )
-        values = list(_with_progress(measured, images))
-        if real is not None:
-            reference = self._reference(real)
-        elif "real_B" in profiles:
-            reference = Reference(images, values, profiles["real_B"])
-        else:
-            reference = None
-        return Row(
+        values, profile = measured.values, measured.profiles["fake_B"]
+        reference = self._reference(real) if real is not None else None
+        if own_reference:
+            reference = Reference.of(images, measured)
+        return MeasuredSet(
             images=images,
             bits=bits,
             instruments=instruments,
             values=values,
-            profile=profiles["fake_B"],
+            profile=profile,
             reference=reference,
             pairing=judge_pairing(images.paired, values),
-            comparisons={
-                c: summarise(values, c) if c in comparisons else None for c in COMPARISONS
-            },
-            sets=_distances(profiles["fake_B"], reference, instruments),
+            means={group: summarise(values, group) for group in (*comparisons, "fake_B")},
+            distances=_distances(profile, reference, instruments),
         )
 
-    def reference(self, rows: Sequence[Row]) -> Reference | None:
+    def reference(self, rows: Sequence[MeasuredSet]) -> Reference | None:
         """The real images that stand beside all rows: --real, or the targets of a sole row."""
         if self.real is not None:
             return self._reference(self.real)
@@ -209,28 +210,25 @@ class Evaluation:
         files = real.files["real_B"]
         key = tuple(files)
         if key not in self.references:
-            bits = find_depths(real.files)
-            profile = Profile(bits["real_B"])
-            values = measure(
+            measured = measure(
                 real,
                 self._tuned(files),
-                bits=bits,
+                bits=find_depths(real.files),
                 comparisons={},
-                profiles={"real_B": profile},
+                described=("real_B",),
             )
-            self.references[key] = Reference(real, list(_with_progress(values, real)), profile)
+            self.references[key] = Reference.of(real, measured)
         return self.references[key]
 
 
 def _distances(
     profile: Profile, reference: Reference | None, instruments: Instruments
-) -> dict[str, SetValue | None]:
-    """Every metric of sets; None for what cannot be measured, as between two depths."""
-    distances: dict[str, SetValue | None] = dict.fromkeys(SET_METRICS)
-    if reference and reference.profile.bits == profile.bits:
-        stage = instruments.judge.feature_stage if instruments.judge else LAST_STAGE
-        distances |= compare_profiles(profile, reference.profile, feature_stage=stage)
-    return distances
+) -> Distances:
+    """Every metric of sets that can be measured, so none between two depths."""
+    if reference is None or reference.profile.bits != profile.bits:
+        return {}
+    stage = instruments.judge.feature_stage if instruments.judge else LAST_STAGE
+    return compare_profiles(profile, reference.profile, feature_stage=stage)
 
 
 def _references(images: ImageSet, bits: Mapping[str, int], real: ImageSet | None) -> Sequence[Path]:
@@ -239,8 +237,3 @@ def _references(images: ImageSet, bits: Mapping[str, int], real: ImageSet | None
         return real.files["real_B"]
     kinds = ("real_B", "real_A", "fake_B")
     return images.files[next(k for k in kinds if bits.get(k) == bits["fake_B"])]
-
-
-def _with_progress(values: Iterator[ImageValues], images: ImageSet) -> Iterator[ImageValues]:
-    bar = tqdm(values, desc=images.name, total=len(images), unit="image", leave=False, disable=None)
-    return iter(bar)

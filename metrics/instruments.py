@@ -1,6 +1,6 @@
 """The networks that an evaluation measures with, and what is known of their files."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from data.label_index import LabelIndex
 from data.value_map import ValueMap
-from metrics import IMAGE_METRICS, PAIR_METRICS, SET_METRICS
+from metrics.catalogue import METRICS, metrics_that_need
 from metrics.judge import Judge
 from metrics.pretrained import WEIGHTS, Inception, Lpips, find_weights, missing_note
 from models.networks.classifier import Classifier, load_classifier
@@ -47,21 +47,20 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
 
     Raises UserError for files that hold something else, and for missing ones that --require needs.
     """
-    known = {**PAIR_METRICS, **IMAGE_METRICS, **SET_METRICS}
-    unknown = next((key for key in options.require or () if key not in known), None)
+    unknown = next((key for key in options.require or () if key not in METRICS), None)
     if unknown is not None:
-        raise UserError(f"--require knows no metric '{unknown}'; these are: {', '.join(known)}.")
+        raise UserError(f"--require knows no metric '{unknown}'; these are: {', '.join(METRICS)}.")
     folder = Path(options.weights_dir) if options.weights_dir else None
     if folder is not None and not folder.is_dir():
         raise UserError(f"there is no folder {folder}; check --weights_dir.")
     networks: dict[str, nn.Module] = {}
     missing = []
-    for key, file in WEIGHTS.items():
+    for key in WEIGHTS:
         path = find_weights(key, folder)
         if path is not None:
             network = Inception(path) if key == "inception" else Lpips(key, path)
             networks[key] = network.to(device)
-        elif _is_required(options, file.metrics):
+        elif _is_required(options, metrics_that_need(key)):
             raise UserError(f"--require: {missing_note(key, folder)}")
         else:
             missing.append(missing_note(key, folder))
@@ -82,7 +81,7 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
     )
 
 
-def _is_required(options: EvaluateOptions, metrics: Sequence[str]) -> bool:
+def _is_required(options: EvaluateOptions, metrics: Collection[str]) -> bool:
     """A bare --require means all metrics that need published weights."""
     required = options.require
     return required is not None and (not required or not set(required).isdisjoint(metrics))

@@ -12,7 +12,7 @@ LAST_STAGE = STAGES[-1]  # its 512 means are the features of FID and KID
 
 
 @dataclass(frozen=True)
-class Look:
+class Activations:
     """What one pass of the classifier over B images gives.
 
     features: (B, C, h, w) of the stage that attention maps are made of; scores: (B, K) by class;
@@ -29,10 +29,10 @@ class Look:
         """(B,) class indices."""
         return self.scores.argmax(dim=1)
 
-    def rows(self, places: list[int]) -> "Look":
-        """The look at some of the images."""
-        embeddings = {stage: rows[places] for stage, rows in self.embeddings.items()}
-        return Look(self.features[places], self.scores[places], embeddings, self.size)
+    def of(self, places: list[int]) -> "Activations":
+        """Those of some of the images."""
+        embeddings = {stage: means[places] for stage, means in self.embeddings.items()}
+        return Activations(self.features[places], self.scores[places], embeddings, self.size)
 
 
 @dataclass(frozen=True)
@@ -47,21 +47,21 @@ class Judge:
     feature_stage: str = LAST_STAGE
 
     @torch.no_grad()
-    def look(self, images: Tensor) -> Look:
+    def activations(self, images: Tensor) -> Activations:
         """images: (B, 1 or 3, H, W) in [-1, 1], on the classifier's device."""
         stages = dict(self.classifier.stages(images))
-        return Look(
+        return Activations(
             features=stages[self.cam_stage],
             scores=self.classifier.head(stages[LAST_STAGE]),
             embeddings={s: stages[s].mean(dim=(2, 3)) for s in {LAST_STAGE, self.feature_stage}},
             size=tuple(images.shape[-2:]),
         )
 
-    def attention(self, look: Look, label: Tensor) -> Tensor:
+    def attention(self, seen: Activations, label: Tensor) -> Tensor:
         """Grad-CAM maps (B, 1, H, W) in [0, 1] of the classes `label` (B,)."""
         with torch.no_grad():
             return maps_of_features(
-                self.classifier, look.features, label, look.size, stage=self.cam_stage
+                self.classifier, seen.features, label, seen.size, stage=self.cam_stage
             )
 
     def index_of(self, class_name: str) -> int | None:

@@ -1,19 +1,19 @@
 """Every metric of every image, in one pass over the files; few images are in memory at a time."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from data.folders import ImageFile
 from data.label_index import ImageLabel
-from metrics import COMPARISONS
 from metrics.attention import (
     box_share,
     cam_cosine,
@@ -22,8 +22,9 @@ from metrics.attention import (
     gcss,
     pointing_game,
 )
+from metrics.catalogue import COMPARISONS
 from metrics.instruments import Instruments
-from metrics.judge import Judge, Look
+from metrics.judge import Activations, Judge
 from metrics.paired import luminance, mae, psnr, ssim
 from metrics.profile import Profile
 from metrics.sets import Arrays, ImageSet, read_images
@@ -57,6 +58,14 @@ def measurable(bits: Mapping[str, int]) -> dict[str, str]:
     return {name: kind for name, kind in COMPARISONS.items() if bits.get(kind) == bits["fake_B"]}
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """Of one set. values: of each image, in the given order; profiles: kind -> the whole of it."""
+
+    values: list[ImageValues]
+    profiles: dict[str, Profile]
+
+
 @torch.no_grad()
 def measure(
     images: ImageSet,
@@ -64,19 +73,20 @@ def measure(
     *,
     bits: Mapping[str, int],
     comparisons: Mapping[str, str],
-    profiles: Mapping[str, Profile],
+    described: Sequence[str],
     distinct: frozenset[str] = frozenset(),
-) -> Iterator[ImageValues]:
-    """Values of each image, in the given order.
+) -> Measurement:
+    """All images of a set, with a bar of progress on a terminal.
 
-    bits: depth of each kind; comparisons: of `measurable`; profiles: kind -> the whole that its
-    images are added to; metrics of one image are made for these kinds; distinct: kinds of which
-    equal images count once.
+    bits: depth of each kind; comparisons: of `measurable`; described: kinds that get metrics of one
+    image and a profile; distinct: kinds of which equal images count once.
     Raises UserError for files that cannot be read or compared.
     """
-    measuring = _Measuring(instruments, dict(bits), dict(comparisons), dict(profiles), distinct)
+    measuring = _Measuring(instruments, bits, comparisons, described, distinct)
+    values = []
+    bar = tqdm(desc=images.name, total=len(images), unit="image", leave=False, disable=None)
     # The decoders release the interpreter's lock: threads use all cores.
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, bar:
         for start in range(0, len(images), BATCH_SIZE):
             stop = min(start + BATCH_SIZE, len(images))
             files = [{k: f[i] for k, f in images.files.items()} for i in range(start, stop)]
@@ -85,19 +95,26 @@ def measure(
             arrays = map(_alike, arrays)
             named = zip(images.names[start:stop], files, contents, arrays, strict=True)
             for _, group in groupby(named, key=lambda item: [a.shape for a in item[3].values()]):
-                yield from measuring.group(*zip(*group, strict=True))
+                values += measuring.group(*zip(*group, strict=True))
+            bar.update(stop - start)
+    return Measurement(values, measuring.profiles)
 
 
-@dataclass(frozen=True)
 class _Measuring:
-    """The measurement of one batch after the other."""
+    """The measurement of one batch after the other; profiles: of what was measured so far."""
 
-    instruments: Instruments
-    bits: dict[str, int]
-    comparisons: dict[str, str]
-    profiles: dict[str, Profile]
-    distinct: frozenset[str]
-    seen: set[tuple[str, bytes]] = field(default_factory=set)
+    def __init__(
+        self,
+        instruments: Instruments,
+        bits: Mapping[str, int],
+        comparisons: Mapping[str, str],
+        described: Sequence[str],
+        distinct: frozenset[str],
+    ) -> None:
+        self.instruments, self.bits = instruments, bits
+        self.comparisons, self.distinct = comparisons, distinct
+        self.profiles = {kind: Profile(bits[kind]) for kind in described}
+        self._seen: set[tuple[str, bytes]] = set()
 
     def group(
         self,
@@ -110,13 +127,13 @@ class _Measuring:
         rows = [ImageValues(name, {}, c) for name, c in zip(names, contents, strict=True)]
         counts = {kind: self._counts([a[kind] for a in arrays], kind) for kind in arrays[0]}
         needed = {"fake_B", *self.comparisons.values(), *self.profiles} & counts.keys()
-        looks = {kind: self._look(counts[kind]) for kind in needed} if self._judge else {}
+        seen = {kind: self._judged(counts[kind]) for kind in needed} if self._judge else {}
         for comparison, kind in self.comparisons.items():
             if not self.instruments.luma:
                 _check_bands(counts["fake_B"], counts[kind], files[0], kind)
             values = self._compare(counts["fake_B"], counts[kind])
-            if looks:
-                values |= self._compare_attention(looks["fake_B"], looks[kind])
+            if seen:
+                values |= self._compare_attention(seen["fake_B"], seen[kind])
             _distribute(values, rows, comparison)
         for kind, profile in self.profiles.items():
             found = [self._label(name, f[kind]) for name, f in zip(names, files, strict=True)]
@@ -124,9 +141,9 @@ class _Measuring:
             for place in fresh:
                 profile.add_name(names[place], contents[place][kind])
             if fresh:
-                look = looks[kind].rows(fresh) if looks else None
-                shown = counts[kind][fresh]
-                values = self._describe(shown, [found[i] for i in fresh], look, profile)
+                judged = seen[kind].of(fresh) if seen else None
+                labels = [found[place] for place in fresh]
+                values = self._describe(counts[kind][fresh], labels, judged, profile)
                 _distribute(values, [rows[i] for i in fresh], kind)
         return rows
 
@@ -141,8 +158,8 @@ class _Measuring:
         images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
         return images.to(self.instruments.device, dtype)
 
-    def _look(self, counts: Tensor) -> Look:
-        return self._judge.look(self.instruments.judge_map.scale(counts))
+    def _judged(self, counts: Tensor) -> Activations:
+        return self._judge.activations(self.instruments.judge_map.scale(counts))
 
     def _label(self, name: str, file: Path) -> ImageLabel | None:
         labels = self.instruments.labels
@@ -151,8 +168,8 @@ class _Measuring:
     def _is_fresh(self, kind: str, row: ImageValues) -> bool:
         """Whether an image counts. A random real_B stands under many names, but is one image."""
         key = (kind, row.contents[kind])
-        repeated = kind in self.distinct and key in self.seen
-        self.seen.add(key)
+        repeated = kind in self.distinct and key in self._seen
+        self._seen.add(key)
         return not repeated
 
     def _compare(self, fakes: Tensor, references: Tensor) -> dict[str, Tensor]:
@@ -174,10 +191,10 @@ class _Measuring:
                 values[metric] = torch.full((len(fakes),), torch.nan)
         return values
 
-    def _compare_attention(self, fakes: Look, references: Look) -> dict[str, Tensor]:
+    def _compare_attention(self, fakes: Activations, references: Activations) -> dict[str, Tensor]:
         """Both maps are of the class predicted on the reference."""
         label = references.predicted
-        a, b = (self._judge.attention(look, label).double() for look in (fakes, references))
+        a, b = (self._judge.attention(seen, label).double() for seen in (fakes, references))
         return {
             "gcss": gcss(a, b),
             "cc": correlation(a, b),
@@ -189,7 +206,7 @@ class _Measuring:
         self,
         counts: Tensor,
         labels: Sequence[ImageLabel | None],
-        look: Look | None,
+        judged: Activations | None,
         profile: Profile,
     ) -> dict[str, Tensor]:
         """Metrics of one image, and the images' share in the whole."""
@@ -201,10 +218,10 @@ class _Measuring:
             values["contrast"] = target_contrast(grey, boxes)
             values["box_share"] = box_share(boxes, size)
         features = {}
-        if look is not None:
-            features |= look.embeddings
+        if judged is not None:
+            features |= judged.embeddings
             if self.instruments.labels:
-                maps = self._attention_of_targets(look, labels) if boxed else None
+                maps = self._attention_of_targets(judged, labels) if boxed else None
                 values["pointing"] = pointing_game(maps, boxes) if boxed else boxes[:, 0]
                 values["cam_energy"] = energy_in_box(maps, boxes) if boxed else boxes[:, 0]
         if self.instruments.inception:
@@ -213,13 +230,15 @@ class _Measuring:
         profile.add(grey, features)
         return values
 
-    def _attention_of_targets(self, look: Look, labels: Sequence[ImageLabel | None]) -> Tensor:
+    def _attention_of_targets(
+        self, judged: Activations, labels: Sequence[ImageLabel | None]
+    ) -> Tensor:
         """Maps of each image's own class, where the table tells it and the judge knows it."""
-        classes = look.predicted.tolist()
+        classes = judged.predicted.tolist()
         for place, label in enumerate(labels):
             known = self._judge.index_of(label.class_name) if label else None
             classes[place] = classes[place] if known is None else known
-        return self._judge.attention(look, torch.tensor(classes, device=look.scores.device))
+        return self._judge.attention(judged, torch.tensor(classes, device=judged.scores.device))
 
 
 def _boxes(labels: Sequence[ImageLabel | None], size: tuple[int, int]) -> Boxes:

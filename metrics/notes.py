@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from metrics import SET_METRICS
-from metrics.evaluation import Row
+from metrics.catalogue import COMPARISONS, SET_METRICS
+from metrics.evaluation import MeasuredSet
 from metrics.instruments import Instruments
-from metrics.profile import UNBIASED_FROM
 from metrics.summary import caveats, depth_notes
 from options import EvaluateOptions
 
@@ -14,7 +13,7 @@ FEW_FOR_INTERVALS = 20
 
 
 def notes_on(
-    rows: Sequence[Row], instruments: Instruments, options: EvaluateOptions
+    rows: Sequence[MeasuredSet], instruments: Instruments, options: EvaluateOptions
 ) -> Iterator[str]:
     """All sentences, most important first."""
     for row in rows:
@@ -29,7 +28,7 @@ def notes_on(
     yield from instruments.missing
 
 
-def judged_by_teacher(row: Row, instruments: Instruments) -> bool | None:
+def judged_by_teacher(row: MeasuredSet, instruments: Instruments) -> bool | None:
     """Whether the judge took part in the training of the set; None where nothing is recorded."""
     if instruments.judge is None or not row.images.teachers:
         return None
@@ -37,7 +36,7 @@ def judged_by_teacher(row: Row, instruments: Instruments) -> bool | None:
 
 
 def _row_notes(
-    row: Row, instruments: Instruments, options: EvaluateOptions, *, alone: bool
+    row: MeasuredSet, instruments: Instruments, options: EvaluateOptions, *, alone: bool
 ) -> Iterator[str]:
     if judged_by_teacher(row, instruments):
         yield (
@@ -49,9 +48,8 @@ def _row_notes(
     elif alone or row.pairing.unpaired:
         yield row.pairing.note
     yield from depth_notes(row.bits)
-    for comparison, summaries in row.comparisons.items():
-        if summaries:
-            yield from caveats(comparison, summaries)
+    for comparison in COMPARISONS:
+        yield from caveats(comparison, row.means.get(comparison, {}))
     yield from _reference_notes(row)
     if instruments.labels is not None:
         shares = [values.values["fake_B"]["box_share"] for values in row.values]
@@ -61,7 +59,7 @@ def _row_notes(
             yield f"{boxed} of {len(shares)} images have a box{why}."
 
 
-def _reference_notes(row: Row) -> Iterator[str]:
+def _reference_notes(row: MeasuredSet) -> Iterator[str]:
     """On the real images that the set is compared with."""
     if row.reference is None:
         return
@@ -86,36 +84,36 @@ def _reference_notes(row: Row) -> Iterator[str]:
         )
 
 
-def _bias_notes(rows: Sequence[Row]) -> Iterator[str]:
+def _bias_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:
     """One sentence a metric: which rows have too few images for it."""
-    for key, least in UNBIASED_FROM.items():
-        few = [row for row in rows if row.sets[key] and row.sets[key]["biased"]]
-        if few:
-            sizes = sorted({min(row.sets[key]["n"]) for row in few})
+    for key, metric in SET_METRICS.items():
+        found = [row.distances[key] for row in rows if key in row.distances]
+        sizes = sorted({min(distance.n) for distance in found if distance.biased})
+        if sizes:
             shown = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
             yield (
-                f"{SET_METRICS[key].title} is BIASED: n is {shown}, below {least:,}; compare it "
-                "only between rows of equal n, or go by KID."
+                f"{metric.title} is BIASED: n is {shown}, below {metric.biased_below:,}; compare "
+                "it only between rows of equal n, or go by KID."
             )
 
 
-def _size_notes(rows: Sequence[Row]) -> Iterator[str]:
+def _size_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:
     """How large KID's subsets are, and what sets are too small for."""
-    values = [value for row in rows for value in row.sets.values() if value]
-    sizes = sorted({v["subset_size"] for v in values if v["std"] is not None})
+    distances = [distance for row in rows for distance in row.distances.values()]
+    sizes = sorted({d.subset_size for d in distances if d.std is not None})
     if sizes:
         yield (
             f"KID is mean ± deviation over 100 subsets of {' or '.join(map(str, sizes))} images of "
             "either set; the deviation is no interval of the mean."
         )
-    if any(value["value"] is None for value in values):
+    if any(distance.value is None for distance in distances):
         yield "undefined: FID, MMD² and CORAL need 2 images of either set, KID 4."
     if min(len(row.values) for row in rows) < FEW_FOR_INTERVALS:
         yield f"95 % intervals of fewer than {FEW_FOR_INTERVALS} images are too narrow."
 
 
 def _judge_notes(
-    rows: Sequence[Row], instruments: Instruments, options: EvaluateOptions
+    rows: Sequence[MeasuredSet], instruments: Instruments, options: EvaluateOptions
 ) -> Iterator[str]:
     judge = instruments.judge
     if judge is None:
@@ -139,6 +137,6 @@ def _judge_notes(
         )
 
 
-def _ends(row: Row) -> tuple[float, float]:
+def _ends(row: MeasuredSet) -> tuple[float, float]:
     shown = row.instruments.judge_map
     return shown.low, shown.high

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from unittest.mock import patch
@@ -11,53 +10,39 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from metrics import PAIR_METRICS, SET_METRICS
+from metrics.catalogue import Need, metrics_that_need
 from models.networks import check_state_dict
 from util.checkpoint import load
 from util.errors import UserError
 
-
-@dataclass(frozen=True)
-class WeightFile:
-    """address: where the file is published; metrics: the keys that need it."""
-
-    address: str
-    metrics: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """Of the file, on any machine."""
-        return self.address.rpartition("/")[2]
-
-
-WEIGHTS = {
-    "inception": WeightFile(
-        "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
-        "pt_inception-2015-12-05-6726825d.pth",
-        ("fid", "kid"),
-    ),
-    "alex": WeightFile(
-        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", ("lpips_alex",)
-    ),
-    "vgg": WeightFile("https://download.pytorch.org/models/vgg16-397923af.pth", ("lpips_vgg",)),
+# Name of a network, as in `Need` -> where its weights are published.
+WEIGHTS: dict[Need, str] = {
+    "inception": "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+    "pt_inception-2015-12-05-6726825d.pth",
+    "alex": "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    "vgg": "https://download.pytorch.org/models/vgg16-397923af.pth",
 }
 
 
-def find_weights(key: str, weights_dir: Path | None) -> Path | None:
+def weights_file(key: Need) -> str:
+    """Name of the file of WEIGHTS[key], on any machine."""
+    return WEIGHTS[key].rpartition("/")[2]
+
+
+def find_weights(key: Need, weights_dir: Path | None) -> Path | None:
     """The file of WEIGHTS[key] in a folder, None if it is not there.
 
     weights_dir: None for the folder in which torch.hub keeps what it has downloaded.
     """
-    path = _folder(weights_dir) / WEIGHTS[key].name
+    path = _folder(weights_dir) / weights_file(key)
     return path if path.is_file() else None
 
 
-def missing_note(key: str, weights_dir: Path | None) -> str:
+def missing_note(key: Need, weights_dir: Path | None) -> str:
     """One line for a file that `find_weights` did not find: what is skipped, and how to mend it."""
-    file, titles = WEIGHTS[key], {**PAIR_METRICS, **SET_METRICS}
-    skipped = " and ".join(titles[metric].title for metric in file.metrics)
+    skipped = " and ".join(metric.title for metric in metrics_that_need(key).values())
     return (
-        f"{skipped} skipped: put {file.address} into {_folder(weights_dir)}, or name its folder "
+        f"{skipped} skipped: put {WEIGHTS[key]} into {_folder(weights_dir)}, or name its folder "
         "with --weights_dir."
     )
 
@@ -131,19 +116,19 @@ def _rgb(images: Tensor) -> Tensor:
     return images.float().expand(-1, 3, -1, -1)
 
 
-def _read(path: Path, key: str) -> Mapping[str, Tensor]:
-    weights = load(path, hint=f"get it from {WEIGHTS[key].address}")
+def _read(path: Path, key: Need) -> Mapping[str, Tensor]:
+    weights = load(path, hint=f"get it from {WEIGHTS[key]}")
     check_state_dict(weights, source=str(path))
     return weights
 
 
 @contextmanager
-def _fitting(path: Path, key: str) -> Iterator[None]:
+def _fitting(path: Path, key: Need) -> Iterator[None]:
     """A state dict that does not fit ends the block in a UserError."""
     try:
         yield
     except (KeyError, RuntimeError):
         raise UserError(
-            f"{path} does not hold the weights of {WEIGHTS[key].name}; get that file from "
-            f"{WEIGHTS[key].address}."
+            f"{path} does not hold the weights of {weights_file(key)}; get that file from "
+            f"{WEIGHTS[key]}."
         ) from None

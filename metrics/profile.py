@@ -2,21 +2,16 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from metrics.distribution import coral, frechet_distance, kid, mmd_rbf
+from metrics.catalogue import SET_METRICS, Metric
+from metrics.distribution import Kid, coral, frechet_distance, kid, mmd_rbf
 from metrics.feature_store import FeatureStore
 from metrics.judge import LAST_STAGE
 from metrics.thermal import GreyLevels, RadialSpectrum, spectral_distance, wasserstein
-
-# Below these numbers of images a Fréchet distance is mostly bias: twice the dimension of MWIR
-# features, and the dimension of Inception's.
-UNBIASED_FROM = {"fid": 2048, "fid_mwir": 1024}
-
-SetValue = dict[str, Any]  # value, std, n, subset_size, biased: see docs/METRICS.md
+from metrics.values import Distance, Distances
 
 
 class Profile:
@@ -58,53 +53,41 @@ class Profile:
 
 def compare_profiles(
     fake: Profile, real: Profile, *, feature_stage: str = LAST_STAGE, seed: int = 0
-) -> dict[str, SetValue]:
+) -> Distances:
     """Distances between two sets of one depth; a network that is not there leaves its keys out.
 
     feature_stage: of the judge, for the modality gap (MMD, CORAL); seed: of KID's subsets.
     """
-    n = [fake.count, real.count]
-    values: dict[str, SetValue] = {}
+    spectra = fake.spectrum.mean(), real.spectrum.mean()
+    levels = fake.grey_levels.histogram(), real.grey_levels.histogram()
+    values: dict[str, float | Kid] = {
+        "spectrum": spectral_distance(*spectra),
+        "grey_levels": wasserstein(*levels),
+    }
     for network, suffix in (("inception", ""), (LAST_STAGE, "_mwir")):
         a, b = fake.features_of(network), real.features_of(network)
-        if a is None or b is None:
-            continue
-        key = f"fid{suffix}"
-        distance = frechet_distance(a, b)
-        biased = min(n) < UNBIASED_FROM[key] and bool(np.isfinite(distance))
-        values[key] = set_value(distance, n, biased=biased)
-        estimate = kid(a, b, seed=seed)
-        values[f"kid{suffix}"] = set_value(
-            estimate.mean, n, std=estimate.std, subset_size=estimate.subset_size
-        )
+        if a is not None and b is not None:
+            values[f"fid{suffix}"] = frechet_distance(a, b)
+            values[f"kid{suffix}"] = kid(a, b, seed=seed)
     a, b = fake.features_of(feature_stage), real.features_of(feature_stage)
     if a is not None and b is not None:
-        values["mmd"] = set_value(mmd_rbf(a, b), n)
-        values["coral"] = set_value(coral(a, b), n)
-    spectra = fake.spectrum.mean(), real.spectrum.mean()
-    values["spectrum"] = set_value(spectral_distance(*spectra), n)
-    levels = fake.grey_levels.histogram(), real.grey_levels.histogram()
-    values["grey_levels"] = set_value(wasserstein(*levels), n)
-    return values
+        values |= {"mmd": mmd_rbf(a, b), "coral": coral(a, b)}
+    n = fake.count, real.count
+    return {key: _distance(value, n, SET_METRICS[key]) for key, value in values.items()}
 
 
-def set_value(
-    value: float,
-    n: list[int],
-    *,
-    std: float | None = None,
-    subset_size: int | None = None,
-    biased: bool = False,
-) -> SetValue:
-    """As the JSON file has it: what is not defined is None. n: sizes of the two sets."""
-    return {
-        "value": _finite(value),
-        "std": _finite(std),
-        "n": n,
-        "subset_size": subset_size,
-        "biased": biased,
-    }
+def _distance(found: float | Kid, n: tuple[int, int], metric: Metric) -> Distance:
+    """n: sizes of the two sets."""
+    spread = found if isinstance(found, Kid) else None
+    value = _finite(spread.mean if spread else found)
+    return Distance(
+        value,
+        std=_finite(spread.std) if spread else None,
+        n=n,
+        subset_size=spread.subset_size if spread else None,
+        biased=value is not None and min(n) < metric.biased_below,
+    )
 
 
-def _finite(value: float | None) -> float | None:
-    return float(value) if value is not None and np.isfinite(value) else None
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -6,8 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = (
-    *("torch", "torchvision", "numpy", "scipy", "pillow"),
-    *("scikit-image", "scikit-learn", "lpips", "pytorch-fid"),
+    "torch torchvision numpy scipy pillow scikit-image scikit-learn lpips pytorch-fid".split()
 )
 
 

@@ -1,87 +1,191 @@
-"""An evaluation as plain values: what the JSON file holds, and what tables and pages show."""
+"""The record of an evaluation: what tables and pages show, and, as plain values, the JSON file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from metrics.evaluation import Reference, Row
+from metrics.catalogue import COMPARISONS, IMAGE_METRICS, PAIR_METRICS, SET_METRICS, Metric
+from metrics.evaluation import MeasuredSet, Reference
 from metrics.instruments import Instruments
 from metrics.notes import judged_by_teacher, notes_on
 from metrics.provenance import file_hash, versions
-from metrics.summary import summarise
+from metrics.values import Cell, Means
 from options import EvaluateOptions
 
 
+@dataclass(frozen=True)
+class ReferenceRecord:
+    """Real images. n: without repetitions; means: of the metrics of one image."""
+
+    n: int
+    means: Means
+    folders: list[str]
+    files_sha256: str
+    name: str = "real"
+
+
+@dataclass(frozen=True)
+class RowRecord:
+    """One set: a row of the tables.
+
+    cells: group, as in GROUPS -> metric -> what was measured; a comparison that could not be made
+    is absent, like all that was not measured. real: what the set was compared with as a whole.
+    The other fields are those of the JSON file, see docs/METRICS.md.
+    """
+
+    name: str
+    n: int
+    cells: Mapping[str, Mapping[str, Cell]]
+    real: ReferenceRecord | None
+    unpaired_real_B: bool | None
+    pairing: str
+    bits: Mapping[str, int]
+    folders: list[str]
+    files_sha256: str
+    teachers: list[str]
+    judge_is_teacher: bool | None
+    value_range: tuple[float, float]
+    cam_value_range: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How it was measured, for whoever finds the JSON file alone."""
+
+    luma: bool
+    classifier: str | None
+    classifier_balanced_accuracy: float | None
+    classes: list[str] | None
+    cam_layer: str | None
+    feature_layer: str | None
+    labels_sha256: dict[str, str]
+    match_range: float | None
+    interval: str
+    weights_digest: dict[str, str]
+    versions: dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything about an evaluation but the values of single images.
+
+    rows: of different names; reference: the real images that stand beside all rows; notes: what a
+    reader must know, most important first.
+    """
+
+    rows: Sequence[RowRecord]
+    reference: ReferenceRecord | None
+    protocol: Protocol
+    notes: Sequence[str]
+
+
 def record_of(
-    rows: Sequence[Row],
+    rows: Sequence[MeasuredSet],
     reference: Reference | None,
     instruments: Instruments,
     options: EvaluateOptions,
     *,
     matching: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Everything about an evaluation but the values of single images; see docs/METRICS.md.
-
-    reference: the real images that stand beside all rows; matching: what `match_sets` says.
-    """
-    return {
-        "rows": {row.images.name: _row_record(row, instruments) for row in rows},
-        "reference": {"name": "real", **_reference_record(reference)} if reference else None,
-        "protocol": _protocol(instruments, options),
-        "notes": [*matching, *notes_on(rows, instruments, options)],
-    }
+) -> Record:
+    """The record of what was measured; reference: as there; matching: what `match_sets` says."""
+    return Record(
+        [_row_record(row, instruments) for row in rows],
+        _reference_record(reference),
+        _protocol(instruments, options),
+        [*matching, *notes_on(rows, instruments, options)],
+    )
 
 
-def file_content(record: dict[str, Any]) -> dict[str, Any]:
-    """As the JSON file has it: one row alone stands at the top, several under "rows"."""
-    if len(record["rows"]) > 1:
-        return record
-    (row,) = record["rows"].values()
-    return {**row, **{name: part for name, part in record.items() if name != "rows"}}
-
-
-def _row_record(row: Row, instruments: Instruments) -> dict[str, Any]:
+def _row_record(row: MeasuredSet, instruments: Instruments) -> RowRecord:
     judge_map, unit_map = row.instruments.judge_map, row.instruments.unit_map
-    return {
-        "n": len(row.values),
-        **row.comparisons,
-        "fake_B": summarise(row.values, "fake_B"),
-        "sets": row.sets,
-        "real": _reference_record(row.reference) if row.reference else None,
-        "unpaired_real_B": row.pairing.unpaired,
-        "pairing": row.pairing.note,
-        "bits": row.bits,
-        "folders": [str(folder) for folder in row.images.folders],
-        "files_sha256": row.profile.names_and_contents,
-        "teachers": sorted(row.images.teachers),
-        "judge_is_teacher": judged_by_teacher(row, instruments),
-        "value_range": [unit_map.low, unit_map.high],
-        "cam_value_range": [judge_map.low, judge_map.high] if judge_map else None,
-    }
+    return RowRecord(
+        row.images.name,
+        n=len(row.values),
+        cells={**row.means, "sets": row.distances},
+        real=_reference_record(row.reference),
+        unpaired_real_B=row.pairing.unpaired,
+        pairing=row.pairing.note,
+        bits=row.bits,
+        folders=[str(folder) for folder in row.images.folders],
+        files_sha256=row.profile.names_and_contents,
+        teachers=sorted(row.images.teachers),
+        judge_is_teacher=judged_by_teacher(row, instruments),
+        value_range=(unit_map.low, unit_map.high),
+        cam_value_range=(judge_map.low, judge_map.high) if judge_map else None,
+    )
 
 
-def _reference_record(reference: Reference) -> dict[str, Any]:
-    return {
-        "n": reference.profile.count,
-        "images": summarise(reference.values, "real_B"),
-        "folders": [str(folder) for folder in reference.images.folders],
-        "files_sha256": reference.profile.names_and_contents,
-    }
+def _reference_record(reference: Reference | None) -> ReferenceRecord | None:
+    if reference is None:
+        return None
+    folders = [str(folder) for folder in reference.images.folders]
+    profile = reference.profile
+    return ReferenceRecord(profile.count, reference.means, folders, profile.names_and_contents)
 
 
-def _protocol(instruments: Instruments, options: EvaluateOptions) -> dict[str, Any]:
-    """How it was measured, for whoever finds the JSON file alone."""
+def _protocol(instruments: Instruments, options: EvaluateOptions) -> Protocol:
     judge = instruments.judge
-    return {
-        "luma": options.luma,
-        "classifier": options.classifier,
-        "classifier_balanced_accuracy": instruments.judge_accuracy,
-        "classes": list(judge.classifier.classes) if judge else None,
-        "cam_layer": judge.cam_stage if judge else None,
-        "feature_layer": judge.feature_stage if judge else None,
-        "labels_sha256": {table: file_hash(Path(table)) for table in options.labels},
-        "match_range": options.match_range,
-        "interval": "95 % percentile bootstrap of the mean over images, 2,000 resamples, seed 0",
-        "weights_digest": dict(instruments.weights),
-        "versions": versions(),
+    return Protocol(
+        luma=options.luma,
+        classifier=options.classifier,
+        classifier_balanced_accuracy=instruments.judge_accuracy,
+        classes=list(judge.classifier.classes) if judge else None,
+        cam_layer=judge.cam_stage if judge else None,
+        feature_layer=judge.feature_stage if judge else None,
+        labels_sha256={table: file_hash(Path(table)) for table in options.labels},
+        match_range=options.match_range,
+        interval="95 % percentile bootstrap of the mean over images, 2,000 resamples, seed 0",
+        weights_digest=dict(instruments.weights),
+        versions=versions(),
+    )
+
+
+def plain_values(record: Record) -> dict[str, Any]:
+    """As the JSON file has it: one row alone stands at the top, several under "rows"."""
+    rows = {row.name: _plain_row(row) for row in record.rows}
+    reference = record.reference
+    shared = {
+        "reference": {"name": reference.name, **_plain_reference(reference)} if reference else None,
+        "protocol": asdict(record.protocol),
+        "notes": list(record.notes),
     }
+    if len(rows) > 1:
+        return {"rows": rows, **shared}
+    (row,) = rows.values()
+    return {**row, **shared}
+
+
+def _plain_row(row: RowRecord) -> dict[str, Any]:
+    facts = asdict(replace(row, cells={}, real=None))
+    for name in ("name", "n", "cells", "real"):  # which the file shows in another form
+        del facts[name]
+    return {
+        "n": row.n,
+        **{
+            comparison: _plain_cells(row.cells[comparison], PAIR_METRICS)
+            if comparison in row.cells
+            else None
+            for comparison in COMPARISONS
+        },
+        "fake_B": _plain_cells(row.cells["fake_B"], IMAGE_METRICS),
+        "sets": _plain_cells(row.cells["sets"], SET_METRICS),
+        "real": _plain_reference(row.real) if row.real else None,
+        **facts,
+    }
+
+
+def _plain_reference(reference: ReferenceRecord) -> dict[str, Any]:
+    return {
+        "n": reference.n,
+        "images": _plain_cells(reference.means, IMAGE_METRICS),
+        "folders": reference.folders,
+        "files_sha256": reference.files_sha256,
+    }
+
+
+def _plain_cells(
+    cells: Mapping[str, Cell], metrics: Mapping[str, Metric]
+) -> dict[str, dict[str, Any] | None]:
+    """Every metric; None for what was not measured."""
+    return {key: asdict(cells[key]) if key in cells else None for key in metrics}

@@ -2,76 +2,66 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from metrics import COMPARISONS, IMAGE_METRICS, PAIR_METRICS
 from metrics.bootstrap import confidence_intervals
+from metrics.catalogue import COMPARISONS, GROUPS, IMAGE_METRICS, PAIR_METRICS
 from metrics.measure import ImageValues
-
-UNDEFINED = dict.fromkeys(("lpips_alex", "lpips_vgg"), "too small for the network")
-
-Summary = dict[str, Any]  # mean, ci95, n, infinite, undefined: see docs/METRICS.md
-Summaries = dict[str, Summary | None]  # metric -> summary; None for what was not measured
+from metrics.values import Mean, Means
 
 
-def summarise(rows: Sequence[ImageValues], group: str) -> Summaries:
-    """Every metric of a comparison or of a kind of images.
-
-    Mean over the finite values with its 95 % bootstrap interval, and how many values are finite,
-    infinite and undefined (NaN): an infinite PSNR (equal images) would hide all other values, and
-    JSON has no infinity. The mean is None where nothing is finite.
-    """
+def summarise(images: Sequence[ImageValues], group: str) -> Means:
+    """Mean of every metric that was measured of a comparison or of a kind of images."""
     known = PAIR_METRICS if group in COMPARISONS else IMAGE_METRICS
-    summaries: Summaries = dict.fromkeys(known)
-    measured = [row.values[group] for row in rows if group in row.values]
+    measured = [image.values[group] for image in images if group in image.values]
     if not measured:
-        return summaries
+        return {}
     names = [name for name in known if name in measured[0]]
     table = np.array([[values[name] for name in names] for values in measured])
-    for name, column, interval in zip(names, table.T, confidence_intervals(table), strict=True):
-        finite = column[np.isfinite(column)]
-        certain = bool(np.isfinite(interval).all())
-        summaries[name] = {
-            "mean": math.fsum(finite) / len(finite) if len(finite) else None,
-            "ci95": interval.tolist() if certain else None,
-            "n": len(finite),
-            "infinite": int(np.isinf(column).sum()),
-            "undefined": int(np.isnan(column).sum()),
-        }
-    return summaries
+    intervals = confidence_intervals(table)
+    return {
+        name: _mean(column, interval)
+        for name, column, interval in zip(names, table.T, intervals, strict=True)
+    }
+
+
+def _mean(column: np.ndarray, interval: np.ndarray) -> Mean:
+    finite = column[np.isfinite(column)]
+    low, high = interval.tolist()
+    return Mean(
+        math.fsum(finite) / len(finite) if len(finite) else None,
+        ci95=(low, high) if math.isfinite(low) and math.isfinite(high) else None,
+        n=len(finite),
+        infinite=int(np.isinf(column).sum()),
+        undefined=int(np.isnan(column).sum()),
+    )
 
 
 def depth_notes(bits: Mapping[str, int]) -> Iterator[str]:
     """A sentence for each comparison whose two kinds differ in depth; bits: kind -> depth."""
     for comparison, kind in COMPARISONS.items():
+        what = GROUPS[comparison].what
         if kind in bits and bits[kind] != bits["fake_B"]:
             yield (
-                f"{words(comparison)} is not measured: {kind} has {bits[kind]} bits and fake_B "
+                f"{what} is not measured: {kind} has {bits[kind]} bits and fake_B "
                 f"{bits['fake_B']}, and counts of 8 and 16 bits cannot be compared pixel by pixel."
             )
 
 
-def caveats(comparison: str, summaries: Summaries) -> Iterator[str]:
+def caveats(comparison: str, means: Means) -> Iterator[str]:
     """A sentence for each mean that does not stand for all images."""
-    for metric, summary in summaries.items():
-        if summary is None:
-            continue
-        n = summary["n"] + summary["infinite"] + summary["undefined"]
-        title = f"{PAIR_METRICS[metric].title.split(' [')[0]} of {words(comparison)}"
-        if summary["infinite"]:
+    for key, mean in means.items():
+        metric = PAIR_METRICS[key]
+        title = f"{metric.name} of {GROUPS[comparison].what}"
+        if mean.infinite:
             yield (
-                f"{title}: {summary['infinite']} of {n} pairs are equal images (infinite), "
+                f"{title}: {mean.infinite} of {mean.total} pairs are equal images (infinite), "
                 "left out of the mean."
             )
-        if summary["undefined"]:
+        if mean.undefined:
+            reason = f" ({metric.undefined})" if metric.undefined else ""
             yield (
-                f"{title}: undefined for {summary['undefined']} of {n} pairs "
-                f"({UNDEFINED.get(metric, 'a map is constant')}), left out of the mean."
+                f"{title}: undefined for {mean.undefined} of {mean.total} pairs{reason}, left out "
+                "of the mean."
             )
-
-
-def words(comparison: str) -> str:
-    """The name of a comparison as people read it: fake_B vs real_B."""
-    return comparison.replace("_vs_", " vs ")

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from metrics.confusion import balanced_accuracy, confusion_matrix
 from models.base import Model
 from models.networks import evaluating
 from models.networks.classifier import Classifier
@@ -62,18 +63,13 @@ class ClassifierModel(Model):
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Balanced accuracy: the mean recall of the classes that occur in the batches."""
         size = len(self.facts.classes)
-        confusion = torch.zeros(size * size, dtype=torch.int64)
+        confusion = torch.zeros(size, size, dtype=torch.int64)
         with torch.no_grad(), self.compute.autocast(), evaluating(self.classifier):
             for batch in batches:
                 self.compute.begin_step()
                 predicted = self.classifier(batch.a).argmax(dim=1)
-                confusion += torch.bincount(
-                    (batch.label * size + predicted).cpu(), minlength=size * size
-                )
-        confusion = confusion.reshape(size, size)
-        present = confusion.sum(dim=1) > 0
-        recall = confusion.diagonal()[present] / confusion.sum(dim=1)[present]
-        accuracy = float(recall.mean())
+                confusion += confusion_matrix(batch.label, predicted, classes=size)
+        accuracy = balanced_accuracy(confusion)
         self.report = {"balanced_accuracy": accuracy, "confusion": confusion}
         return {"balanced_accuracy": accuracy}
 

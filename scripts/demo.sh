@@ -24,7 +24,12 @@ export GRADCAM_FLAGS="--netG unet_128 --ngf 16 --ndf 16 $small
 for name in mwir_pix2pix mwir_pix2pix_gradcam; do
     translate "$name" --dataroot "$images" --phase truth --num_test all
 done
-"$PYTHON" "$ROOT/scripts/summarise_demo.py" --results "$RESULTS" --out "$RESULTS/summary.json"
+plain="$RESULTS/mwir_pix2pix/truth_latest" # its real_A is the simulator's view, its real_B the truth
+"$PYTHON" "$ROOT/evaluate.py" --real "$plain/images/real_B" \
+    --set "simulator" "$plain/images/real_A" "$plain/images/real_B" \
+    --set "Pix2Pix" "$plain" \
+    --set "Pix2Pix + Grad-CAM" "$RESULTS/mwir_pix2pix_gradcam/truth_latest" \
+    --classifier "$CHECKPOINTS/mwir_judge/latest_net_classifier.pth" --report "$RESULTS/truth"
 if [ "${1:-}" = ablation ]; then
     "$ROOT/scripts/run_ablation.sh" "$images"
 fi

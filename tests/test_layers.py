@@ -25,7 +25,7 @@ LAYERS = {
         *("metrics", "data", "models.networks", "models.losses", "models.gradcam"),
         *("util", "options"),
     ),
-    "models": ("models", "util", "options"),
+    "models": ("models", "metrics.confusion", "util", "options"),
     "training": ("training", "metrics", "models", "data", "util", "options"),
     "translating": ("translating", "training", "models", "data", "util", "options"),
     "datasets": OWN,

@@ -3,21 +3,12 @@
 import math
 from collections.abc import Sequence
 
-# Digits behind the point, of metrics whose scale is known.
-DECIMALS = {
-    **dict.fromkeys(("psnr", "spectrum"), 2),
-    **dict.fromkeys(("class_agreement", "pointing", "cam_energy", "box_share"), 3),
-    **dict.fromkeys(("ssim", "lpips_alex", "lpips_vgg", "gcss", "cc", "cam_cosine"), 4),
-}
-# Significant digits, of all others: counts are of 8 or 16 bits, distances of any size.
-SIGNIFICANT = {
-    **dict.fromkeys(("mae", "noise", "contrast", "grey_levels"), 3),
-    **dict.fromkeys(("fid", "kid", "fid_mwir", "kid_mwir", "mmd", "coral"), 4),
-}
+from metrics.catalogue import Metric
+
 SMALLEST = 1e-4  # below this, zeros would hide the digits
 
 
-def format_value(metric_key: str, value: float | None) -> str:
+def format_value(metric: Metric, value: float | None) -> str:
     """A value of a metric to the digits that mean something: "16.23", "12,346", "1.200e-5".
 
     Plain ASCII, for terminals of any kind: "-" for None (not measured), "undefined" for NaN, "inf".
@@ -29,10 +20,10 @@ def format_value(metric_key: str, value: float | None) -> str:
         return "undefined"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
-    if metric_key in DECIMALS:
-        text = f"{value:,.{DECIMALS[metric_key]}f}"
+    if metric.decimals is not None:
+        text = f"{value:,.{metric.decimals}f}"
     else:
-        text = _significant(value, SIGNIFICANT[metric_key])
+        text = _significant(value, metric.significant)
     return text if any(digit in text for digit in "123456789") else text.removeprefix("-")
 
 

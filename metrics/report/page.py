@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data.images import write_image
+from metrics.catalogue import GROUPS
 from metrics.embedding import Embedding, pca, tsne
+from metrics.record import Protocol, Record
 from metrics.report import marks as mark_module
 from metrics.report import plots
 from metrics.report import table as table_module
-from metrics.report.columns import GROUPS, Column, measured_columns
+from metrics.report.columns import Column, measured_columns
 from metrics.report.marks import REFERENCE, Mark, marks
 from metrics.report.table import heading, key_to_signs, main_table
-from metrics.report.views import Example, RowView
+from metrics.report.views import Example, SetView
 from util.files import write_text
 from util.html import new_page
 
@@ -71,45 +74,44 @@ def write_report(
     path: Path,
     *,
     title: str,
-    report: Mapping[str, Any],
-    rows: Sequence[RowView],
-    reference: RowView | None,
+    record: Record,
+    rows: Sequence[SetView],
+    reference: SetView | None,
 ) -> None:
     """Write table, plots and examples as one HTML file, in the look of all pages.
 
-    report: what the JSON file holds, docs/METRICS.md; rows: one for each of its rows, by name;
-    reference: the real images. The file replaces an earlier one in one step. Any text will do.
+    record: numbers and notes; rows: one for each of its rows, by name; reference: the real images.
+    The file replaces an earlier one in one step. Any text will do.
     Needs PACKAGES. Raises UserError where the file cannot be written.
     """
     styles = mark_module.STYLE + table_module.STYLE + STYLE
-    page = new_page(title, _facts(report), style=styles)
+    page = new_page(title, _facts(record), style=styles)
     from dominate.util import raw
 
-    named = dict(zip(report["rows"], marks(), strict=False))
+    named = dict(zip((row.name for row in record.rows), marks(), strict=False))
     shown = [(named[view.name], view) for view in rows]
-    columns = list(measured_columns(report))
-    sections = [_notes(report["notes"]), _table(report, columns, named)]
-    sections.append(_means(report, columns, shown))
-    sections.append(_distributions([*shown, *([(REFERENCE, reference)] if reference else [])]))
+    columns = list(measured_columns(record))
+    sections = [_notes(record.notes), _table(record, columns, named)]
+    sections.append(_means(record, columns, shown))
+    sections.append(_distributions(shown + ([(REFERENCE, reference)] if reference else [])))
     sections += [_examples(mark, view) for mark, view in shown if view.examples]
-    sections.append(_protocol(report["protocol"]))
-    page.add(*(raw(part.render(pretty=False) + "\n") for part in sections if part is not None))
+    sections.append(_protocol(record.protocol))
+    page.add([raw(part.render(pretty=False) + "\n") for part in sections if part is not None])
     write_text(path, page.render(pretty=False) + "\n")
 
 
-def _facts(report: Mapping[str, Any]) -> dict[str, str]:
+def _facts(record: Record) -> dict[str, str]:
     """What a reader asks first: how many images, of what depth, and who judged them."""
-    rows = report["rows"].values()
-    facts = {"sets": str(len(rows))}
-    sizes = sorted({row["n"] for row in rows})
+    facts = {"sets": str(len(record.rows))}
+    sizes = sorted({row.n for row in record.rows})
     if sizes:
         facts["images a set"] = " to ".join(f"{n:,}" for n in sorted({sizes[0], sizes[-1]}))
-    if report["reference"] is not None:
-        facts["real images"] = f"{report['reference']['n']:,}"
-    depths = sorted({bits for row in rows for bits in row.get("bits", {}).values()})
+    if record.reference is not None:
+        facts["real images"] = f"{record.reference.n:,}"
+    depths = sorted({bits for row in record.rows for bits in row.bits.values()})
     if depths:
         facts["bits"] = " and ".join(map(str, depths))
-    return facts | {"judge": _plain(report["protocol"].get("classifier"))}
+    return facts | {"judge": _plain(record.protocol.classifier)}
 
 
 def _plain(value: Any) -> str:
@@ -131,15 +133,13 @@ def _notes(notes: Sequence[str]) -> "html_tag | None":
     return tags.div(tags.ul(tags.li(note) for note in notes), cls="notes", role="note")
 
 
-def _table(
-    report: Mapping[str, Any], columns: Sequence[Column], named: Mapping[str, Mark]
-) -> "html_tag":
+def _table(record: Record, columns: Sequence[Column], named: Mapping[str, Mark]) -> "html_tag":
     from dominate import tags
 
     groups = [[c for c in columns if c.group == group] for group in GROUPS]
     filled = [group for group in groups if group] or [[]]
-    tables = [main_table(report, group, named) for group in filled]
-    return tags.section(tags.h2("Metrics"), *tables, key_to_signs(report, columns))
+    tables = [main_table(record, group, named) for group in filled]
+    return tags.section(tags.h2("Metrics"), *tables, key_to_signs(record, columns))
 
 
 def _legend(sets: Sequence[tuple[Mark, str]]) -> "html_tag":
@@ -148,9 +148,7 @@ def _legend(sets: Sequence[tuple[Mark, str]]) -> "html_tag":
     return tags.ul((tags.li(mark.swatch(), name) for mark, name in sets), cls="legend")
 
 
-def _means(
-    report: Mapping[str, Any], columns: Sequence[Column], shown: plots.Marked
-) -> "html_tag | None":
+def _means(record: Record, columns: Sequence[Column], shown: plots.Marked) -> "html_tag | None":
     """A small drawing of each metric, in the groups of the table."""
     from dominate import tags
 
@@ -162,26 +160,26 @@ def _means(
     )
     section = tags.section(tags.h2("Values and their uncertainty"), tags.p(about, cls="about"))
     section.add(_legend([(mark, view.name) for mark, view in shown]))
-    for group, (words, what, _) in GROUPS.items():
-        figures = [_panel(report, c, shown) for c in columns if c.group == group]
+    for name, group in GROUPS.items():
+        figures = [_panel(record, c, shown) for c in columns if c.group == name]
         if figures:
-            section.add(tags.h3(words, tags.small(what)), tags.div(figures, cls="panels"))
+            heads = tags.h3(group.title, tags.small(group.what))
+            section.add(heads, tags.div(figures, cls="panels"))
     return section
 
 
-def _panel(report: Mapping[str, Any], column: Column, shown: plots.Marked) -> "html_tag":
+def _panel(record: Record, column: Column, shown: plots.Marked) -> "html_tag":
     from dominate import tags
     from dominate.util import raw
 
-    cells = [
-        (mark, column.of(report["rows"][view.name]), _values(view, column)) for mark, view in shown
-    ]
+    rows = {row.name: row for row in record.rows}
+    cells = [(mark, column.of(rows[view.name]), _values(view, column)) for mark, view in shown]
     name = f"{column.group}-{column.key}"
-    svg = plots.interval_panel(cells, column.of_reference(report), name=name)
+    svg = plots.interval_panel(cells, column.of_reference(record), name=name)
     return tags.figure(tags.figcaption(heading(column.metric)), raw(svg))
 
 
-def _values(view: RowView, column: Column) -> np.ndarray | None:
+def _values(view: SetView, column: Column) -> np.ndarray | None:
     """Of the images; None for a column of sets."""
     key = column.key if column.group == "fake_B" else f"{column.group}_{column.key}"
     return view.values.get(key)
@@ -229,7 +227,7 @@ def _scatter(sets: plots.Marked, found: Embedding, axis_labels: Sequence[str], *
     )
 
 
-def _examples(mark: Mark, view: RowView) -> "html_tag":
+def _examples(mark: Mark, view: SetView) -> "html_tag":
     """The strips of one set."""
     from dominate import tags
 
@@ -279,10 +277,8 @@ def _data_address(image: np.ndarray) -> str:
         return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode("ascii")
 
 
-def _protocol(protocol: Mapping[str, Any]) -> "html_tag | None":
+def _protocol(protocol: Protocol) -> "html_tag":
     from dominate import tags
 
-    if not protocol:
-        return None
-    facts = tags.dl(tags.div(tags.dt(k), tags.dd(_plain(v))) for k, v in protocol.items())
+    facts = tags.dl(tags.div(tags.dt(k), tags.dd(_plain(v))) for k, v in asdict(protocol).items())
     return tags.details(tags.summary("How it was measured"), facts)

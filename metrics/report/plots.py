@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metrics.report.columns import Cell, number_of
 from metrics.report.marks import REFERENCE, VARIABLES, Mark
-from metrics.report.views import RowView
+from metrics.report.views import SetView
+from metrics.values import Cell, Mean
 from util.drawing import CARD, INK, STYLE, new_axes, to_svg
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ WIDTH, HEIGHT = 370, 265
 TINY = 1e-3  # numbers below need too many digits for a panel
 PANEL_WIDTH, PANEL_ROW, PANEL_TEXT = 190, 15, 11
 GREY_BINS = 128  # at most; stretched images leave levels out, and a bin holds some
-Marked = Sequence[tuple[Mark, RowView]]
+Marked = Sequence[tuple[Mark, SetView]]
 
 
 def interval_panel(
-    cells: Sequence[tuple[Mark, Cell | None, np.ndarray | None]], real: Cell | None, *, name: str
+    cells: Sequence[tuple[Mark, Cell | None, np.ndarray | None]], real: Mean | None, *, name: str
 ) -> str:
     """One metric of all sets, from top to bottom: value, uncertainty, middle half of the images.
 
@@ -42,9 +42,10 @@ def interval_panel(
         figure, axes = new_axes(PANEL_WIDTH, height, left=20, bottom=24, right=16, top=6)
         for place, (mark, cell, values) in enumerate(cells):
             _draw_cell(axes, place, mark, cell, values)
-        if real is not None and real["mean"] is not None:
-            axes.axvspan(*(real["ci95"] or [real["mean"]] * 2), color=INK, alpha=0.15, linewidth=0)
-            axes.axvline(real["mean"], color=INK, linewidth=1, linestyle=(0, (3, 2)))
+        if real is not None and real.mean is not None:
+            low, high = real.ci95 or (real.mean, real.mean)
+            axes.axvspan(low, high, color=INK, alpha=0.15, linewidth=0)
+            axes.axvline(real.mean, color=INK, linewidth=1, linestyle=(0, (3, 2)))
         axes.set_ylim(len(cells) - 0.4, -0.6)
         axes.set_yticks(range(len(cells)), [mark.label for mark, _, _ in cells])
         axes.tick_params(axis="y", length=0)
@@ -63,9 +64,8 @@ def interval_panel(
 def _draw_cell(
     axes: "Axes", place: int, mark: Mark, cell: Cell | None, values: np.ndarray | None
 ) -> None:
-    number = number_of(cell)
-    if number is None or not math.isfinite(number):
-        text = "∞" if number == math.inf else "–"
+    if cell is None or not math.isfinite(cell.number):
+        text = "∞" if cell is not None and cell.number == math.inf else "–"
         middle = {"transform": axes.get_yaxis_transform(), "ha": "center", "va": "center"}
         axes.text(0.5, place, text, **middle)
         return
@@ -73,11 +73,9 @@ def _draw_cell(
     if len(finite) > 1:
         low, high = np.percentile(finite, (25, 75))
         axes.barh(place, high - low, 0.62, low, color=mark.colour, alpha=0.2, linewidth=0)
-    std = cell.get("std")
-    interval = cell.get("ci95") or (std and (number - std, number + std))
-    if interval:
-        axes.plot(interval, (place, place), color=mark.colour, linewidth=2)
-    axes.plot(number, place, "o", color=mark.colour, markersize=5)
+    if cell.ends:
+        axes.plot(cell.ends, (place, place), color=mark.colour, linewidth=2)
+    axes.plot(cell.number, place, "o", color=mark.colour, markersize=5)
 
 
 def spectra(sets: Marked, *, name: str) -> str | None:
@@ -125,7 +123,7 @@ def depths(sets: Marked) -> list[int]:
     return sorted({len(view.histogram) for _, view in sets if view.histogram is not None})
 
 
-def _has_levels(view: RowView, levels: int) -> bool:
+def _has_levels(view: SetView, levels: int) -> bool:
     return view.histogram is not None and len(view.histogram) == levels
 
 

@@ -8,11 +8,11 @@ from torch import Tensor
 from data.preview import preview
 from data.splits import spread
 from data.value_map import ValueMap
-from metrics import COMPARISONS, PAIR_METRICS
-from metrics.evaluation import Reference, Row
+from metrics.catalogue import COMPARISONS, PAIR_METRICS
+from metrics.evaluation import MeasuredSet, Reference
 from metrics.measure import ImageValues
 from metrics.profile import Profile
-from metrics.report.views import Example, RowView
+from metrics.report.views import Example, SetView
 from metrics.sets import read_images
 
 EXAMPLES = 4  # strips a set, evenly over its images
@@ -21,7 +21,7 @@ WORST_BY = ("gcss", "ssim")  # which of them was measured: what a classifier see
 CAPTIONS = {"real_A": "source", "fake_B": "result", "real_B": "target"}
 
 
-def row_views(rows: Sequence[Row]) -> list[RowView]:
+def set_views(rows: Sequence[MeasuredSet]) -> list[SetView]:
     """The sets of an evaluation, in their order."""
     return [
         _view(
@@ -35,7 +35,7 @@ def row_views(rows: Sequence[Row]) -> list[RowView]:
     ]
 
 
-def reference_view(reference: Reference, rows: Sequence[Row]) -> RowView:
+def reference_view(reference: Reference, rows: Sequence[MeasuredSet]) -> SetView:
     """The real images that stand beside all rows."""
     return _view("real", [], _columns(reference.values, {"real_B": ""}), reference.profile, rows[0])
 
@@ -45,10 +45,10 @@ def _view(
     examples: Sequence[Example],
     values: dict[str, np.ndarray],
     profile: Profile,
-    row: Row,
-) -> RowView:
+    row: MeasuredSet,
+) -> SetView:
     judge = row.instruments.judge
-    return RowView(
+    return SetView(
         name=name,
         examples=examples,
         values=values,
@@ -70,7 +70,7 @@ def _columns(rows: Sequence[ImageValues], prefixes: dict[str, str]) -> dict[str,
     }
 
 
-def _places(row: Row) -> dict[int, str]:
+def _places(row: MeasuredSet) -> dict[int, str]:
     """Which images are shown, and why those that are worse than others."""
     count = len(row.images)
     places = dict.fromkeys(spread(range(count), EXAMPLES), "")
@@ -84,7 +84,7 @@ def _places(row: Row) -> dict[int, str]:
     return places | {place: f"among the lowest {title}: {values[place]:.3f}" for place in worst}
 
 
-def _example(row: Row, place: int, note: str) -> Example:
+def _example(row: MeasuredSet, place: int, note: str) -> Example:
     """Source, result and target, then the attention on result and target, for one class."""
     files = {kind: paths[place] for kind, paths in row.images.files.items()}
     arrays = read_images(files, bits=row.bits)
@@ -104,24 +104,24 @@ def _own_map(array: np.ndarray) -> ValueMap:
 
 
 def _overlays(
-    row: Row, arrays: dict[str, np.ndarray], shown: dict[str, Tensor]
+    row: MeasuredSet, arrays: dict[str, np.ndarray], shown: dict[str, Tensor]
 ) -> list[tuple[str, np.ndarray]]:
     judge, judge_map = row.instruments.judge, row.instruments.judge_map
     if judge is None:
         return []
     kinds = [k for k in ("fake_B", "real_B") if row.bits.get(k) == row.bits["fake_B"]]
-    looks = {
-        kind: judge.look(judge_map.encode(arrays[kind])[None].to(row.instruments.device))
+    seen = {
+        kind: judge.activations(judge_map.encode(arrays[kind])[None].to(row.instruments.device))
         for kind in kinds
     }
-    label = looks[kinds[-1]].predicted
+    label = seen[kinds[-1]].predicted
     name = judge.classifier.classes[int(label)]
     return [
         (
             f"attention on {CAPTIONS[kind]} ({name})",
-            overlay(preview(shown[kind]), judge.attention(look, label)[0, 0].cpu().numpy()),
+            overlay(preview(shown[kind]), judge.attention(activations, label)[0, 0].cpu().numpy()),
         )
-        for kind, look in looks.items()
+        for kind, activations in seen.items()
     ]
 
 

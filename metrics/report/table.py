@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from metrics import Metric
-from metrics.report.columns import GROUPS, Cell, Column, best_rows, number_of
+from metrics.catalogue import GROUPS, Metric
+from metrics.record import Record
+from metrics.report.columns import Column, best_rows
 from metrics.report.format import format_deviation, format_value
 from metrics.report.marks import REFERENCE, Mark
+from metrics.values import Cell, Distance, Mean
 
 if TYPE_CHECKING:
     from dominate.tags import html_tag
@@ -75,9 +77,7 @@ def heading(metric: Metric) -> str:
     return f"{metric.title} {DIRECTIONS[metric.better][0]}"
 
 
-def main_table(
-    report: Mapping[str, Any], columns: Sequence[Column], marks: Mapping[str, Mark]
-) -> "html_tag":
+def main_table(record: Record, columns: Sequence[Column], marks: Mapping[str, Mark]) -> "html_tag":
     """The columns in a box of their own, which scrolls sideways under a first column that stays.
 
     The real images have a row where they have values.
@@ -86,14 +86,14 @@ def main_table(
     from dominate import tags
 
     body = tags.tbody()
-    reference = report["reference"]
-    if reference is not None and any(c.of_reference(report) is not None for c in columns):
-        cells = [(c, c.of_reference(report), False) for c in columns]
-        body.add(_row(REFERENCE, reference["name"], reference["n"], cells, cls="real"))
-    best = {column: best_rows(report, column) for column in columns}
-    for name, row in report["rows"].items():
-        cells = [(c, c.of(row), name in best[c]) for c in columns]
-        body.add(_row(marks[name], name, row["n"], cells))
+    reference = record.reference
+    if reference is not None and any(c.of_reference(record) is not None for c in columns):
+        cells = [(c, c.of_reference(record), False) for c in columns]
+        body.add(_row(REFERENCE, reference.name, reference.n, cells, cls="real"))
+    best = {column: best_rows(record, column) for column in columns}
+    for row in record.rows:
+        cells = [(c, c.of(row), row.name in best[c]) for c in columns]
+        body.add(_row(marks[row.name], row.name, row.n, cells))
     # Keyboards scroll what can be focused.
     return tags.div(tags.table(_head(columns), body), cls="scroll", tabindex="0")
 
@@ -103,7 +103,7 @@ def _head(columns: Sequence[Column]) -> "html_tag":
 
     groups = tags.tr(tags.th("set", rowspan=2, scope="col"), tags.th("n", rowspan=2, scope="col"))
     for group, members in groupby(columns, key=lambda column: column.group):
-        title, what, _ = GROUPS[group]
+        title, what = GROUPS[group].title, GROUPS[group].what
         span = {"colspan": len(list(members)), "scope": "colgroup"}
         groups.add(tags.th(tags.span(title, tags.small(what)), **span))
     titles = tags.tr()
@@ -128,56 +128,56 @@ def _row(
     row = tags.tr(tags.th(mark.swatch(), name, scope="row"), tags.td(f"{n:,}"), cls=cls)
     starts = [start for _, start in _with_starts([column for column, _, _ in cells])]
     for (column, cell, best), start in zip(cells, starts, strict=True):
-        row.add(_cell(column.key, cell, best, start))
+        row.add(_cell(column.metric, cell, best, start))
     return row
 
 
-def _cell(key: str, cell: Cell | None, best: bool, start: str) -> "html_tag":
+def _cell(metric: Metric, cell: Cell | None, best: bool, start: str) -> "html_tag":
     from dominate import tags
 
     if cell is None:
         return tags.td("–", cls=f"none {start}".strip())
-    value = typeset(format_value(key, number_of(cell))) + ("†" if cell.get("biased") else "")
+    value = typeset(format_value(metric, cell.number)) + ("†" if cell.biased else "")
     number = tags.span(value, cls="best", title="best") if best else value
-    return tags.td(number, *(tags.small(line) for line in _details(key, cell)), cls=start)
+    return tags.td(number, [tags.small(line) for line in _details(metric, cell)], cls=start)
 
 
-def _details(key: str, cell: Cell) -> Iterator[str]:
+def _details(metric: Metric, cell: Cell) -> Iterator[str]:
     """The small lines under a value: its uncertainty, and of how many images it is."""
-    if cell.get("ci95"):
-        yield " – ".join(typeset(format_value(key, bound)) for bound in cell["ci95"])
-    if cell.get("std") is not None:
-        yield f"± {format_deviation(cell['std'])} ({cell['subset_size']:,})"
-    if "mean" in cell:
-        total = cell["n"] + cell["infinite"] + cell["undefined"]
-        if cell["n"] < total:
-            yield f"{cell['n']:,} of {total:,}"
+    if isinstance(cell, Mean):
+        if cell.ci95:
+            yield " – ".join(typeset(format_value(metric, end)) for end in cell.ci95)
+        if cell.n < cell.total:
+            yield f"{cell.n:,} of {cell.total:,}"
     else:
-        yield " : ".join(f"{n:,}" for n in cell["n"])
+        if cell.std is not None:
+            yield f"± {format_deviation(cell.std)} ({cell.subset_size:,})"
+        yield " : ".join(f"{n:,}" for n in cell.n)
 
 
-def key_to_signs(report: Mapping[str, Any], columns: Sequence[Column]) -> "html_tag":
+def key_to_signs(record: Record, columns: Sequence[Column]) -> "html_tag":
     """What the signs of the table mean, as far as it has them."""
     from dominate import tags
 
-    cells = [c.of(row) for row in report["rows"].values() for c in columns]
-    cells += [column.of_reference(report) for column in columns]
-    cells = [cell for cell in cells if cell is not None]
+    cells = [c.of(row) for row in record.rows for c in columns]
+    cells += [column.of_reference(record) for column in columns]
+    means = [cell for cell in cells if isinstance(cell, Mean)]
+    distances = [cell for cell in cells if isinstance(cell, Distance)]
     text = tags.p(cls="key")
     for sign, words in DIRECTIONS.values():
         if any(DIRECTIONS[c.metric.better][0] == sign for c in columns):
             text.add(tags.b(sign), f" {words}. ")
-    if any(best_rows(report, column) for column in columns):
+    if any(best_rows(record, column) for column in columns):
         text.add(tags.span("Bold", cls="best"), " is best in its column, however small its lead. ")
-    if any(cell.get("ci95") for cell in cells):
+    if any(mean.ci95 for mean in means):
         text.add("Small below a mean: its 95 % bootstrap interval. ")
-    if any("mean" in c and c["infinite"] + c["undefined"] for c in cells):
+    if any(mean.n < mean.total for mean in means):
         text.add(tags.b("49 of 50"), " images are in the mean, others infinite or undefined. ")
-    if any(cell.get("std") is not None for cell in cells):
+    if any(distance.std is not None for distance in distances):
         text.add(tags.b("±"), " deviation over random subsets, their size in brackets. ")
-    if any("value" in cell for cell in cells):
+    if distances:
         text.add(tags.b("50 : 60"), " images of the set and real ones. ")
-    if any(cell.get("biased") for cell in cells):
+    if any(distance.biased for distance in distances):
         text.add(tags.b("†"), " biased: too few images; compare only values of equal n. ")
     text.add(tags.b("–"), " not measured.")
     return text

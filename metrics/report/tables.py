@@ -2,114 +2,129 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from metrics import COMPARISONS, IMAGE_METRICS, PAIR_METRICS, SET_METRICS, Metric
+from metrics.catalogue import COMPARISONS, GROUPS, IMAGE_METRICS, PAIR_METRICS, Metric
 from metrics.measure import ImageValues
+from metrics.record import Record
 from metrics.report.format import aligned, format_value
-from metrics.summary import words
+from metrics.values import Cell, Distance, Mean
+
+# Group of a row -> title of its table, in the order of the tables.
+TITLES = {
+    **{comparison: GROUPS[comparison].what for comparison in COMPARISONS},
+    "sets": "set against real images",
+    "fake_B": "single images",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """name: of the set; n: its number of images; cells: metric -> what was measured."""
+
+    name: str
+    n: str
+    cells: Mapping[str, Cell]
 
 
 @dataclass(frozen=True)
 class Block:
-    """One small table: a line each set, a column each metric that was measured on one of them.
-
-    lines: (name of the set, number of images, metric -> its entry in the record).
-    """
+    """One small table: a line each set; metrics: those that were measured on one of them."""
 
     title: str
     metrics: Mapping[str, Metric]
-    lines: Sequence[tuple[str, str, Mapping[str, Any]]]
-
-    def columns(self) -> list[str]:
-        """Keys of the metrics with at least one value."""
-        return [k for k in self.metrics if any(line.get(k) for _, _, line in self.lines)]
+    lines: Sequence[Line]
 
 
-def blocks_of(record: Mapping[str, Any]) -> list[Block]:
+def blocks_of(record: Record) -> list[Block]:
     """The tables of a record, less those without any value."""
-    rows, blocks = record["rows"], []
-    for comparison in COMPARISONS:
-        lines = [(name, str(row["n"]), row[comparison] or {}) for name, row in rows.items()]
-        blocks.append(Block(words(comparison), PAIR_METRICS, lines))
-    lines = [
-        (name, _sizes(row["sets"]), {k: v for k, v in row["sets"].items() if v})
-        for name, row in rows.items()
-    ]
-    blocks.append(Block("set against real images", SET_METRICS, lines))
-    reference = record["reference"]
-    real = [(reference["name"], str(reference["n"]), reference["images"])] if reference else []
-    lines = [(name, str(row["n"]), row["fake_B"]) for name, row in rows.items()]
-    blocks.append(Block("single images", IMAGE_METRICS, [*real, *lines]))
-    return [block for block in blocks if block.columns()]
+    blocks = []
+    for group, title in TITLES.items():
+        lines = []
+        if group == "fake_B" and record.reference:
+            real = record.reference
+            lines.append(Line(real.name, str(real.n), real.means))
+        for row in record.rows:
+            cells = row.cells.get(group, {})
+            n = _sizes(cells) if group == "sets" else str(row.n)
+            lines.append(Line(row.name, n, cells))
+        measured = {key for line in lines for key in line.cells}
+        metrics = {k: metric for k, metric in GROUPS[group].metrics.items() if k in measured}
+        if metrics:
+            blocks.append(Block(title, metrics, lines))
+    return blocks
 
 
-def _sizes(values: Mapping[str, Any]) -> str:
+def _sizes(cells: Mapping[str, Cell]) -> str:
     """How many translations and how many real images, as 50 : 201."""
-    sizes = next((value["n"] for value in values.values() if value), None)
+    sizes = next((cell.n for cell in cells.values()), None)
     return "-" if sizes is None else f"{sizes[0]} : {sizes[1]}"
 
 
-def terminal_tables(record: Mapping[str, Any]) -> str:
+def terminal_tables(record: Record) -> str:
     """All blocks; below each line of means, where there are any, the 95 % intervals."""
     return "\n\n".join(_terminal_table(block) for block in blocks_of(record))
 
 
 def _terminal_table(block: Block) -> str:
-    columns = block.columns()
-    lines = [[block.title, "n", *(block.metrics[key].title for key in columns)]]
-    for name, n, entries in block.lines:
-        lines.append([name, n, *(_value(key, entries.get(key), n) for key in columns)])
-        spread = [_spread(key, entries.get(key)) for key in columns]
+    lines = [[block.title, "n", *_titles(block)]]
+    for line in block.lines:
+        cells = [(metric, line.cells.get(key)) for key, metric in block.metrics.items()]
+        lines.append([line.name, line.n, *[_value(metric, c, line.n) for metric, c in cells]])
+        spread = [_spread(metric, cell) for metric, cell in cells]
         if any(spread):
             lines.append(["", "", *spread])
     return aligned(lines)
 
 
-def _value(key: str, entry: Mapping[str, Any] | None, n: str) -> str:
+def _titles(block: Block) -> list[str]:
+    return [metric.title for metric in block.metrics.values()]
+
+
+def _value(metric: Metric, cell: Cell | None, n: str) -> str:
     """The number of one cell; "-" for what was not measured; biased ones carry a dagger.
 
     Of how many images, in brackets, where these are not all n of the set.
     """
-    if entry is None:
+    if cell is None:
         return "-"
-    value = entry["mean"] if "mean" in entry else entry["value"]
-    if value is None:
-        return "inf" if entry.get("infinite") else "undefined"
-    fewer = isinstance(entry["n"], int) and str(entry["n"]) != n
-    marks = "†" * entry.get("biased", False) + f" ({entry['n']})" * fewer
-    return format_value(key, value) + marks
+    text = format_value(metric, cell.number)
+    if not math.isfinite(cell.number):
+        return text
+    if cell.biased:
+        text += "†"
+    if isinstance(cell, Mean) and str(cell.n) != n:
+        text += f" ({cell.n})"
+    return text
 
 
-def _spread(key: str, entry: Mapping[str, Any] | None) -> str:
+def _spread(metric: Metric, cell: Cell | None) -> str:
     """The interval of a mean, or the deviation over KID's subsets; "" where there is none."""
-    if entry is None:
-        return ""
-    if entry.get("ci95"):
-        return "–".join(format_value(key, end) for end in entry["ci95"])
-    return f"± {format_value(key, entry['std'])}" if entry.get("std") is not None else ""
+    if isinstance(cell, Mean) and cell.ci95:
+        return "–".join(format_value(metric, end) for end in cell.ci95)
+    if isinstance(cell, Distance) and cell.std is not None:
+        return f"± {format_value(metric, cell.std)}"
+    return ""
 
 
-def markdown_tables(record: Mapping[str, Any]) -> str:
+def markdown_tables(record: Record) -> str:
     """All blocks as Markdown, and the notes below them."""
     parts = []
     for block in blocks_of(record):
-        columns = block.columns()
-        lines = [
-            ["set", "n", *(block.metrics[key].title for key in columns)],
-            ["---", "---:", *("---:" for _ in columns)],
-        ]
-        for name, n, entries in block.lines:
+        titles = _titles(block)
+        lines = [["set", "n", *titles], ["---", "---:", *["---:" for _ in titles]]]
+        for line in block.lines:
             cells = []
-            for key in columns:
-                value, spread = _value(key, entries.get(key), n), _spread(key, entries.get(key))
+            for key, metric in block.metrics.items():
+                cell = line.cells.get(key)
+                value, spread = _value(metric, cell, line.n), _spread(metric, cell)
                 cells.append(f"{value} ({spread})" if spread else value)
-            lines.append([_markdown_text(name), n, *cells])
+            lines.append([_markdown_text(line.name), line.n, *cells])
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         parts.append(f"## {block.title}\n\n{table}\n")
-    notes = "\n".join(f"- {_markdown_text(note)}" for note in record["notes"])
+    notes = "\n".join(f"- {_markdown_text(note)}" for note in record.notes)
     return "\n".join([*parts, notes, ""])
 
 
@@ -117,45 +132,48 @@ def _markdown_text(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
-def table_csv(record: Mapping[str, Any]) -> str:
+def table_csv(record: Record) -> str:
     """A row each number: set, group, metric, value, its interval or deviation, and n."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["set", "group", "metric", "value", "low", "high", "std", "n"])
-    for group, name, key, entry in _numbers(record):
-        low, high = entry.get("ci95") or ("", "")
-        value = entry["mean"] if "mean" in entry else entry["value"]
-        n = entry["n"] if isinstance(entry["n"], int) else min(entry["n"])
-        writer.writerow([name, group, key, value, low, high, entry.get("std"), n])
+    for name, group, key, cell in _numbers(record):
+        if isinstance(cell, Mean):
+            low, high = cell.ci95 or ("", "")
+            writer.writerow([name, group, key, cell.mean, low, high, "", cell.n])
+        else:
+            writer.writerow([name, group, key, cell.value, "", "", cell.std, min(cell.n)])
     return text.getvalue()
 
 
-def _numbers(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
-    """(group, set, metric, entry) of all that was measured."""
-    for name, row in record["rows"].items():
-        for group in (*COMPARISONS, "fake_B", "sets"):
-            for key, entry in (row[group] or {}).items():
-                if entry is not None:
-                    yield group, name, key, entry
-    reference = record["reference"] or {"name": "", "images": {}}
-    for key, entry in reference["images"].items():
-        if entry is not None:
-            yield "real_B", reference["name"], key, entry
+def _numbers(record: Record) -> Iterator[tuple[str, str, str, Cell]]:
+    """(set, group, metric, cell) of all that was measured."""
+    parts = [
+        (row.name, group, GROUPS[group].metrics, row.cells.get(group, {}))
+        for row in record.rows
+        for group in (*COMPARISONS, "fake_B", "sets")
+    ]
+    if record.reference:
+        parts.append((record.reference.name, "real_B", IMAGE_METRICS, record.reference.means))
+    for name, group, metrics, cells in parts:
+        for key in metrics:
+            if key in cells:
+                yield name, group, key, cells[key]
 
 
-def images_csv(rows: Mapping[str, Sequence[ImageValues]]) -> str:
+def images_csv(sets: Mapping[str, Sequence[ImageValues]]) -> str:
     """A row each image, `image,set,<group>_<metric>,...`; inf and nan stand as such.
 
-    rows: values of the images of each set, by its name. The columns are always the same; what was
+    sets: name -> values of its images. The columns are always the same; what was
     not measured is empty.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = [(comparison, key) for comparison in COMPARISONS for key in PAIR_METRICS]
     columns += [(kind, key) for kind in ("fake_B", "real_B") for key in IMAGE_METRICS]
-    writer.writerow(["image", "set", *("_".join(column) for column in columns)])
-    for name, found in rows.items():
-        for row in found:
-            cells = (row.values.get(group, {}).get(key, "") for group, key in columns)
-            writer.writerow([row.name, name, *cells])
+    writer.writerow(["image", "set", *["_".join(column) for column in columns]])
+    for name, images in sets.items():
+        for image in images:
+            cells = [image.values.get(group, {}).get(key, "") for group, key in columns]
+            writer.writerow([image.name, name, *cells])
     return text.getvalue()

@@ -20,7 +20,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class RowView:
+class SetView:
     """One set of images: a row of the table, or the real images.
 
     values: metric of a single image, or comparison_metric -> (n,) values, NaN for undefined ones.

@@ -10,7 +10,7 @@ import torch
 import torchvision
 from pytorch_fid import inception
 
-from metrics.pretrained import WEIGHTS, Inception, Lpips, find_weights, missing_note
+from metrics.pretrained import WEIGHTS, Inception, Lpips, find_weights, missing_note, weights_file
 from util.errors import UserError
 
 TORCHVISION = {"alex": torchvision.models.alexnet, "vgg": torchvision.models.vgg16}
@@ -39,7 +39,7 @@ def inception_net(tmp_path_factory):
                 torch.nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
         context.setattr(inception, "fid_inception_v3", lambda: whole)
         net = inception.InceptionV3().eval()
-    path = tmp_path_factory.mktemp("inception") / WEIGHTS["inception"].name
+    path = tmp_path_factory.mktemp("inception") / weights_file("inception")
     torch.save(whole.state_dict(), path)
     return net, path
 
@@ -56,7 +56,7 @@ def trunks(tmp_path_factory):
         for weight in features.parameters():
             gain = (2 / weight[0].numel()) ** 0.5 if weight.dim() > 1 else 0.1
             weight.data.normal_(0, gain, generator=generator)
-        files[net] = folder / WEIGHTS[net].name
+        files[net] = folder / weights_file(net)
         torch.save({f"features.{k}": v for k, v in features.state_dict().items()}, files[net])
     return files
 
@@ -149,11 +149,11 @@ def test_inception_equals_pytorch_fid_on_the_same_weights(inception_net):
 
 
 def test_weights_are_found_by_their_published_names(tmp_path):
-    for key, file in WEIGHTS.items():
+    for key in WEIGHTS:
         assert find_weights(key, tmp_path) is None
         assert find_weights(key, tmp_path / "gone") is None
-        (tmp_path / file.name).touch()
-        assert find_weights(key, tmp_path) == tmp_path / file.name
+        (tmp_path / weights_file(key)).touch()
+        assert find_weights(key, tmp_path) == tmp_path / weights_file(key)
     names = {"pt_inception-2015-12-05-6726825d.pth", "alexnet-owt-7be5be79.pth"}
     assert {path.name for path in tmp_path.iterdir()} == {*names, "vgg16-397923af.pth"}
 
@@ -164,17 +164,17 @@ def test_without_a_folder_weights_are_those_of_torch_hub(tmp_path, monkeypatch):
     assert find_weights("alex", None) is None and str(folder) in missing_note("alex", None)
     assert not folder.exists()
     folder.mkdir(parents=True)
-    (folder / WEIGHTS["alex"].name).touch()
-    assert find_weights("alex", None) == folder / WEIGHTS["alex"].name
+    (folder / weights_file("alex")).touch()
+    assert find_weights("alex", None) == folder / weights_file("alex")
 
 
 def test_addresses_are_those_of_the_libraries():
-    assert WEIGHTS["inception"].address == inception.FID_WEIGHTS_URL
+    assert WEIGHTS["inception"] == inception.FID_WEIGHTS_URL
     for net, weights in (
         ("alex", torchvision.models.AlexNet_Weights.IMAGENET1K_V1),
         ("vgg", torchvision.models.VGG16_Weights.IMAGENET1K_V1),
     ):
-        assert WEIGHTS[net].address == weights.url
+        assert WEIGHTS[net] == weights.url
 
 
 @pytest.mark.parametrize(
@@ -182,10 +182,10 @@ def test_addresses_are_those_of_the_libraries():
     [("inception", "FID and KID"), ("alex", "LPIPS (alex)"), ("vgg", "LPIPS (vgg)")],
 )
 def test_the_note_says_what_is_skipped_and_which_file_goes_where(tmp_path, key, skipped):
-    note, file = missing_note(key, tmp_path), WEIGHTS[key]
+    note = missing_note(key, tmp_path)
     assert note.startswith(f"{skipped} skipped")
-    assert file.address.endswith(f"/{file.name}")
-    assert f"put {file.address} into {tmp_path}" in note and "\n" not in note
+    assert WEIGHTS[key].endswith(f"/{weights_file(key)}")
+    assert f"put {WEIGHTS[key]} into {tmp_path}" in note and "\n" not in note
 
 
 @pytest.mark.parametrize("key", WEIGHTS)
@@ -195,7 +195,7 @@ def test_the_note_says_what_is_skipped_and_which_file_goes_where(tmp_path, key, 
     ids=["other shapes", "empty", "no tensors", "a list", "bytes"],
 )
 def test_another_file_is_refused_by_name(tmp_path, key, content):
-    path = tmp_path / WEIGHTS[key].name
+    path = tmp_path / weights_file(key)
     if isinstance(content, bytes):
         path.write_bytes(content)
     else:
@@ -207,7 +207,7 @@ def test_weights_of_another_network_are_refused(trunks, tmp_path):
     refuses("alex", trunks["vgg"])
     refuses("vgg", trunks["alex"])
     refuses("inception", trunks["alex"])
-    assert WEIGHTS["vgg"].address in refuses("vgg", tmp_path / "gone.pth")
+    assert WEIGHTS["vgg"] in refuses("vgg", tmp_path / "gone.pth")
 
 
 def refuses(key: str, path: Path) -> str:

@@ -1,79 +1,63 @@
 """A report of three sets with something of everything, small enough to be written in a moment."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
-from metrics import IMAGE_METRICS, PAIR_METRICS, SET_METRICS
-from metrics.report import Example, RowView
+from metrics.record import Record, ReferenceRecord
+from metrics.report import Example, SetView
+from metrics.values import Distance, Mean
+from tests.metrics.report.samples import make_record, make_row
 
 ODD = '</td><script>alert(1)</script> & "sim" → 적외선'
 SETS = ("simulator", ODD, "CUT")
 
 
-def mean(value: float | None, *, infinite: int = 0, undefined: int = 0) -> dict[str, Any]:
-    interval = None if value is None else [value - 0.5, value + 0.5]
+def mean(value: float | None, *, infinite: int = 0, undefined: int = 0) -> Mean:
+    interval = None if value is None else (value - 0.5, value + 0.5)
     n = 0 if value is None else 4
-    return {"mean": value, "ci95": interval, "n": n, "infinite": infinite, "undefined": undefined}
+    return Mean(value, interval, n, infinite, undefined)
 
 
-def set_value(value: float | None, *, std: float | None = None) -> dict[str, Any]:
+def distance(value: float | None, *, std: float | None = None) -> Distance:
     size = None if std is None else 2
-    return {"value": value, "std": std, "n": [4, 9], "subset_size": size, "biased": std is None}
-
-
-def make_row(n: int, *, paired=None, kept=None, alone=None, sets=None) -> dict[str, Any]:
-    return {
-        "n": n,
-        "bits": {"real_A": 8, "fake_B": 16, "real_B": 16},
-        "fake_B_vs_real_B": paired and dict.fromkeys(PAIR_METRICS) | paired,
-        "real_A_vs_fake_B": kept and dict.fromkeys(PAIR_METRICS) | kept,
-        "fake_B": dict.fromkeys(IMAGE_METRICS) | alone,
-        "sets": dict.fromkeys(SET_METRICS) | sets,
-    }
+    return Distance(value, std, (4, 9), size, biased=std is None)
 
 
 @pytest.fixture
-def report() -> dict[str, Any]:
-    rows = {
-        SETS[0]: make_row(
+def record() -> Record:
+    rows = [
+        make_row(
+            SETS[0],
             4,
-            kept={"psnr": mean(None, infinite=4)},
-            alone={"noise": mean(1.5)},
-            sets={"fid": set_value(210.25)},
+            real_A_vs_fake_B={"psnr": mean(None, infinite=4)},
+            fake_B={"noise": mean(1.5)},
+            sets={"fid": distance(210.25)},
         ),
-        SETS[1]: make_row(
+        make_row(
+            SETS[1],
             4,
-            paired={"psnr": mean(16.234), "ssim": mean(0.64551)},
-            kept={"psnr": mean(21.5)},
-            alone={"noise": mean(4.25)},
-            sets={"fid": set_value(95.125), "kid": set_value(-0.002, std=0.00312)},
+            fake_B_vs_real_B={"psnr": mean(16.234), "ssim": mean(0.64551)},
+            real_A_vs_fake_B={"psnr": mean(21.5)},
+            fake_B={"noise": mean(4.25)},
+            sets={"fid": distance(95.125), "kid": distance(-0.002, std=0.00312)},
         ),
-        SETS[2]: make_row(
+        make_row(
+            SETS[2],
             1234,
-            paired={"psnr": mean(15.0, undefined=1), "ssim": mean(0.7)},
-            alone={"noise": mean(6.0)},
-            sets={"fid": set_value(None), "kid": set_value(0.125, std=0.25)},
+            fake_B_vs_real_B={"psnr": mean(15.0, undefined=1), "ssim": mean(0.7)},
+            fake_B={"noise": mean(6.0)},
+            sets={"fid": distance(None), "kid": distance(0.125, std=0.25)},
         ),
-    }
-    images = dict.fromkeys(IMAGE_METRICS) | {"noise": mean(5.0)}
-    return {
-        "rows": rows,
-        "reference": {"name": "real", "n": 9, "images": images},
-        "protocol": {
-            "classifier": "judge.pth",
-            "luma": False,
-            "versions": {"torch": "2.11", "lpips": None},
-        },
-        "notes": ["FID is biased.", f"Of {ODD} no LPIPS."],
-    }
+    ]
+    reference = ReferenceRecord(9, {"noise": mean(5.0)}, ["real"], "1" * 64)
+    notes = ["FID is biased.", f"Of {ODD} no LPIPS."]
+    return make_record(rows, reference=reference, notes=notes)
 
 
-def view(name: str, *, seed: int, examples=()) -> RowView:
+def view(name: str, *, seed: int, examples=()) -> SetView:
     rng = np.random.default_rng(seed)
     psnr = np.array([14.0, 15.0, np.inf, np.nan])
-    return RowView(
+    return SetView(
         name=name,
         examples=examples,
         values={"fake_B_vs_real_B_psnr": psnr, "noise": rng.normal(4, 1, 4)},
@@ -85,7 +69,7 @@ def view(name: str, *, seed: int, examples=()) -> RowView:
 
 
 @pytest.fixture
-def views() -> list[RowView]:
+def views() -> list[SetView]:
     grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
     colour = np.stack([grey, grey + 1, grey + 2], axis=2)
     images = [("source", grey), (ODD, np.dstack([grey] * 3)), ("attention on result", colour)]
@@ -95,5 +79,5 @@ def views() -> list[RowView]:
 
 
 @pytest.fixture
-def reference() -> RowView:
+def reference() -> SetView:
     return view("real", seed=7)

@@ -4,30 +4,38 @@ import math
 
 import pytest
 
-from metrics import IMAGE_METRICS, PAIR_METRICS, SET_METRICS
-from metrics.report.columns import Column, best_rows, measured_columns, number_of
+from metrics.catalogue import GROUPS, METRICS
+from metrics.record import Record, ReferenceRecord
+from metrics.report.columns import Column, best_rows, measured_columns
+from metrics.values import Distance, Mean
+from tests.metrics.report.samples import make_record, make_row
 
-SSIM = Column("fake_B_vs_real_B", "ssim", PAIR_METRICS["ssim"])
-FID = Column("sets", "fid", SET_METRICS["fid"])
-NOISE = Column("fake_B", "noise", IMAGE_METRICS["noise"])
-
-
-def means(column: Column, *values: float | None, real: float | None = None) -> dict:
-    """A report with one column: a row named 0, 1, ... for each value; inf counts as infinite."""
-
-    def cell(value):
-        if value is None:
-            return None
-        finite = value if math.isfinite(value) else None
-        return {"mean": finite, "infinite": 3 if value == math.inf else 0}
-
-    rows = {str(i): {column.group: {column.key: cell(value)}} for i, value in enumerate(values)}
-    reference = None if real is None else {"images": {column.key: cell(real)}}
-    return {"rows": rows, "reference": reference}
+SSIM = Column("fake_B_vs_real_B", "ssim")
+FID = Column("sets", "fid")
+KID = Column("sets", "kid")
+NOISE = Column("fake_B", "noise")
 
 
-def test_columns_without_a_measurement_are_dropped_and_groups_have_their_order(report):
-    found = [(column.group, column.key) for column in measured_columns(report)]
+def cell(column: Column, value: float, *, n: int = 4, biased: bool = False):
+    """inf counts as infinite, NaN as undefined; of a set there is no infinity."""
+    finite = value if math.isfinite(value) else None
+    if column.group == "sets":
+        return Distance(finite, None, (n, 9), None, biased)
+    return Mean(finite, None, n, infinite=3 * (value == math.inf), undefined=3 * (value != value))
+
+
+def means(column: Column, *values: float | None, real: float | None = None) -> Record:
+    """A record with one column: a row named 0, 1, ... for each value."""
+    cells = [{column.key: cell(column, v)} if v is not None else {} for v in values]
+    rows = [make_row(str(i), 4, **{column.group: found}) for i, found in enumerate(cells)]
+    reference = None
+    if real is not None:
+        reference = ReferenceRecord(9, {column.key: cell(column, real)}, [], "")
+    return make_record(rows, reference=reference)
+
+
+def test_columns_without_a_measurement_are_dropped_and_groups_have_their_order(record):
+    found = [(column.group, column.key) for column in measured_columns(record)]
     assert found == [
         ("fake_B_vs_real_B", "psnr"),
         ("fake_B_vs_real_B", "ssim"),
@@ -44,30 +52,14 @@ def test_what_only_the_real_images_have_is_a_column():
 
 
 @pytest.mark.parametrize(
-    ("cell", "number"),
-    [
-        (None, None),
-        ({"mean": 3.5, "infinite": 2}, 3.5),
-        ({"mean": None, "infinite": 2}, math.inf),
-        ({"value": 0.0}, 0.0),
-    ],
-)
-def test_the_number_of_a_cell(cell, number):
-    assert number_of(cell) == number
-
-
-def test_a_cell_without_any_defined_value_is_not_a_number():
-    assert math.isnan(number_of({"mean": None, "infinite": 0, "undefined": 5}))
-    assert math.isnan(number_of({"value": None}))
-
-
-@pytest.mark.parametrize(
     ("column", "values", "real", "best"),
     [
         (SSIM, (0.5, 0.7, 0.6), None, {"1"}),
         (FID, (50.0, 70.0, 60.0), None, {"0"}),
         (NOISE, (1.0, 4.5, 9.0), 5.0, {"1"}),
         (NOISE, (1.0, 6.5, 9.0, 3.5), 5.0, {"1", "3"}),  # on either side of the real images
+        (KID, (-0.3, -0.1, 0.2), None, {"0", "1"}),  # below 0 is chance
+        (KID, (0.1, math.nan, 0.2), None, {"0"}),
         (NOISE, (1.0, 4.5), None, set()),  # near to what?
         (SSIM, (0.5, None, math.nan, 0.6), None, {"3"}),
         (SSIM, (0.5, math.inf), None, {"1"}),
@@ -80,3 +72,30 @@ def test_a_cell_without_any_defined_value_is_not_a_number():
 )
 def test_the_best_of_a_column_follows_its_direction(column, values, real, best):
     assert best_rows(means(column, *values, real=real), column) == best
+
+
+@pytest.mark.parametrize(
+    "column", [Column("real_A_vs_fake_B", "ssim"), Column("fake_B", "box_share")]
+)
+def test_what_cannot_be_ranked_has_no_best(column):
+    assert best_rows(means(column, 0.5, 0.7, real=0.6), column) == set()
+
+
+def test_biased_values_are_ranked_between_sets_of_one_size_only():
+    def best(first, second):
+        rows = [
+            make_row(str(n), n, sets={"fid": cell(FID, value, n=n, biased=True)})
+            for n, value in (first, second)
+        ]
+        return best_rows(make_record(rows), FID)
+
+    assert best((50, 3.0), (60, 2.0)) == set()
+    rows = [
+        make_row(name, 50, sets={"fid": cell(FID, value, n=50, biased=True)})
+        for name, value in (("a", 3.0), ("b", 2.0))
+    ]
+    assert best_rows(make_record(rows), FID) == {"b"}
+
+
+def test_every_metric_is_in_a_group():
+    assert {key for group in GROUPS.values() for key in group.metrics} == METRICS.keys()

@@ -4,17 +4,17 @@ import math
 
 import pytest
 
-from metrics import IMAGE_METRICS, PAIR_METRICS, SET_METRICS
+from metrics.catalogue import METRICS
 from metrics.report.format import aligned, format_deviation, format_value
 
 
-@pytest.mark.parametrize("key", [*PAIR_METRICS, *IMAGE_METRICS, *SET_METRICS])
+@pytest.mark.parametrize("key", METRICS)
 def test_every_metric_has_its_digits(key):
-    assert format_value(key, 0.5).startswith("0.5")
-    assert format_value(key, None) == "-"
-    assert format_value(key, math.nan) == "undefined"
-    assert format_value(key, math.inf) == "inf"
-    assert format_value(key, -math.inf) == "-inf"
+    assert format_value(METRICS[key], 0.5).startswith("0.5")
+    assert format_value(METRICS[key], None) == "-"
+    assert format_value(METRICS[key], math.nan) == "undefined"
+    assert format_value(METRICS[key], math.inf) == "inf"
+    assert format_value(METRICS[key], -math.inf) == "-inf"
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_every_metric_has_its_digits(key):
     ],
 )
 def test_values_have_the_digits_that_mean_something(key, value, text):
-    assert format_value(key, value) == text
+    assert format_value(METRICS[key], value) == text
 
 
 def test_formatted_values_are_ascii():
     values = (None, math.nan, math.inf, -1.5, 1e-9, 1e9)
-    assert all(format_value("kid", value).isascii() for value in values)
+    assert all(format_value(METRICS["kid"], value).isascii() for value in values)
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.00312, "0.0031"), (0, "0.0"), (12.7, "13")])

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from data.images import read_image
-from metrics.report import RowView, write_report
+from metrics.report import SetView, write_report
 
 VOID = {"meta", "img", "link", "br", "hr"}
 
@@ -53,11 +54,11 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def write(tmp_path, report, views, reference):
+def write(tmp_path, record, views, reference):
     """Write the page of the fixtures, with other arguments where some are given."""
 
     def write(**other) -> Page:
-        arguments = {"title": "ablation", "report": report, "rows": views, "reference": reference}
+        arguments = {"title": "ablation", "record": record, "rows": views, "reference": reference}
         write_report(tmp_path / "out" / "report.html", **(arguments | other))
         return Page(tmp_path / "out" / "report.html")
 
@@ -92,11 +93,11 @@ def test_names_of_things_in_the_page_are_unique(write):
     assert ids and len(ids) == len(set(ids))
 
 
-def test_any_text_is_shown_as_it_is(write, report, views):
+def test_any_text_is_shown_as_it_is(write, record, views):
     odd = views[1].name
     page = write(title=odd)
     assert page.texts("title") == page.texts("h1") == [odd]
-    assert page.texts("li")[:2] == report["notes"]
+    assert page.texts("li")[:2] == record.notes
     assert any(text.endswith(odd) for text in page.texts("th", scope="row"))
     assert f"scene {odd}" in page.texts("h3")
     assert f"lowest {odd}" in page.texts("small")
@@ -141,15 +142,15 @@ def test_the_best_of_each_column_is_marked(write):
     assert marked == ["16.23", "0.7000", "95.12†", "−0.002000", "4.25", "Bold"]
 
 
-def test_the_key_explains_the_signs_of_the_table_and_no_others(write, report):
+def test_the_key_explains_the_signs_of_the_table_and_no_others(write, record):
     (key,) = write().texts("p", **{"class": "key"})
     signs = ("Bold", "49 of 50", "±", "50 : 60", "†")
     assert all(sign in key for sign in (*signs, "↑", "↓", "≈", "95 %", "–"))
-    row = report["rows"]["CUT"]
-    row |= {"sets": dict.fromkeys(row["sets"])}
-    row["fake_B_vs_real_B"]["psnr"]["undefined"] = 0
-    alone = {"rows": {"CUT": row}, "reference": None, "protocol": {}, "notes": []}
-    (key,) = write(report=alone, rows=[]).texts("p", **{"class": "key"})
+    row = record.rows[2]
+    pairs = {"ssim": row.cells["fake_B_vs_real_B"]["ssim"]}
+    alone = replace(row, cells=row.cells | {"sets": {}, "fake_B_vs_real_B": pairs})
+    alone = replace(record, rows=[alone], reference=None)
+    (key,) = write(record=alone, rows=[]).texts("p", **{"class": "key"})
     assert not any(sign in key for sign in (*signs, "↓")) and "↑" in key
 
 
@@ -198,21 +199,17 @@ def test_facts_notes_and_protocol_are_shown(write):
     assert facts["versions"] == "torch 2.11, lpips none"
 
 
-def test_a_page_of_sets_without_anything_but_a_table(write, report):
-    rows = [RowView(name, [], {}, None, None, None, None) for name in report["rows"]]
-    report |= {"reference": None, "notes": [], "protocol": {}}
-    page = write(rows=rows, reference=None)
+def test_a_page_of_sets_without_anything_but_a_table(write, record):
+    rows = [SetView(row.name, [], {}, None, None, None, None) for row in record.rows]
+    page = write(rows=rows, reference=None, record=replace(record, reference=None, notes=[]))
     assert page.texts("h2") == ["Metrics", "Values and their uncertainty"]
-    assert not page.all("img") and not page.all("details")
+    assert not page.all("img") and not page.all("div", role="note")
     assert len(rows_of(page)) == 4 * 3
 
 
-def test_a_report_without_any_measurement(write, report):
-    for row in report["rows"].values():
-        for part in ("fake_B_vs_real_B", "real_A_vs_fake_B"):
-            row[part] = None
-        row |= {part: dict.fromkeys(row[part]) for part in ("fake_B", "sets")}
-    page = write(report=report | {"reference": None}, rows=[], reference=None)
+def test_a_report_without_any_measurement(write, record):
+    rows = [replace(row, cells={"fake_B": {}, "sets": {}}) for row in record.rows]
+    page = write(record=replace(record, rows=rows, reference=None), rows=[], reference=None)
     assert page.texts("h2") == ["Metrics"]
     assert [len(row) for row in rows_of(page)] == [2, 2, 2]
 

@@ -9,10 +9,11 @@ import pytest
 
 from metrics.report import plots
 from metrics.report.marks import REFERENCE, Mark, marks
-from metrics.report.views import RowView
+from metrics.report.views import SetView
+from metrics.values import Distance, Mean
 
 FIRST, SECOND = (mark for mark, _ in zip(marks(), range(2), strict=False))
-EMPTY = RowView("empty", [], {}, None, None, None, None)
+EMPTY = SetView("empty", [], {}, None, None, None, None)
 
 
 def read(svg: str) -> ElementTree.Element:
@@ -35,9 +36,9 @@ def lines(svg: str, mark: Mark, *, width: str) -> list[np.ndarray]:
     return [np.array(re.findall(r"[\d.]+", d), float).reshape(-1, 2) * (1, -1) for d in found]
 
 
-def cell(mean: float | None, **more) -> dict:
-    interval = None if mean is None else [mean - 1, mean + 1]
-    return {"mean": mean, "ci95": interval, "infinite": 0, "undefined": 0} | more
+def cell(mean: float | None, *, infinite: int = 0, undefined: int = 0) -> Mean:
+    interval = None if mean is None else (mean - 1, mean + 1)
+    return Mean(mean, interval, n=4, infinite=infinite, undefined=undefined)
 
 
 def test_intervals_lie_where_the_values_are():
@@ -55,7 +56,7 @@ def test_intervals_lie_where_the_values_are():
 
 
 def test_tiny_values_have_short_ticks():
-    value = {"value": 2.946e-7}
+    value = Distance(2.946e-7, None, (4, 9), None, biased=False)
     *ticks, _ = texts(plots.interval_panel([(FIRST, value, None)], None, name="coral"))
     assert ticks and all(len(tick) <= 7 for tick in ticks)
     assert all(2e-7 < float(tick.replace("−", "-")) < 4e-7 for tick in ticks)
@@ -66,7 +67,7 @@ def test_values_without_a_place_are_shown_as_signs():
         (FIRST, cell(None, infinite=4), None),
         (SECOND, None, None),
         (FIRST, cell(None, undefined=4), None),
-        (SECOND, {"value": 0.5, "std": None}, None),
+        (SECOND, Distance(0.5, None, (4, 9), None, biased=False), None),
     ]
     found = texts(plots.interval_panel(cells, None, name="x"))
     assert found.count("∞") == 1 and found.count("–") == 2

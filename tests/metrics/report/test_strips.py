@@ -8,7 +8,7 @@ from data.images import read_image, write_image
 from metrics.evaluation import Evaluation
 from metrics.instruments import Instruments
 from metrics.judge import Judge
-from metrics.report.strips import EXAMPLES, WORST, overlay, reference_view, row_views
+from metrics.report.strips import EXAMPLES, WORST, overlay, reference_view, set_views
 from metrics.sets import find_results
 from models.networks.classifier import Classifier
 
@@ -46,7 +46,7 @@ def test_no_attention_leaves_the_image_grey_and_full_attention_colours_it():
 
 def test_examples_show_the_files_evenly_over_the_set(tmp_path):
     rows, _ = measured(tmp_path)
-    (view,) = row_views(rows)
+    (view,) = set_views(rows)
     assert [e.name for e in view.examples[:EXAMPLES]] == list("aceg")
     images = dict(view.examples[1].images)
     assert list(images) == ["source", "result", "target"]
@@ -67,7 +67,7 @@ def test_the_images_least_like_their_targets_are_shown_with_their_figures(tmp_pa
         spoil(tmp_path, name, 3 * place)
     evaluation = Evaluation(Instruments(torch.device("cpu")), None)
     row = evaluation.measure(find_results(tmp_path))
-    (view,) = row_views([row])
+    (view,) = set_views([row])
     # Evenly, then the worst that are not there yet.
     assert [e.name for e in view.examples] == [*"adgj", *"bc"]
     ssim = {v.name: v.values["fake_B_vs_real_B"]["ssim"] for v in row.values}
@@ -81,20 +81,20 @@ def test_the_images_least_like_their_targets_are_shown_with_their_figures(tmp_pa
 def test_attention_tells_the_worst_where_there_is_a_judge(tmp_path, judge):
     rows, _ = measured(tmp_path, judge=judge)
     gcss = {v.name: v.values["fake_B_vs_real_B"]["gcss"] for v in rows[0].values}
-    (view,) = row_views(rows)
+    (view,) = set_views(rows)
     lowest = sorted(gcss, key=gcss.get)[:WORST]
     assert {e.name for e in view.examples if "GCSS" in e.note} == set(lowest)
 
 
 def test_few_images_are_shown_as_they_are(tmp_path):
     rows, _ = measured(tmp_path, names="abcd")
-    (view,) = row_views(rows)
+    (view,) = set_views(rows)
     assert [(e.name, e.note) for e in view.examples] == [(name, "") for name in "abcd"]
 
 
 def test_both_attentions_are_of_the_class_predicted_on_the_target(tmp_path, judge):
     rows, _ = measured(tmp_path, judge=judge)
-    (view,) = row_views(rows)
+    (view,) = set_views(rows)
     captions = [caption for caption, _ in view.examples[0].images]
     target = torch.from_numpy(np.tile(240 - np.arange(SIZE[1]) * 6, (SIZE[0], 1)) / 127.5 - 1)
     label = int(judge.classifier(target.float()[None, None]).argmax())
@@ -107,7 +107,7 @@ def test_a_source_of_another_depth_is_shown_by_its_own_values(tmp_path):
     rows, _ = measured(
         tmp_path, dtypes={"real_A": np.uint8, "fake_B": np.uint16, "real_B": np.uint16}
     )
-    (view,) = row_views(rows)
+    (view,) = set_views(rows)
     images = dict(view.examples[0].images)
     assert all(image.dtype == np.uint8 for image in images.values())
     # 16-bit counts of 0..247 span the whole preview: the range of the real images.
@@ -116,7 +116,7 @@ def test_a_source_of_another_depth_is_shown_by_its_own_values(tmp_path):
 
 def test_curves_and_values_are_those_that_were_measured(tmp_path):
     rows, evaluation = measured(tmp_path)
-    (view,) = row_views(rows)
+    (view,) = set_views(rows)
     reference = reference_view(evaluation.reference(rows), rows)
     assert np.allclose(
         view.values["fake_B_vs_real_B_psnr"],

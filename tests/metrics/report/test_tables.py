@@ -6,35 +6,39 @@ import io
 import pytest
 
 from metrics.measure import ImageValues
+from metrics.record import ReferenceRecord
 from metrics.report.tables import blocks_of, images_csv, markdown_tables, table_csv, terminal_tables
+from metrics.values import Distance, Mean
+from tests.metrics.report.samples import make_record, make_row
 
 
-def mean(value, low=None, high=None, **more):
-    interval = None if low is None else [low, high]
-    return {"mean": value, "ci95": interval, "n": 3, "infinite": 0, "undefined": 0, **more}
+def mean(value, low=None, high=None, *, infinite=0):
+    interval = None if low is None else (low, high)
+    return Mean(value, interval, n=3, infinite=infinite, undefined=0)
 
 
 def distance(value, *, std=None, biased=False):
-    return {"value": value, "std": std, "n": [3, 7], "subset_size": None, "biased": biased}
+    return Distance(value, std, (3, 7), None, biased)
 
 
 @pytest.fixture
 def record():
-    row = {
-        "n": 3,
-        "fake_B_vs_real_B": None,
-        "real_A_vs_fake_B": {"psnr": mean(20.0, 19.5, 20.5), "ssim": mean(0.5), "cc": None},
+    cells = {
+        "real_A_vs_fake_B": {"psnr": mean(20.0, 19.5, 20.5), "ssim": mean(0.5)},
         "fake_B": {"noise": mean(1.25)},
-        "sets": {"fid": distance(50.0, biased=True), "kid": distance(0.25, std=0.125), "mmd": None},
+        "sets": {"fid": distance(50.0, biased=True), "kid": distance(0.25, std=0.125)},
     }
-    other = {**row, "real_A_vs_fake_B": {"psnr": mean(None, infinite=3), "ssim": mean(1.0)}}
-    reference = {"name": "real", "n": 7, "images": {"noise": mean(2.5)}}
-    rows = {"one": row, "two|<b>": other}
-    return {"rows": rows, "reference": reference, "notes": ["FID is <biased>."]}
+    kept = {"psnr": mean(None, infinite=3), "ssim": mean(1.0)}
+    rows = [
+        make_row("one", 3, **cells),
+        make_row("two|<b>", 3, **(cells | {"real_A_vs_fake_B": kept})),
+    ]
+    reference = ReferenceRecord(7, {"noise": mean(2.5)}, [], "")
+    return make_record(rows, reference=reference, notes=["FID is <biased>."])
 
 
 def test_only_what_was_measured_has_a_column(record):
-    blocks = {block.title: block.columns() for block in blocks_of(record)}
+    blocks = {block.title: list(block.metrics) for block in blocks_of(record)}
     assert blocks == {
         "real_A vs fake_B": ["psnr", "ssim"],
         "set against real images": ["fid", "kid"],

@@ -1,0 +1,116 @@
+"""Which metrics there are, and all that is known of each beside the function that computes it.
+
+docs/METRICS.md defines each metric. Its key is that of the JSON and CSV files; tables show metrics
+in the order of this module. Pure functions on batches of images stand in the modules beside this
+one; `metrics.measure` (images) and `metrics.profile` (sets) call them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+# judge: a classifier; boxes: a table of them; pairs: a target of equal name for each translation;
+# the others are files of `metrics.pretrained.WEIGHTS`.
+Need = Literal["judge", "boxes", "pairs", "inception", "alex", "vgg"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """All that tables, notes and checks know of a metric.
+
+    title: as tables show it; better: which direction, "real": near to that of real images.
+    decimals: digits behind the point, where the scale is known; significant: digits of all others,
+    as counts are of 8 or 16 bits and distances of any size. needs: what it cannot be measured
+    without. undefined: when an image has no value, for people. ranked: whether one row can be best.
+    unbiased: right on average for sets of any size, so that chance takes it below 0;
+    biased_below: number of images below which a value of a set is mostly bias.
+    """
+
+    title: str
+    better: Literal["higher", "lower", "real"]
+    decimals: int | None = None
+    significant: int = 4
+    needs: tuple[Need, ...] = ()
+    undefined: str = ""
+    ranked: bool = True
+    unbiased: bool = False
+    biased_below: int = 0
+
+    @property
+    def name(self) -> str:
+        """The title without its unit."""
+        return self.title.split(" [")[0]
+
+
+CONSTANT, SMALL = "a map is constant", "too small for the network"
+
+# Of two images of one name.
+PAIR_METRICS = {
+    "psnr": Metric("PSNR [dB]", "higher", decimals=2, needs=("pairs",)),
+    "ssim": Metric("SSIM", "higher", decimals=4, needs=("pairs",)),
+    "mae": Metric("MAE [counts]", "lower", significant=3, needs=("pairs",)),
+    "lpips_alex": Metric(
+        "LPIPS (alex)", "lower", decimals=4, needs=("pairs", "alex"), undefined=SMALL
+    ),
+    "lpips_vgg": Metric(
+        "LPIPS (vgg)", "lower", decimals=4, needs=("pairs", "vgg"), undefined=SMALL
+    ),
+    "gcss": Metric("GCSS", "higher", decimals=4, needs=("pairs", "judge"), undefined=CONSTANT),
+    "cc": Metric("CC", "higher", decimals=4, needs=("pairs", "judge"), undefined=CONSTANT),
+    "cam_cosine": Metric(
+        "CAM cosine", "higher", decimals=4, needs=("pairs", "judge"), undefined=CONSTANT
+    ),
+    "class_agreement": Metric("class agreement", "higher", decimals=3, needs=("pairs", "judge")),
+}
+# Of one image.
+IMAGE_METRICS = {
+    "noise": Metric("noise [counts]", "real", significant=3),
+    "contrast": Metric("target contrast [counts]", "real", significant=3, needs=("boxes",)),
+    "pointing": Metric("pointing game", "real", decimals=3, needs=("judge", "boxes")),
+    "cam_energy": Metric("CAM energy in box", "real", decimals=3, needs=("judge", "boxes")),
+    "box_share": Metric("box share (chance)", "real", decimals=3, needs=("boxes",), ranked=False),
+}
+# Of two sets of images. A Fréchet distance is mostly bias below twice the dimension of MWIR
+# features, and below the dimension of Inception's.
+SET_METRICS = {
+    "fid": Metric("FID", "lower", needs=("inception",), biased_below=2048),
+    "kid": Metric("KID", "lower", needs=("inception",), unbiased=True),
+    "fid_mwir": Metric("FID (MWIR)", "lower", needs=("judge",), biased_below=1024),
+    "kid_mwir": Metric("KID (MWIR)", "lower", needs=("judge",), unbiased=True),
+    "mmd": Metric("MMD²", "lower", needs=("judge",), unbiased=True),
+    "coral": Metric("CORAL", "lower", needs=("judge",)),
+    "spectrum": Metric("spectrum [dB]", "lower", decimals=2),
+    "grey_levels": Metric("grey levels [counts]", "lower", significant=3),
+}
+METRICS = {**PAIR_METRICS, **IMAGE_METRICS, **SET_METRICS}
+
+# Name of each comparison -> what fake_B is compared with.
+COMPARISONS = {"fake_B_vs_real_B": "real_B", "real_A_vs_fake_B": "real_A"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Metrics of one kind of images or comparison, which tables show side by side.
+
+    title: as a heading; what: is measured; ranked: whether one row can be best.
+    """
+
+    title: str
+    what: str
+    metrics: Mapping[str, Metric]
+    ranked: bool = True
+
+
+# What is measured of a row, by the names of the JSON file.
+GROUPS = {
+    "fake_B_vs_real_B": Group("Near the target", "fake_B vs real_B", PAIR_METRICS),
+    # Doing nothing would win.
+    "real_A_vs_fake_B": Group("Kept of the source", "real_A vs fake_B", PAIR_METRICS, ranked=False),
+    "sets": Group("Sets", "fake_B vs the real images", SET_METRICS),
+    "fake_B": Group("Target and thermal", "fake_B alone", IMAGE_METRICS),
+}
+
+
+def metrics_that_need(need: Need) -> dict[str, Metric]:
+    """Key -> metric, of all that cannot be measured without it."""
+    return {key: metric for key, metric in METRICS.items() if need in metric.needs}

@@ -1,0 +1,158 @@
+"""An evaluation from its options to tables on the screen and files: what evaluate.py does."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from metrics.catalogue import METRICS
+from metrics.evaluation import Evaluation, MeasuredSet, Reference, find_sets, match_sets
+from metrics.instruments import load_instruments
+from metrics.record import Record, plain_values, record_of
+from metrics.report import PACKAGES, write_report
+from metrics.report.strips import reference_view, set_views
+from metrics.report.tables import images_csv, markdown_tables, table_csv, terminal_tables
+from metrics.sets import ImageSet
+from options import EvaluateOptions
+from util.device import select_device
+from util.errors import UserError
+from util.files import check_writable, write_text
+from util.packages import require
+
+
+def evaluate(options: EvaluateOptions) -> None:
+    """Find the images, measure each set, print the tables, write the files. Raises UserError."""
+    sets, real = find_sets(options)
+    files = Files.of(options)
+    instruments = load_instruments(options, _device(options))
+    _check_requirable(options, sets)
+    matching: list[str] = []
+    if options.match_range is not None:
+        sets, real, matching = match_sets(sets, real, instruments.labels, width=options.match_range)
+    evaluation = Evaluation(instruments, real)
+    rows = [evaluation.measure(images) for images in sets]
+    reference = evaluation.reference(rows)
+    record = record_of(rows, reference, instruments, options, matching=matching)
+    print(terminal_tables(record), "\n".join(record.notes), sep="\n\n", end="\n\n")
+    files.write(record, rows, reference)
+    _check_required(options, record)
+
+
+def _device(options: EvaluateOptions) -> torch.device:
+    device = select_device(options.gpu_ids)
+    # Metrics need double precision, which MPS lacks.
+    return torch.device("cpu") if device.type == "mps" else device
+
+
+def _title(rows: Sequence[MeasuredSet]) -> str:
+    """Of the report: the folders of a sole set, the number of several."""
+    if len(rows) > 1:
+        return f"Evaluation of {len(rows)} sets"
+    return f"Evaluation of {', '.join(str(folder) for folder in rows[0].images.folders)}"
+
+
+def _check_requirable(options: EvaluateOptions, sets: Sequence[ImageSet]) -> None:
+    """Raises UserError, before anything is measured, where --require cannot be met."""
+    for key in options.require or ():
+        needs = METRICS[key].needs
+        if "judge" in needs and options.classifier is None:
+            raise UserError(f"--require {key} needs a classifier; name it with --classifier FILE.")
+        if "boxes" in needs and not options.labels:
+            raise UserError(f"--require {key} needs boxes; name their table with --boxes FILE.")
+        for images in sets:
+            if "pairs" in needs and "real_B" not in images.files:
+                raise UserError(f"--require {key}: {images.name} has no targets of equal names.")
+
+
+def _check_required(options: EvaluateOptions, record: Record) -> None:
+    """Raises UserError where a metric that --require names was not measured on some row.
+
+    Metrics of pairs are asked for between translation and target.
+    """
+    for key in options.require or ():
+        for row in record.rows:
+            groups = [row.cells.get(group, {}) for group in ("sets", "fake_B", "fake_B_vs_real_B")]
+            if not any(key in cells and math.isfinite(cells[key].number) for cells in groups):
+                raise UserError(
+                    f"--require {key}: it could not be measured on {row.name}; the notes above say "
+                    "why."
+                )
+
+
+REPORT_FILES = ("report.html", "report.json", "table.md", "table.csv", "images.csv")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the results go. `images` (CSV) is tried only where the user did not name it."""
+
+    means: Path | None
+    images: Path | None
+    images_required: bool
+    report: Path | None
+
+    @classmethod
+    def of(cls, options: EvaluateOptions) -> "Files":
+        """Raises UserError, before anything is measured, for a place that takes no file, and for a
+        package that the report needs and that is missing.
+        """
+        means = Path(options.out) if options.out else None
+        images = Path(options.csv) if options.csv else None
+        if images is None and means is not None:
+            images = means.with_suffix(".csv")
+        if images is None and options.results and not options.report:
+            images = Path(options.results[0], "evaluation.csv")
+        if images is not None and images == means:
+            raise UserError(
+                f"JSON and CSV would both be {means}; give --out a name that ends in .json."
+            )
+        for file in (means, images):
+            if file is not None and file.is_dir():
+                raise UserError(f"{file} is a folder; name files with --out and --csv.")
+        for file in (means, Path(options.csv) if options.csv else None):
+            if file is not None:
+                check_writable(file)
+        report = Path(options.report) if options.report else None
+        if report is not None:
+            require("the report (--report)", *PACKAGES)
+        if report is not None and report.exists() and not report.is_dir():
+            raise UserError(f"{report} is a file; name a folder with --report.")
+        for name in REPORT_FILES if report is not None else ():
+            check_writable(report / name)
+        return cls(means, images, options.csv is not None, report)
+
+    def write(
+        self, record: Record, rows: Sequence[MeasuredSet], reference: Reference | None
+    ) -> None:
+        """All files, and their names on the screen."""
+        content = json.dumps(plain_values(record), indent=1, allow_nan=False) + "\n"
+        values = {row.images.name: row.values for row in rows}
+        if reference and all(reference.values is not row.values for row in rows):
+            values["real"] = reference.values
+        if self.images is not None:
+            try:
+                write_text(self.images, images_csv(values))
+                print(f"values of each image in {self.images}")
+            except UserError as error:
+                if self.images_required:
+                    raise
+                print(f"values of each image are not kept: {error}")
+        if self.means is not None:
+            write_text(self.means, content)
+            print(f"means in {self.means}")
+        if self.report is not None:
+            write_text(self.report / "report.json", content)
+            write_text(self.report / "table.md", markdown_tables(record))
+            write_text(self.report / "table.csv", table_csv(record))
+            write_text(self.report / "images.csv", images_csv(values))
+            write_report(
+                self.report / "report.html",
+                title=_title(rows),
+                record=record,
+                rows=set_views(rows),
+                reference=reference_view(reference, rows) if reference else None,
+            )
+            print(f"report in {self.report / 'report.html'}")
