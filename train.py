@@ -19,7 +19,7 @@ from data.datasets import ImageDataset
 from data.images import write_image
 from data.loader import Loader, naming_lost_readers
 from data.preview import preview
-from data.range_use import measure_range_use, range_warnings
+from data.range_use import RangeUse, measure_range_use, range_warnings
 from data.value_map import ValueMap, recorded_maps
 from metrics.validation import (
     Best,
@@ -94,12 +94,13 @@ def prepare(config: TrainConfig, folder: RunFolder, lock: RunLock) -> "Training 
     validation = _validation(config, model, dataset, held_out, start.left_out)
     best = _best(config, validation, state)
     record = _record(config, dataset, model, start.left_out)
+    uses = {role: measure_range_use(domain) for role, domain in dataset.domains.items()}
     lock.take()
     folder.begin(record, continued=state is not None)
     words = [
         lock.note,
         _left_out_summary(start.left_out),
-        _summary(config, dataset, held_out, model),
+        _summary(config, dataset, held_out, model, uses),
         _new_order(start.images, record["images"]),
         _validation_summary(config, validation, model, best),
     ]
@@ -288,7 +289,7 @@ def _record(
 ) -> dict[str, Any]:
     return {
         "options": to_dict(config),
-        "value_maps": {role: asdict(m) for role, m in dataset.value_maps.items()},
+        "value_maps": {role: m.record() for role, m in dataset.value_maps.items()},
         "classes": list(dataset.classes),
         "images": _digests(dataset),
         "teacher": model.teacher,
@@ -340,6 +341,7 @@ def _summary(
     dataset: ImageDataset,
     held_out: ImageDataset | None,
     model: Model,
+    uses: Mapping[str, RangeUse],
 ) -> str:
     sizes = {n: sum(p.numel() for p in net.parameters()) for n, net in model.networks.items()}
     parts = ", ".join(f"{name} {size / 1e6:.2f} M" for name, size in sizes.items())
@@ -350,8 +352,7 @@ def _summary(
     lines += model.notes + dataset.notes()
     for role, domain in dataset.domains.items():
         lines.append(f"{role}: {domain.value_map} -> [-1, 1]")
-        use = measure_range_use([file.path for file in domain.files], domain.value_map)
-        lines += range_warnings(role, use)
+        lines += range_warnings(role, uses[role])
     if held_out:
         lines.append(f"{len(held_out)} images are held out for validation {held_out.note}")
     return "\n".join(lines)

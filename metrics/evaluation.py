@@ -9,6 +9,7 @@ from tqdm import tqdm
 from data.folders import find_images
 from data.label_index import LabelIndex
 from data.value_map import ValueMap, find_value_map
+from data.value_type import ValueType
 from metrics import COMPARISONS, SET_METRICS
 from metrics.instruments import Instruments, judged_values
 from metrics.judge import LAST_STAGE
@@ -16,7 +17,7 @@ from metrics.matching import match_ranges
 from metrics.measure import ImageValues, measurable, measure
 from metrics.pairing import Pairing, judge_pairing
 from metrics.profile import Profile, SetValue, compare_profiles
-from metrics.sets import ImageSet, find_depths, find_folders, find_results, find_set, pool
+from metrics.sets import ImageSet, find_folders, find_results, find_set, find_types, pool
 from metrics.summary import Summaries, summarise
 from options import EvaluateOptions
 from util.errors import UserError
@@ -42,7 +43,7 @@ class Row:
     """
 
     images: ImageSet
-    bits: dict[str, int]
+    types: dict[str, ValueType]
     instruments: Instruments
     values: list[ImageValues]
     profile: Profile
@@ -153,18 +154,18 @@ class Evaluation:
     def measure(self, images: ImageSet) -> Row:
         """Everything that can be measured of a set. Raises UserError for files that do not fit."""
         real = self.real
-        bits = find_depths(images.files)
-        comparisons = measurable(bits)
-        instruments = self._tuned(_references(images, bits, real))
-        profiles = {"fake_B": Profile(bits["fake_B"])}
+        types = find_types(images.files)
+        comparisons = measurable(types)
+        instruments = self._tuned(_references(images, types, real))
+        profiles = {"fake_B": Profile(instruments.unit_map)}
         if real is None and "real_B" in comparisons.values():
-            profiles["real_B"] = Profile(bits["real_B"])
+            profiles["real_B"] = Profile(instruments.unit_map)
         # Unpaired targets are drawn at random, some of them several times.
         distinct = frozenset[str]() if images.paired else frozenset(["real_B"])
         measured = measure(
             images,
             instruments,
-            bits=bits,
+            types=types,
             comparisons=comparisons,
             profiles=profiles,
             distinct=distinct,
@@ -178,7 +179,7 @@ class Evaluation:
             reference = None
         return Row(
             images=images,
-            bits=bits,
+            types=types,
             instruments=instruments,
             values=values,
             profile=profiles["fake_B"],
@@ -209,12 +210,12 @@ class Evaluation:
         files = real.files["real_B"]
         key = tuple(files)
         if key not in self.references:
-            bits = find_depths(real.files)
-            profile = Profile(bits["real_B"])
+            instruments = self._tuned(files)
+            profile = Profile(instruments.unit_map)
             values = measure(
                 real,
-                self._tuned(files),
-                bits=bits,
+                instruments,
+                types=find_types(real.files),
                 comparisons={},
                 profiles={"real_B": profile},
             )
@@ -225,20 +226,22 @@ class Evaluation:
 def _distances(
     profile: Profile, reference: Reference | None, instruments: Instruments
 ) -> dict[str, SetValue | None]:
-    """Every metric of sets; None for what cannot be measured, as between two depths."""
+    """Every metric of sets; None for what cannot be measured, as between two types."""
     distances: dict[str, SetValue | None] = dict.fromkeys(SET_METRICS)
-    if reference and reference.profile.bits == profile.bits:
+    if reference and reference.profile.value_map.type == profile.value_map.type:
         stage = instruments.judge.feature_stage if instruments.judge else LAST_STAGE
         distances |= compare_profiles(profile, reference.profile, feature_stage=stage)
     return distances
 
 
-def _references(images: ImageSet, bits: Mapping[str, int], real: ImageSet | None) -> Sequence[Path]:
-    """The files whose values stand for the domain: real ones of the depth of the translations."""
-    if real is not None and find_depths(real.files)["real_B"] == bits["fake_B"]:
+def _references(
+    images: ImageSet, types: Mapping[str, ValueType], real: ImageSet | None
+) -> Sequence[Path]:
+    """The files whose values stand for the domain: real ones of the type of the translations."""
+    if real is not None and find_types(real.files)["real_B"] == types["fake_B"]:
         return real.files["real_B"]
     kinds = ("real_B", "real_A", "fake_B")
-    return images.files[next(k for k in kinds if bits.get(k) == bits["fake_B"])]
+    return images.files[next(k for k in kinds if types.get(k) == types["fake_B"])]
 
 
 def _with_progress(values: Iterator[ImageValues], images: ImageSet) -> Iterator[ImageValues]:

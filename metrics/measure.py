@@ -13,6 +13,7 @@ from torch import Tensor
 
 from data.folders import ImageFile
 from data.label_index import ImageLabel
+from data.value_type import UINT8, ValueType
 from metrics import COMPARISONS
 from metrics.attention import (
     box_share,
@@ -49,12 +50,12 @@ class ImageValues:
     contents: dict[str, bytes]
 
 
-def measurable(bits: Mapping[str, int]) -> dict[str, str]:
-    """The comparisons between kinds of one depth: name -> kind of the reference.
+def measurable(types: Mapping[str, ValueType]) -> dict[str, str]:
+    """The comparisons between kinds of one type: name -> kind of the reference.
 
-    bits: kind -> depth; a kind without files is absent, and so are its comparisons.
+    types: by kind; a kind without files is absent, and so are its comparisons.
     """
-    return {name: kind for name, kind in COMPARISONS.items() if bits.get(kind) == bits["fake_B"]}
+    return {name: kind for name, kind in COMPARISONS.items() if types.get(kind) == types["fake_B"]}
 
 
 @torch.no_grad()
@@ -62,25 +63,25 @@ def measure(
     images: ImageSet,
     instruments: Instruments,
     *,
-    bits: Mapping[str, int],
+    types: Mapping[str, ValueType],
     comparisons: Mapping[str, str],
     profiles: Mapping[str, Profile],
     distinct: frozenset[str] = frozenset(),
 ) -> Iterator[ImageValues]:
     """Values of each image, in the given order.
 
-    bits: depth of each kind; comparisons: of `measurable`; profiles: kind -> the whole that its
+    types: of each kind; comparisons: of `measurable`; profiles: kind -> the whole that its
     images are added to; metrics of one image are made for these kinds; distinct: kinds of which
     equal images count once.
     Raises UserError for files that cannot be read or compared.
     """
-    measuring = _Measuring(instruments, dict(bits), dict(comparisons), dict(profiles), distinct)
+    measuring = _Measuring(instruments, dict(types), dict(comparisons), dict(profiles), distinct)
     # The decoders release the interpreter's lock: threads use all cores.
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(images), BATCH_SIZE):
             stop = min(start + BATCH_SIZE, len(images))
             files = [{k: f[i] for k, f in images.files.items()} for i in range(start, stop)]
-            arrays = list(pool.map(lambda f: read_images(f, bits=bits), files))
+            arrays = list(pool.map(lambda f: read_images(f, types=types), files))
             contents = [{kind: _digest(array) for kind, array in a.items()} for a in arrays]
             arrays = map(_alike, arrays)
             named = zip(images.names[start:stop], files, contents, arrays, strict=True)
@@ -93,7 +94,7 @@ class _Measuring:
     """The measurement of one batch after the other."""
 
     instruments: Instruments
-    bits: dict[str, int]
+    types: dict[str, ValueType]
     comparisons: dict[str, str]
     profiles: dict[str, Profile]
     distinct: frozenset[str]
@@ -135,8 +136,8 @@ class _Measuring:
         return self.instruments.judge
 
     def _counts(self, arrays: Sequence[np.ndarray], kind: str) -> Tensor:
-        """(B, 1 or 3, H, W) in file counts: float32 holds 8 bits exactly, sums of them too."""
-        dtype = torch.float32 if self.bits[kind] == 8 else torch.float64
+        """(B, 1 or 3, H, W) in file values: float32 holds 8 bits exactly, sums of them too."""
+        dtype = torch.float32 if self.types[kind] == UINT8 else torch.float64
         images = torch.from_numpy(np.stack(arrays).astype(np.float32))
         images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
         return images.to(self.instruments.device, dtype)
@@ -157,7 +158,7 @@ class _Measuring:
 
     def _compare(self, fakes: Tensor, references: Tensor) -> dict[str, Tensor]:
         """Pixel by pixel and by LPIPS: metric -> (B,)."""
-        data_range = 2 ** self.bits["fake_B"] - 1
+        data_range = self.instruments.unit_map.data_range
         a, b = fakes, references
         if self.instruments.luma:
             a, b = luminance(a), luminance(b)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from data.value_map import ValueMap
 from metrics.distribution import coral, frechet_distance, kid, mmd_rbf
 from metrics.feature_store import FeatureStore
 from metrics.judge import LAST_STAGE
@@ -20,15 +21,16 @@ SetValue = dict[str, Any]  # value, std, n, subset_size, biased: see docs/METRIC
 
 
 class Profile:
-    """One set of images of one depth (bits: 8 or 16). Memory stays flat in their number.
+    """One set of images of one type. Memory stays flat in their number.
 
-    features: "inception" and stages of the judge -> features, as far as there are such networks.
+    value_map: of the references; features: "inception" and stages of the judge -> features, as far
+    as there are such networks.
     names_and_contents: a hash over all images, for whoever wants the same set again.
     """
 
-    def __init__(self, bits: int) -> None:
-        self.bits, self.count = bits, 0
-        self.grey_levels, self.spectrum = GreyLevels(bits), RadialSpectrum()
+    def __init__(self, value_map: ValueMap) -> None:
+        self.value_map, self.count = value_map, 0
+        self.grey_levels, self.spectrum = GreyLevels(value_map.levels()), RadialSpectrum()
         self.features: dict[str, FeatureStore] = {}
         self._hash = hashlib.sha256()
 
@@ -59,7 +61,7 @@ class Profile:
 def compare_profiles(
     fake: Profile, real: Profile, *, feature_stage: str = LAST_STAGE, seed: int = 0
 ) -> dict[str, SetValue]:
-    """Distances between two sets of one depth; a network that is not there leaves its keys out.
+    """Distances between two sets of one value map; a network that is not there has no keys.
 
     feature_stage: of the judge, for the modality gap (MMD, CORAL); seed: of KID's subsets.
     """
@@ -84,7 +86,7 @@ def compare_profiles(
     spectra = fake.spectrum.mean(), real.spectrum.mean()
     values["spectrum"] = set_value(spectral_distance(*spectra), n)
     levels = fake.grey_levels.histogram(), real.grey_levels.histogram()
-    values["grey_levels"] = set_value(wasserstein(*levels), n)
+    values["grey_levels"] = set_value(wasserstein(*levels) * fake.grey_levels.levels.step, n)
     return values
 
 

@@ -50,7 +50,7 @@ def _row_record(row: Row, instruments: Instruments) -> dict[str, Any]:
         "real": _reference_record(row.reference) if row.reference else None,
         "unpaired_real_B": row.pairing.unpaired,
         "pairing": row.pairing.note,
-        "bits": row.bits,
+        "bits": {kind: found.bits for kind, found in row.types.items()},
         "folders": [str(folder) for folder in row.images.folders],
         "files_sha256": row.profile.names_and_contents,
         "teachers": sorted(row.images.teachers),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from data.value_type import ValueType
 from metrics import COMPARISONS, IMAGE_METRICS, PAIR_METRICS
 from metrics.bootstrap import confidence_intervals
 from metrics.measure import ImageValues
@@ -43,13 +44,13 @@ def summarise(rows: Sequence[ImageValues], group: str) -> Summaries:
     return summaries
 
 
-def depth_notes(bits: Mapping[str, int]) -> Iterator[str]:
-    """A sentence for each comparison whose two kinds differ in depth; bits: kind -> depth."""
+def type_notes(types: Mapping[str, ValueType]) -> Iterator[str]:
+    """A sentence for each comparison whose two kinds differ in type; types: by kind."""
     for comparison, kind in COMPARISONS.items():
-        if kind in bits and bits[kind] != bits["fake_B"]:
+        if kind in types and types[kind] != types["fake_B"]:
             yield (
-                f"{words(comparison)} is not measured: {kind} has {bits[kind]} bits and fake_B "
-                f"{bits['fake_B']}, and counts of 8 and 16 bits cannot be compared pixel by pixel."
+                f"{words(comparison)} is not measured: {kind} has {types[kind]} and fake_B "
+                f"{types['fake_B']}, and values of two types cannot be compared pixel by pixel."
             )
 
 

@@ -12,6 +12,7 @@ from data.faults import find_faults
 from data.images import write_image
 from data.loader import Loader
 from data.value_map import ValueMap
+from data.value_type import UINT8
 from models import MODEL_OPTIONS
 from options import parse_test, parse_train
 from util.errors import UserError
@@ -147,7 +148,7 @@ def test_halves_of_an_odd_width_and_images_below_the_crop_are_left_out(tmp_path)
 def test_the_depth_of_a_continued_run_decides_not_that_of_most(folder):
     dataset = build(folder)
     maps = {role: dataset.value_maps[role] for role in "AB"}
-    assert maps["A"].bits == 8
+    assert maps["A"].type == UINT8
     for path in (folder / "trainB").iterdir():
         write_image(path, picture(1, bits=16))
     write_image(folder / "trainB" / "3.png", picture(3))
@@ -160,7 +161,7 @@ def test_validation_does_without_them_and_testing_does_not(folder):
         for i in range(3):
             write_image(folder / f"val{role}" / f"{i}.png", picture(i))
     truncate(folder / "valB" / "1.png")
-    maps = {role: ValueMap(0.0, 255.0, 8) for role in "AB"}
+    maps = {role: ValueMap(0.0, 255.0, UINT8) for role in "AB"}
     flags = ["--dataroot", str(folder), "--model", "pix2pix", "--on_bad_image", "skip"]
     left_out = {}
     config = parse_train(flags, MODEL_OPTIONS)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data.value_map import Levels
 from metrics import IMAGE_METRICS, PAIR_METRICS, SET_METRICS
 from metrics.report import Example, RowView
 
@@ -80,6 +81,7 @@ def view(name: str, *, seed: int, examples=()) -> RowView:
         spectrum=np.linspace(9, 1, 8) * 10.0**seed,
         frequencies=np.linspace(0, 0.5, 8),
         histogram=np.bincount(rng.integers(20, 90, 500), minlength=256),
+        levels=Levels(256),
         features=rng.normal(seed, 1, (4, 6)).astype(np.float32),
     )
 
