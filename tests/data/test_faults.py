@@ -1,9 +1,11 @@
 """Bad images: each is found under its kind, and training with --on_bad_image skip does without."""
 
+import io
 import json
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 import train
@@ -17,7 +19,7 @@ from models import MODEL_OPTIONS
 from options import parse_test, parse_train
 from util.errors import UserError
 
-GOOD = 4
+GOOD = 3
 
 
 def picture(seed, *, size=(40, 48), bits=8):
@@ -29,15 +31,22 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[:-200])
 
 
+def not_finite():
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.where(picture(9) < 9, np.nan, picture(9)).astype(np.float32))
+    return file.getvalue()
+
+
 SPOIL = {
     "truncated": truncate,
     "empty": lambda path: path.write_bytes(b""),
     "unreadable": lambda path: path.write_text("file,class"),
+    "not finite": lambda path: path.write_bytes(not_finite()),
     "wrong depth": lambda path: write_image(path, picture(9, bits=16)),
     "wrong size": lambda path: write_image(path, picture(9, size=(40, 44))),
     "constant": lambda path: write_image(path, np.full((40, 48), 7, np.uint8)),
 }
-STOPPING = ("truncated", "empty", "unreadable", "wrong depth")
+STOPPING = ("truncated", "empty", "unreadable", "not finite", "wrong depth")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.images import write_image
 from data.value_map import (
     EIGHT_BIT,
     Stored,
@@ -160,12 +161,51 @@ def test_8_of_16_bits_have_all_grey_levels():
     np.testing.assert_array_equal(ends, [[0, 255]])
 
 
+@pytest.mark.parametrize(("low", "high"), [(-40.0, 60.5), (280.0, 281.0), (0.0, 3e-4), (0.0, 1e9)])
+def test_floats_come_back_even_beyond_the_range(low, high):
+    value_map = ValueMap(low, high, KELVIN)
+    width = high - low
+    image = np.random.default_rng(0).uniform(low - width, high + width, (30, 40)).astype(np.float32)
+    back = value_map.decode(value_map.encode(image))
+    assert back.dtype == np.float32
+    rounding = np.finfo(np.float32).eps * (2 * width + max(abs(low), abs(high)))
+    np.testing.assert_allclose(back, image, rtol=0, atol=2 * rounding)
+    assert float(value_map.encode(np.array([[low]], np.float32))) == pytest.approx(-1)
+
+
+def test_floats_have_the_range_of_their_extremes(tmp_path):
+    for name, ends in {"a": (280.5, 300.25), "b": (-10.5, 250.0)}.items():
+        write_image(tmp_path / f"{name}.tif", np.array([ends], np.float32), unit="kelvin")
+    found = find_value_map(sorted(tmp_path.iterdir()))
+    assert found == ValueMap(-10.5, 300.25, KELVIN) and found.data_range == 310.75
+
+
+def test_whole_numbers_are_measured_over_all_that_files_hold():
+    assert ValueMap(5600.0, 20300.0, UINT16).data_range == 65535
+    assert ValueMap(20.0, 80.0, UINT8).data_range == 255
+
+
+def test_levels_of_floats_begin_at_the_ends_of_the_range():
+    levels = ValueMap(250.0, 350.0, KELVIN).levels()
+    middles = levels.middles()
+    assert (middles[0], middles[-1]) == pytest.approx((150, 450))
+    values = np.array([250, 350, 149, 1e6, 300], np.float32)
+    assert middles[levels.bins(values)] == pytest.approx([250, 350, 150, 450, 300])
+
+
+def test_maps_of_earlier_versions_are_read_and_their_keys_kept():
+    earlier = {"low": 5600.0, "high": 20300.0, "bits": 16}
+    assert ValueMap.from_record(earlier) == ValueMap(5600.0, 20300.0, UINT16)
+    assert ValueMap(5600.0, 20300.0, UINT16).record() == earlier
+
+
 def test_maps_in_words():
+    assert str(ValueMap(250.0, 1350.5, KELVIN)) == "250 to 1,350.5, 32-bit floats in kelvin"
     assert str(EIGHT_BIT) == "counts 0 to 255 of 8 bits"
     assert str(ValueMap(5600.5, 65535.0, UINT16)) == "counts 5,600.5 to 65,535 of 16 bits"
 
 
 def test_recorded_maps_are_those_that_were_recorded():
-    maps = {"A": EIGHT_BIT, "B": ValueMap(5600.0, 20300.0, UINT16)}
+    maps = {"A": EIGHT_BIT, "B": ValueMap(250.5, 300.0, KELVIN)}
     record = json.loads(json.dumps({"value_maps": {r: m.record() for r, m in maps.items()}}))
     assert recorded_maps(record) == maps

@@ -199,7 +199,7 @@ def test_facts_notes_and_protocol_are_shown(write):
 
 
 def test_a_page_of_sets_without_anything_but_a_table(write, report):
-    rows = [RowView(name, [], {}, None, None, None, None) for name in report["rows"]]
+    rows = [RowView(name, [], {}, None, None, None, None, None) for name in report["rows"]]
     report |= {"reference": None, "notes": [], "protocol": {}}
     page = write(rows=rows, reference=None)
     assert page.texts("h2") == ["Metrics", "Values and their uncertainty"]
