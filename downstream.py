@@ -35,10 +35,11 @@ import torch
 from torch import Tensor
 
 from data.datasets import LabeledDataset, Selection
-from data.images import read_image
+from data.images import read_type
 from data.loader import Loader
 from data.transforms import Preprocessing
 from data.value_map import ValueMap, find_value_map, recorded_maps
+from data.value_type import ValueType
 from metrics.confusion import accuracy, balanced_accuracy, confusion_matrix
 from metrics.downstream import (
     LabelledSet,
@@ -226,24 +227,24 @@ class Trial:
         file = self.folder.network_file("latest", "classifier")
         content = load(file, hint="delete the folder of the run to train it anew")
         position = Position(**self.folder.load_state()["position"])
-        value_map, bits = self._value_map(test)
+        value_map, trained_type = self._value_map(test)
         return Result(
             trial=self,
             confusion=self._confusion(file, value_map, test, classes),
             images=position.images_an_epoch,
             steps=position.step,
             value_map=value_map,
-            bits=bits,
+            trained_type=trained_type,
             validation=content.get("balanced_accuracy"),
             weights=digest(content["weights"]),
         )
 
-    def _value_map(self, test: LabelledSet) -> tuple[ValueMap, int]:
-        """How the test images are shown: as in training, where the depth is the same."""
+    def _value_map(self, test: LabelledSet) -> tuple[ValueMap, ValueType]:
+        """How the test images are shown: as in training, where the type is the same; the latter."""
         trained = recorded_maps(self.folder.record())["A"]
         files = [file.path for file, _, _ in test.items]
-        same = read_image(files[0]).dtype.itemsize * 8 == trained.bits
-        return (trained if same else find_value_map(files)), trained.bits
+        same = read_type(files[0]) == trained.type
+        return (trained if same else find_value_map(files)), trained.type
 
     def _confusion(
         self, file: Path, value_map: ValueMap, test: LabelledSet, classes: tuple[str, ...]
@@ -290,7 +291,7 @@ class Result:
     """A trained classifier on the test images.
 
     confusion: (K, K) counts over the classes of the table; images, steps: of its training;
-    value_map: what became -1 and 1 in the test; bits: depth of its training images;
+    value_map: what became -1 and 1 in the test; trained_type: of the values of its training images;
     validation: balanced accuracy on held-out images of its own set, None where it was not measured;
     weights: digest of its state dict.
     """
@@ -300,7 +301,7 @@ class Result:
     images: int
     steps: int
     value_map: ValueMap
-    bits: int
+    trained_type: ValueType
     validation: float | None
     weights: str
 
@@ -315,7 +316,7 @@ class Result:
             "accuracy": accuracy(self.confusion),
             "validation_balanced_accuracy": self.validation,
             "confusion": self.confusion.tolist(),
-            "value_map": asdict(self.value_map),
+            "value_map": self.value_map.record(),
             "folder": str(self.trial.folder.path),
             "weights_sha256": self.weights,
         }
@@ -355,11 +356,11 @@ def _notes(
                 f"tested too ({', '.join(shared[:5])}{', ...' * (len(shared) > 5)}): neighbouring "
                 "frames are near-duplicates, and its scores too high."
             )
-        bits, shown = group[0].bits, group[0].value_map
-        if bits != shown.bits:
+        trained, shown = group[0].trained_type, group[0].value_map
+        if trained != shown.type:
             notes.append(
-                f"{images.name} has {bits} bits and the test images have {shown.bits}: their "
-                f"counts from {shown.low:g} to {shown.high:g} were shown in place of its own."
+                f"{images.name} has {trained} and the test images have {shown.type}: their "
+                f"values from {shown.low:g} to {shown.high:g} were shown in place of its own."
             )
     return notes
 

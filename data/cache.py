@@ -34,7 +34,8 @@ ALIGNMENT = 64  # bytes
 LONGEST_PAUSE_S = 3600.0  # between two images that a process decodes: one that is slower has died
 FORMAT = "decoded images 1"  # changes whenever the same files would be stored in another way
 
-PIXELS = {np.dtype(kind).str for kind in (np.uint8, np.uint16)}  # of what read_image returns
+# Of what read_image returns.
+PIXELS = {np.dtype(kind).str for kind in (np.uint8, np.uint16, np.float32)}
 
 Layout = tuple[tuple[int, ...], str]  # shape and type of an image
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -26,10 +27,12 @@ from data.folders import (
     require_phase_folder,
     unread_note,
 )
+from data.images import read_type
 from data.labels import Label, class_of_folder, read_labels
 from data.raw import RawBatch, RawImage, RawImages, RawSample, divide
 from data.transforms import Preprocessing, place, to_bands
-from data.value_map import ValueMap, find_value_map, given_value_map, read_depth
+from data.value_map import ValueMap, find_value_map, given_value_map, read_as, require_type
+from data.value_type import UINT8
 from options import ValueRange
 from util.batch import Batch, DataFacts
 from util.errors import UserError
@@ -40,13 +43,15 @@ from util.seeding import generator_for
 PHASE_FOLDER = re.compile(r"(train|val|test)(_?[AB])?")
 SAMPLED = 256  # images that say enough of the values of a set
 
+Half = Literal["left", "right"]  # of a side-by-side image
+
 
 @dataclass(frozen=True)
 class Domain:
     """The images of one domain, their value map and the number of bands they are handed out in.
 
     images: what decodes the files; clipped: whether values beyond the map's range are cut off at
-    -1 and 1.
+    -1 and 1; half: which part of each file it is, None for the whole.
     """
 
     files: Sequence[ImageFile]
@@ -54,11 +59,23 @@ class Domain:
     value_map: ValueMap
     bands: int
     clipped: bool
+    half: Half | None = None
 
     def read(self, index: int) -> np.ndarray:
         """File values of image `index`: (H, W) or (H, W, 3). Raises UserError for a bad one."""
-        path = self.files[index].path
-        return read_depth(path, bits=self.value_map.bits, read=self.images.read)
+        return self.part(index, self.read_file(index))
+
+    def read_file(self, index: int) -> np.ndarray:
+        """As `read`, but all of a side-by-side image, for the domains of both halves."""
+        return read_as(self.files[index].path, self.value_map.type, read=self.images.read)
+
+    def part(self, index: int, values: np.ndarray) -> np.ndarray:
+        """What is of this domain in the values of file `index`. Raises UserError for odd widths."""
+        if self.half is None:
+            return values
+        width = values.shape[1]
+        _require_even(self.files[index].path, width)
+        return values[:, : width // 2] if self.half == "left" else values[:, width // 2 :]
 
     def draw(
         self,
@@ -131,26 +148,38 @@ class Selection:
     skip_bad: bool = False
 
     def domain(
-        self, role: str, files: Sequence[ImageFile], *, images: Images | None = None
+        self,
+        role: str,
+        files: Sequence[ImageFile],
+        *,
+        images: Images | None = None,
+        half: Half | None = None,
     ) -> Domain:
-        """role: "A" (source) or "B" (target), after --direction; images: where `files` are kept."""
+        """role: "A" (source) or "B" (target), after --direction; images: where `files` are kept.
+
+        Raises UserError for files of another type than that of a known map.
+        """
         images = images or keep_images([file.path for file in files], self.cache)
         value_map = self.value_maps.get(role) or self._new_map(role, files, images)
+        if value_map.type.is_float:  # other files are told by what is read of them
+            require_type(files[0].path, read_type(files[0].path), value_map.type)
         bands, flag = (self.bands_a, "input_nc") if role == "A" else (self.bands_b, "output_nc")
-        if bands == 3 and value_map.bits > 8:
+        if bands == 3 and value_map.type != UINT8:
             raise UserError(
-                f"{files[0].path} has {value_map.bits} bits, which one band alone can have; "
+                f"{files[0].path} has {value_map.type}, which one band alone can have; "
                 f"use --{flag} 1."
             )
         # G ends in tanh: a target beyond the range would tell D by that alone what is real.
         clipped = role == "B" and self.preprocessing.training
-        return Domain(files, images, value_map, bands, clipped)
+        return Domain(files, images, value_map, bands, clipped, half)
 
     def _new_map(self, role: str, files: Sequence[ImageFile], images: Images) -> ValueMap:
         ends = self.value_ranges.get(role, "auto")
         if ends == "auto":
             return find_value_map([file.path for file in files], read=images.read)
-        return given_value_map(files[0].path, *ends, flag=f"value_range_{role}")
+        first = files[0].path
+        flag = f"value_range_{role}"
+        return given_value_map(*ends, read_type(first), flag=flag, source=str(first))
 
     def folder_letters(self) -> tuple[str, str]:
         """Letters of the folders that play the roles A and B."""
@@ -191,9 +220,9 @@ class Selection:
         left_out = dict(self.left_out)
         kept = self._without(left_out, samples)
         if kept and self.skip_bad:
-            depths = [m.bits if (m := self.value_maps.get(role)) else None for role in roles]
+            types = [m.type if (m := self.value_maps.get(role)) else None for role in roles]
             paths = [[file.path for file in sample] for sample in kept]
-            bad = find_bad(paths, bits=depths, check_sizes=check_sizes or self.check_crop)
+            bad = find_bad(paths, types=types, check_sizes=check_sizes or self.check_crop)
             left_out |= {self._below_root(path): why for path, why in bad.items()}
             kept = self._without(left_out, kept)
         if not kept:
@@ -239,9 +268,9 @@ class ImageDataset:
         self.classes: tuple[str, ...] = ()
         self.labels: list[int] = []
 
-    def add_domain(self, role: str, found: Usable) -> None:
-        """role: "A" or "B"; found: samples of one file each."""
-        self.domains[role] = self.selection.domain(role, found.files())
+    def add_domain(self, role: str, found: Usable, *, half: Half | None = None) -> None:
+        """role: "A" or "B"; found: samples of one file each, or of a half of it."""
+        self.domains[role] = self.selection.domain(role, found.files(), half=half)
         self.left_out |= found.left_out
 
     @property
@@ -264,6 +293,7 @@ class ImageDataset:
             counts,
             unlabelled=len(self) - sum(counts),
             value_range=(value_map.low, value_map.high),
+            value_type=value_map.type.name,
         )
 
     def __len__(self) -> int:
@@ -348,10 +378,10 @@ class UnalignedDataset(ImageDataset):
             preprocessing = preprocessing.without_margin()
         images = {}
         for role, domain in self.domains.items():
-            place = index % len(domain.files)
+            number = index % len(domain.files)
             if role == "B" and not self.selection.serial:
-                place = int(rng.integers(len(domain.files)))
-            images[role] = domain.draw(place, preprocessing, rng)
+                number = int(rng.integers(len(domain.files)))
+            images[role] = domain.draw(number, preprocessing, rng)
         return RawSample(images, -1, self.files[index % len(self.files)].name)
 
 
@@ -367,13 +397,14 @@ class AlignedDataset(ImageDataset):
         self.side_by_side = joined.is_dir() and not two_folders
         if self.side_by_side:
             found = [(file,) for file in find_images(joined, limit=selection.limit)]
-            self.add_domain("A", selection.usable(found, "A", self._check_halves))
+            half_a, half_b = ("left", "right") if letter_a == "A" else ("right", "left")
+            self.add_domain("A", selection.usable(found, "A", self._check_halves), half=half_a)
             if selection.value_ranges.get("A") == selection.value_ranges.get("B"):
                 # The halves of one file have one value map.
                 shared = {"B": self.domains["A"].value_map, **selection.value_maps}
                 selection = replace(selection, value_maps=shared)
             images = self.domains["A"].images
-            self.domains["B"] = selection.domain("B", self.files, images=images)
+            self.domains["B"] = selection.domain("B", self.files, images=images, half=half_b)
         else:
             self._find_folders(letter_a, letter_b)
         self.label_files()
@@ -400,7 +431,8 @@ class AlignedDataset(ImageDataset):
     def draw(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
         file = self.files[index]
         if self.side_by_side:
-            images = self._halves(index)
+            joined = self.domains["A"].read_file(index)
+            images = {role: domain.part(index, joined) for role, domain in self.domains.items()}
         else:
             images = {role: domain.read(index) for role, domain in self.domains.items()}
         sizes = [image.shape[:2] for image in images.values()]
@@ -408,15 +440,6 @@ class AlignedDataset(ImageDataset):
         placement = self.preprocessing.draw(*sizes[0], rng, name=str(file.path))
         raw = {role: RawImage(image, placement) for role, image in images.items()}
         return RawSample(raw, self.labels[index], file.name)
-
-    def _halves(self, index: int) -> dict[str, np.ndarray]:
-        image = self.domains["A"].read(index)
-        width = image.shape[1]
-        _require_even(self.files[index].path, width)
-        left, right = image[:, : width // 2], image[:, width // 2 :]
-        if self.selection.direction == "BtoA":
-            left, right = right, left
-        return {"A": left, "B": right}
 
     def _check_pair(self, paths: Sequence[Path], sizes: Sequence[Size]) -> None:
         _require_one_size(paths[0], sizes)

@@ -9,11 +9,14 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from data.images import read_image
-from data.value_map import require_depth
+from data.images import NotFiniteError, read_image, read_type
+from data.value_map import require_type
+from data.value_type import ValueType
 from util.errors import DamagedError, UserError
 
-Kind = Literal["unreadable", "truncated", "empty", "constant", "wrong size", "wrong depth"]
+Kind = Literal[
+    "unreadable", "truncated", "empty", "not finite", "constant", "wrong size", "wrong depth"
+]
 Size = tuple[int, int]
 
 
@@ -28,25 +31,27 @@ class Fault:
 
 @dataclass(frozen=True)
 class Seen:
-    """An image that was decoded whole: (height, width), 8 or 16, whether all its pixels are one."""
+    """An image that was decoded whole: (height, width), type, whether all its pixels are one."""
 
     path: Path
     size: Size
-    bits: int
+    type: ValueType
     constant: bool
 
 
 def look(path: Path) -> Seen | Fault:
     """Decode one image, as training does."""
     try:
-        image = read_image(path)
+        image, found = read_image(path), read_type(path)
+    except NotFiniteError as error:
+        return Fault(path, "not finite", str(error))
     except DamagedError as error:  # there is a head, but not all behind it
         return Fault(path, "truncated", str(error))
     except UserError as error:
         empty = path.is_file() and not path.stat().st_size
         return Fault(path, "empty" if empty else "unreadable", str(error))
     constant = bool(image.min() == image.max())
-    return Seen(path, image.shape[:2], image.dtype.itemsize * 8, constant)
+    return Seen(path, image.shape[:2], found, constant)
 
 
 def look_at_all(paths: Sequence[Path]) -> list[Seen | Fault]:
@@ -66,27 +71,30 @@ def find_faults(
     """
     found = look_at_all(paths)
     seen = [one for one in found if isinstance(one, Seen)]
-    size, bits = size or _most(one.size for one in seen), bits or _most(one.bits for one in seen)
-    return [fault for one in found for fault in _faults(one, size=size, bits=bits)]
+    size = size or _most(one.size for one in seen)
+    wanted = _most(one.type for one in seen if bits in (None, one.type.bits))
+    if bits and not wanted:
+        wanted = ValueType.from_bits(bits)
+    return [fault for one in found for fault in _faults(one, size=size, wanted=wanted)]
 
 
-def _faults(one: Seen | Fault, *, size: Size, bits: int) -> Iterable[Fault]:
+def _faults(one: Seen | Fault, *, size: Size, wanted: ValueType) -> Iterable[Fault]:
     if isinstance(one, Fault):
         yield one
         return
     if one.constant:
         yield Fault(one.path, "constant", f"all pixels of {one.path} have one value.")
     if one.size != size:
-        found, wanted = (f"{width}x{height}" for height, width in (one.size, size))
-        reason = f"{one.path} is {found} pixels where {wanted} are expected."
+        found, expected = (f"{width}x{height}" for height, width in (one.size, size))
+        reason = f"{one.path} is {found} pixels where {expected} are expected."
         yield Fault(one.path, "wrong size", reason)
-    if fault := _of_depth(one, bits):
+    if fault := _of_type(one, wanted):
         yield fault
 
 
-def _of_depth(one: Seen, bits: int) -> Fault | None:
+def _of_type(one: Seen, wanted: ValueType) -> Fault | None:
     try:
-        require_depth(one.path, one.bits, bits=bits)
+        require_type(one.path, one.type, wanted)
     except UserError as error:
         return Fault(one.path, "wrong depth", str(error))
     return None
@@ -95,22 +103,22 @@ def _of_depth(one: Seen, bits: int) -> Fault | None:
 def find_bad(
     samples: Sequence[Sequence[Path]],
     *,
-    bits: Sequence[int | None],
+    types: Sequence[ValueType | None],
     check_sizes: Callable[[Sequence[Path], Sequence[Size]], None],
 ) -> dict[Path, str]:
     """The files at which training would stop, and why.
 
-    samples: one file a domain each; bits: by domain, None for those that most of its files have;
+    samples: one file a domain each; types: by domain, None for that which most of its files have;
     check_sizes: raises UserError for sizes that do not fit in one sample, which is then laid to its
     first file. Constant images can be trained on.
     """
     bad: dict[Path, str] = {}
     domains = []
-    for paths, depth in zip(zip(*samples, strict=True), bits, strict=True):
+    for paths, known in zip(zip(*samples, strict=True), types, strict=True):
         found = look_at_all(paths)
         seen = [one for one in found if isinstance(one, Seen)]
-        depth = depth or _most(one.bits for one in seen)
-        wrong = [_of_depth(one, depth) if isinstance(one, Seen) else one for one in found]
+        wanted = known or _most(one.type for one in seen)
+        wrong = [_of_type(one, wanted) if isinstance(one, Seen) else one for one in found]
         bad |= {fault.path: fault.reason for fault in wrong if fault}
         domains.append(found)
     for paths, ones in zip(samples, zip(*domains, strict=True), strict=True):

@@ -1,25 +1,26 @@
 """How the pixels of a set fill the range of their value map: what it cuts off, what it wastes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from functools import reduce
 
 import numpy as np
 from torch import Tensor
 
-from data.value_map import ValueMap, read_depth
+from data.datasets import Domain
+from data.value_map import ValueMap
 
 SAMPLED = 256  # images, spread over the set
 TAIL = 1e-4  # share of the pixels at each end that may be dead, hot or a glint
-FULLEST_BIN = 0.01  # share of the pixels at the largest count, above which it is saturation
+FULLEST = 0.01  # share of the pixels at the largest value, above which it is saturation
 LEAST_USE = 0.25  # share of the range, below which a narrower one is worth a line
 
 
 @dataclass(frozen=True)
 class RangeUse:
-    """Shares, 0 to 1. Of the pixels: beyond the range (below, above), at the `largest` count that
-    there is (saturated). Of the range: between the counts `low` and `high` (used), which leave out
+    """Shares, 0 to 1. Of the pixels: beyond the range (below, above), at the `largest` value that
+    there is (saturated). Of the range: between the values `low` and `high` (used), which leave out
     0.01 % of the pixels at each end.
     """
 
@@ -27,32 +28,63 @@ class RangeUse:
     above: float
     saturated: float
     used: float
-    largest: int
-    low: int
-    high: int
+    largest: float
+    low: float
+    high: float
 
 
-def measure_range_use(files: Sequence[Path], value_map: ValueMap) -> RangeUse:
-    """Of up to 256 images, spread over the set. Raises UserError for a file of another depth."""
+def measure_range_use(domain: Domain) -> RangeUse:
+    """Of up to 256 images, spread over the domain, as it hands them out.
 
-    def histogram(path: Path) -> np.ndarray:
-        image = read_depth(path, bits=value_map.bits)
-        return np.bincount(image.ravel(), minlength=2**value_map.bits)
-
+    Raises UserError for a bad image.
+    """
+    numbers = range(0, len(domain.files), -(-len(domain.files) // SAMPLED))
     with ThreadPoolExecutor() as pool:
-        pixels = sum(pool.map(histogram, files[:: -(-len(files) // SAMPLED)]))
-    shares = pixels / pixels.sum()
-    counts = np.arange(len(shares))
-    largest = int(counts[pixels > 0][-1])
-    low, high = (int(end) for end in np.searchsorted(shares.cumsum(), (TAIL, 1 - TAIL)))
+        seen = reduce(_Tally.plus, pool.map(lambda number: _tally(domain, number), numbers))
+    value_map, values = domain.value_map, domain.value_map.levels().middles()
+    total = seen.levels.sum()
+    low, high = values[np.searchsorted(seen.levels.cumsum() / total, (TAIL, 1 - TAIL))].tolist()
     return RangeUse(
-        below=float(shares[counts < value_map.low].sum()),
-        above=float(shares[counts > value_map.high].sum()),
-        saturated=float(shares[largest]),
+        below=seen.below / total,
+        above=seen.above / total,
+        saturated=seen.fullest / total,
         used=(high - low) / (value_map.high - value_map.low),
-        largest=largest,
+        largest=seen.largest,
         low=low,
         high=high,
+    )
+
+
+@dataclass(frozen=True)
+class _Tally:
+    """Pixels of some images: of each level, beyond the range, and (`fullest`) at the `largest`."""
+
+    levels: np.ndarray
+    below: int
+    above: int
+    largest: float
+    fullest: int
+
+    def plus(self, other: "_Tally") -> "_Tally":
+        largest = max(self.largest, other.largest)
+        return _Tally(
+            self.levels + other.levels,
+            self.below + other.below,
+            self.above + other.above,
+            largest,
+            sum(one.fullest for one in (self, other) if one.largest == largest),
+        )
+
+
+def _tally(domain: Domain, number: int) -> _Tally:
+    image, value_map, levels = domain.read(number), domain.value_map, domain.value_map.levels()
+    largest = image.max()
+    return _Tally(
+        np.bincount(levels.bins(image).ravel(), minlength=levels.count),
+        np.count_nonzero(image < value_map.low),
+        np.count_nonzero(image > value_map.high),
+        float(largest),
+        np.count_nonzero(image == largest),
     )
 
 
@@ -64,15 +96,16 @@ def range_warnings(role: str, use: RangeUse) -> Iterator[str]:
             f"{role}: {percent(use.above)} of the pixels lie above the value range, "
             f"{percent(use.below)} below; they {fate}"
         )
-    if use.saturated > FULLEST_BIN:
+    if use.saturated > FULLEST:
         yield (
-            f"{role}: {percent(use.saturated)} of the pixels have the largest count of all, "
-            f"{use.largest:,}: they look saturated"
+            f"{role}: {percent(use.saturated)} of the pixels have the largest value of all, "
+            f"{use.largest:,.10g}: they look saturated"
         )
     if use.used < LEAST_USE:
         yield (
             f"{role}: {percent(1 - 2 * TAIL)} of the pixels use {percent(use.used)} of the value "
-            f"range, {use.low:,} to {use.high:,}; a narrower --value_range_{role} shows them better"
+            f"range, {use.low:,.10g} to {use.high:,.10g}; a narrower --value_range_{role} shows "
+            "them better"
         )
 
 

@@ -20,7 +20,7 @@ from util.errors import UserError
 
 @dataclass(frozen=True)
 class RawImage:
-    """One image: (H, W) or (H, W, 3), uint8 or uint16; change: None without augmentation."""
+    """One image: (H, W) or (H, W, 3), of a ValueType; change: None without augmentation."""
 
     values: np.ndarray
     placement: Placement

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from data.images import write_image
+from data.value_type import Unit
 
 MOST_THREADS = 8
 AHEAD = 32  # images that may wait, so that memory stays flat however slow the disk is
@@ -52,14 +53,14 @@ class ImageWriter:
         self.waiting: deque[Future[None]] = deque()
         self.ahead = ahead
 
-    def write(self, path: Path, image: np.ndarray) -> None:
+    def write(self, path: Path, image: np.ndarray, *, unit: Unit = "counts") -> None:
         """As data.images.write_image, some time later; `image` must not change until then.
 
         Raises UserError where an earlier image could not be written.
         """
         while self.waiting and (self.waiting[0].done() or len(self.waiting) >= self.ahead):
             self.waiting.popleft().result()
-        self.waiting.append(self.pool.submit(write_image, path, image))
+        self.waiting.append(self.pool.submit(write_image, path, image, unit=unit))
 
     def __enter__(self) -> "ImageWriter":
         return self

@@ -2,10 +2,10 @@
 
     python datasets/prepare_sim.py --sim oktal/export --out data/sim --test hour 20
 
-reads every image in SIM and below, one band of 8 or 16 bits, or 24 bits with three equal bands, and
-writes
+reads every image in SIM and below, one band of 8 bits, 16 bits or floats, or 24 bits with three
+equal bands, and writes
 
-    OUT/<folders>/<name>.png            one band, values and depth as they are
+    OUT/<folders>/<name>.png            one band, values as they are; .tiff where they are floats
     OUT/{train,test}/...                with --test, or where SIM has the folders train and test
     OUT/labels.csv                      one row an image: file, split, class, group, and the
                                         conditions: weather, season, hour, aspect_deg, range_m
@@ -31,6 +31,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.folders import LABELS_FILE, ImageFile, find_images, unread_note
-from data.images import read_image, write_image
+from data.images import read_image, read_type, write_image
 from data.labels import class_of_folder
 from data.tables import Row
 from datasets.recipe import number_text, read_record, write_record, write_table
@@ -140,13 +141,20 @@ def row_of(file: ImageFile) -> Row:
     first, _, rest = file.name.partition("/")
     split, name = (first, rest) if rest and first in SPLITS else ("", file.name)
     row = dict.fromkeys(COLUMNS, "")
-    row |= {"file": f"{file.name}.png", "split": split}
+    row |= {"file": f"{file.name}{_suffix(file.path)}", "split": split}
     row["class"] = class_of_folder(ImageFile(file.path, name))
     match = NAME.fullmatch(name.split("/")[-1])
     if match:
         row |= {column: cell(column, match[column]) for column in CONDITIONS}
         row["group"] = "{weather}_{season}_{hour}hr_{range_m}m".format(**row)
     return row
+
+
+def _suffix(source: Path) -> str:
+    """Of the image that is made; one that cannot be read is for `prepare` to tell of."""
+    with suppress(UserError):
+        return ".tiff" if read_type(source).is_float else ".png"
+    return ".png"
 
 
 def cell(column: str, text: str) -> str:
@@ -172,7 +180,7 @@ def prepare(source: Path, target: Path) -> None:
                 f"{source} is in colour (its bands differ by up to {difference}); export grey."
             )
         image = image[..., 0]
-    write_image(target, np.ascontiguousarray(image))
+    write_image(target, np.ascontiguousarray(image), unit=read_type(source).unit)
 
 
 def summary(out: Path, rows: Sequence[Row]) -> str:

@@ -7,14 +7,15 @@ decodes every image in these folders and below, with the reader that training us
     empty           a file of no bytes
     unreadable      no image, of a kind that is not supported, or one that may not be read
     truncated       an image that breaks off or cannot be decoded
+    not finite      floats with NaN or infinite pixels
     constant        all pixels have one value
     wrong size      not --size or, without it, not the size of most images of its folder
-    wrong depth     not --bits or, without it, not the depth of most
+    wrong depth     not --bits or, without it, not the type of most; floats of another unit, too
 
 Files of kinds that are not read are counted, and are no fault. The exit code is 0 where there is
 none, 1 where there is one, 2 for a folder that cannot be searched. Training with --on_bad_image
-skip leaves out what it would stop at: what is empty, unreadable, truncated or of another depth;
-sizes only where a pair or the crop needs others, and constant images never.
+skip leaves out what it would stop at: what is empty, unreadable, truncated, not finite or of
+another depth; sizes only where a pair or the crop needs others, and constant images never.
 """
 
 import argparse
@@ -43,7 +44,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--images", type=Path, nargs="+", required=True, metavar="DIR", help="folders, each a set")
     add("--size", type=_size, metavar="WxH", help="that all images must have, such as 640x512")
-    add("--bits", type=int, choices=(8, 16), help="that all images must have")
+    add("--bits", type=int, choices=(8, 16, 32), help="that all images must have; 32: floats")
     add("--out", type=Path, metavar="CSV", help="table to write: file, fault, reason")
     return parser.parse_args(argv)
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from data.folders import find_images
 from data.label_index import LabelIndex
 from data.value_map import ValueMap, find_value_map
+from data.value_type import ValueType
 from metrics.instruments import Instruments, judged_values
 from metrics.judge import LAST_STAGE
 from metrics.matching import match_ranges
 from metrics.measure import ImageValues, Measurement, measurable, measure
 from metrics.pairing import Pairing, judge_pairing
 from metrics.profile import Profile, compare_profiles
-from metrics.sets import ImageSet, find_depths, find_folders, find_results, find_set, pool
+from metrics.sets import ImageSet, find_folders, find_results, find_set, find_types, pool
 from metrics.summary import summarise
 from metrics.values import Distances, Means
 from options import EvaluateOptions
@@ -51,7 +52,7 @@ class MeasuredSet:
     """
 
     images: ImageSet
-    bits: dict[str, int]
+    types: dict[str, ValueType]
     instruments: Instruments
     values: list[ImageValues]
     profile: Profile
@@ -162,14 +163,14 @@ class Evaluation:
     def measure(self, images: ImageSet) -> MeasuredSet:
         """Everything that can be measured of a set. Raises UserError for files that do not fit."""
         real = self.real
-        bits = find_depths(images.files)
-        comparisons = measurable(bits)
-        instruments = self._tuned(_references(images, bits, real))
+        types = find_types(images.files)
+        comparisons = measurable(types)
+        instruments = self._tuned(_references(images, types, real))
         own_reference = real is None and "real_B" in comparisons.values()
         measured = measure(
             images,
             instruments,
-            bits=bits,
+            types=types,
             comparisons=comparisons,
             described=("fake_B", "real_B") if own_reference else ("fake_B",),
             # Unpaired targets are drawn at random, some of them several times.
@@ -181,7 +182,7 @@ class Evaluation:
             reference = Reference.of(images, measured)
         return MeasuredSet(
             images=images,
-            bits=bits,
+            types=types,
             instruments=instruments,
             values=values,
             profile=profile,
@@ -213,7 +214,7 @@ class Evaluation:
             measured = measure(
                 real,
                 self._tuned(files),
-                bits=find_depths(real.files),
+                types=find_types(real.files),
                 comparisons={},
                 described=("real_B",),
             )
@@ -224,16 +225,18 @@ class Evaluation:
 def _distances(
     profile: Profile, reference: Reference | None, instruments: Instruments
 ) -> Distances:
-    """Every metric of sets that can be measured, so none between two depths."""
-    if reference is None or reference.profile.bits != profile.bits:
+    """Every metric of sets that can be measured, so none between two types."""
+    if reference is None or reference.profile.value_map.type != profile.value_map.type:
         return {}
     stage = instruments.judge.feature_stage if instruments.judge else LAST_STAGE
     return compare_profiles(profile, reference.profile, feature_stage=stage)
 
 
-def _references(images: ImageSet, bits: Mapping[str, int], real: ImageSet | None) -> Sequence[Path]:
-    """The files whose values stand for the domain: real ones of the depth of the translations."""
-    if real is not None and find_depths(real.files)["real_B"] == bits["fake_B"]:
+def _references(
+    images: ImageSet, types: Mapping[str, ValueType], real: ImageSet | None
+) -> Sequence[Path]:
+    """The files whose values stand for the domain: real ones of the type of the translations."""
+    if real is not None and find_types(real.files)["real_B"] == types["fake_B"]:
         return real.files["real_B"]
     kinds = ("real_B", "real_A", "fake_B")
-    return images.files[next(k for k in kinds if bits.get(k) == bits["fake_B"])]
+    return images.files[next(k for k in kinds if types.get(k) == types["fake_B"])]

@@ -109,16 +109,18 @@ def judged_values(classifier: Classifier, own: ValueMap) -> ValueMap:
     """How file values become what the classifier takes: as in its training, where that fits.
 
     own: the map of the references' own values, which is taken where its file tells no range, or one
-    of another depth. One map for all kinds, or equal counts would look different to it. Raises
+    of another type. One map for all kinds, or equal counts would look different to it. Raises
     UserError where the two ranges have nothing in common.
     """
     if classifier.value_range is not None:
         low, high = classifier.value_range
-        if (high > 255) == (own.bits == 16):
+        # Files of earlier versions do not name the type of their values.
+        known = classifier.value_type or ("uint16" if high > 255 else "uint8")
+        if known == own.type.name:
             if own.high <= low or own.low >= high:
                 raise UserError(
                     f"the classifier knows file values from {low:g} to {high:g}, and those of the "
                     f"real images run from {own.low:g} to {own.high:g}; train one on such images."
                 )
-            return ValueMap(low, high, own.bits)
+            return ValueMap(low, high, own.type)
     return own

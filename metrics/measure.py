@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from data.folders import ImageFile
 from data.label_index import ImageLabel
+from data.value_type import UINT8, ValueType
 from metrics.attention import (
     box_share,
     cam_cosine,
@@ -50,12 +51,12 @@ class ImageValues:
     contents: dict[str, bytes]
 
 
-def measurable(bits: Mapping[str, int]) -> dict[str, str]:
-    """The comparisons between kinds of one depth: name -> kind of the reference.
+def measurable(types: Mapping[str, ValueType]) -> dict[str, str]:
+    """The comparisons between kinds of one type: name -> kind of the reference.
 
-    bits: kind -> depth; a kind without files is absent, and so are its comparisons.
+    types: by kind; a kind without files is absent, and so are its comparisons.
     """
-    return {name: kind for name, kind in COMPARISONS.items() if bits.get(kind) == bits["fake_B"]}
+    return {name: kind for name, kind in COMPARISONS.items() if types.get(kind) == types["fake_B"]}
 
 
 @dataclass(frozen=True)
@@ -71,18 +72,18 @@ def measure(
     images: ImageSet,
     instruments: Instruments,
     *,
-    bits: Mapping[str, int],
+    types: Mapping[str, ValueType],
     comparisons: Mapping[str, str],
     described: Sequence[str],
     distinct: frozenset[str] = frozenset(),
 ) -> Measurement:
     """All images of a set, with a bar of progress on a terminal.
 
-    bits: depth of each kind; comparisons: of `measurable`; described: kinds that get metrics of one
+    types: of each kind; comparisons: of `measurable`; described: kinds that get metrics of one
     image and a profile; distinct: kinds of which equal images count once.
     Raises UserError for files that cannot be read or compared.
     """
-    measuring = _Measuring(instruments, bits, comparisons, described, distinct)
+    measuring = _Measuring(instruments, types, comparisons, described, distinct)
     values = []
     bar = tqdm(desc=images.name, total=len(images), unit="image", leave=False, disable=None)
     # The decoders release the interpreter's lock: threads use all cores.
@@ -90,7 +91,7 @@ def measure(
         for start in range(0, len(images), BATCH_SIZE):
             stop = min(start + BATCH_SIZE, len(images))
             files = [{k: f[i] for k, f in images.files.items()} for i in range(start, stop)]
-            arrays = list(pool.map(lambda f: read_images(f, bits=bits), files))
+            arrays = list(pool.map(lambda f: read_images(f, types=types), files))
             contents = [{kind: _digest(array) for kind, array in a.items()} for a in arrays]
             arrays = map(_alike, arrays)
             named = zip(images.names[start:stop], files, contents, arrays, strict=True)
@@ -106,14 +107,14 @@ class _Measuring:
     def __init__(
         self,
         instruments: Instruments,
-        bits: Mapping[str, int],
+        types: Mapping[str, ValueType],
         comparisons: Mapping[str, str],
         described: Sequence[str],
         distinct: frozenset[str],
     ) -> None:
-        self.instruments, self.bits = instruments, bits
+        self.instruments, self.types = instruments, types
         self.comparisons, self.distinct = comparisons, distinct
-        self.profiles = {kind: Profile(bits[kind]) for kind in described}
+        self.profiles = {kind: Profile(instruments.unit_map) for kind in described}
         self._seen: set[tuple[str, bytes]] = set()
 
     def group(
@@ -152,8 +153,8 @@ class _Measuring:
         return self.instruments.judge
 
     def _counts(self, arrays: Sequence[np.ndarray], kind: str) -> Tensor:
-        """(B, 1 or 3, H, W) in file counts: float32 holds 8 bits exactly, sums of them too."""
-        dtype = torch.float32 if self.bits[kind] == 8 else torch.float64
+        """(B, 1 or 3, H, W) in file values: float32 holds 8 bits exactly, sums of them too."""
+        dtype = torch.float32 if self.types[kind] == UINT8 else torch.float64
         images = torch.from_numpy(np.stack(arrays).astype(np.float32))
         images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
         return images.to(self.instruments.device, dtype)
@@ -174,7 +175,7 @@ class _Measuring:
 
     def _compare(self, fakes: Tensor, references: Tensor) -> dict[str, Tensor]:
         """Pixel by pixel and by LPIPS: metric -> (B,)."""
-        data_range = 2 ** self.bits["fake_B"] - 1
+        data_range = self.instruments.unit_map.data_range
         a, b = fakes, references
         if self.instruments.luma:
             a, b = luminance(a), luminance(b)

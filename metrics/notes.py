@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from metrics.catalogue import COMPARISONS, SET_METRICS
 from metrics.evaluation import MeasuredSet
 from metrics.instruments import Instruments
-from metrics.summary import caveats, depth_notes
+from metrics.summary import caveats, type_notes
 from options import EvaluateOptions
 
 # Below this number of images a percentile bootstrap is too narrow to be called 95 %.
@@ -47,7 +47,7 @@ def _row_notes(
         yield row.images.unmatched
     elif alone or row.pairing.unpaired:
         yield row.pairing.note
-    yield from depth_notes(row.bits)
+    yield from type_notes(row.types)
     for comparison in COMPARISONS:
         yield from caveats(comparison, row.means.get(comparison, {}))
     yield from _reference_notes(row)
@@ -63,11 +63,11 @@ def _reference_notes(row: MeasuredSet) -> Iterator[str]:
     """On the real images that the set is compared with."""
     if row.reference is None:
         return
-    bits, listed = row.reference.profile.bits, row.reference.values
-    if bits != row.bits["fake_B"]:
+    real_type, listed = row.reference.profile.value_map.type, row.reference.values
+    if real_type != row.types["fake_B"]:
         yield (
-            f"the sets are not compared: the real images have {bits} bits and fake_B "
-            f"{row.bits['fake_B']}."
+            f"the sets are not compared: the real images have {real_type} and fake_B "
+            f"{row.types['fake_B']}."
         )
         return
     repeated = len(listed) - row.reference.profile.count
@@ -132,7 +132,7 @@ def _judge_notes(
     strange = [r.images.name for r in rows if known and _ends(r) != tuple(known)]
     if strange:
         yield (
-            f"the judge learnt file values from {known[0]:g} to {known[1]:g}, of another depth "
+            f"the judge learnt file values from {known[0]:g} to {known[1]:g}, of another type "
             f"than {', '.join(strange)}: it is shown the range of the real images in their place."
         )
 

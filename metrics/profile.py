@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
+from data.value_map import ValueMap
 from metrics.catalogue import SET_METRICS, Metric
 from metrics.distribution import Kid, coral, frechet_distance, kid, mmd_rbf
 from metrics.feature_store import FeatureStore
@@ -15,15 +16,16 @@ from metrics.values import Distance, Distances
 
 
 class Profile:
-    """One set of images of one depth (bits: 8 or 16). Memory stays flat in their number.
+    """One set of images of one type. Memory stays flat in their number.
 
-    features: "inception" and stages of the judge -> features, as far as there are such networks.
+    value_map: of the references; features: "inception" and stages of the judge -> features, as far
+    as there are such networks.
     names_and_contents: a hash over all images, for whoever wants the same set again.
     """
 
-    def __init__(self, bits: int) -> None:
-        self.bits, self.count = bits, 0
-        self.grey_levels, self.spectrum = GreyLevels(bits), RadialSpectrum()
+    def __init__(self, value_map: ValueMap) -> None:
+        self.value_map, self.count = value_map, 0
+        self.grey_levels, self.spectrum = GreyLevels(value_map.levels()), RadialSpectrum()
         self.features: dict[str, FeatureStore] = {}
         self._hash = hashlib.sha256()
 
@@ -54,7 +56,7 @@ class Profile:
 def compare_profiles(
     fake: Profile, real: Profile, *, feature_stage: str = LAST_STAGE, seed: int = 0
 ) -> Distances:
-    """Distances between two sets of one depth; a network that is not there leaves its keys out.
+    """Distances between two sets of one value map; a network that is not there leaves its keys out.
 
     feature_stage: of the judge, for the modality gap (MMD, CORAL); seed: of KID's subsets.
     """
@@ -62,7 +64,7 @@ def compare_profiles(
     levels = fake.grey_levels.histogram(), real.grey_levels.histogram()
     values: dict[str, float | Kid] = {
         "spectrum": spectral_distance(*spectra),
-        "grey_levels": wasserstein(*levels),
+        "grey_levels": wasserstein(*levels) * fake.grey_levels.levels.step,
     }
     for network, suffix in (("inception", ""), (LAST_STAGE, "_mwir")):
         a, b = fake.features_of(network), real.features_of(network)

@@ -106,7 +106,7 @@ def _row_record(row: MeasuredSet, instruments: Instruments) -> RowRecord:
         real=_reference_record(row.reference),
         unpaired_real_B=row.pairing.unpaired,
         pairing=row.pairing.note,
-        bits=row.bits,
+        bits={kind: found.bits for kind, found in row.types.items()},
         folders=[str(folder) for folder in row.images.folders],
         files_sha256=row.profile.names_and_contents,
         teachers=sorted(row.images.teachers),

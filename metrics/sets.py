@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from data.folders import ImageFile, find_images, pair_by_name
-from data.images import read_image
-from data.value_map import read_depth
+from data.images import read_type
+from data.value_map import read_as
+from data.value_type import ValueType
 from metrics.paired import SSIM_WINDOW
 from util.errors import UserError
 
@@ -181,18 +182,18 @@ def _recorded(fakes: Path) -> dict[str, Any]:
     }
 
 
-def find_depths(files: Mapping[str, Sequence[Path]]) -> dict[str, int]:
-    """Kind -> depth of its files, 8 or 16 bits, as told by the first one; `read_images` checks."""
-    return {k: read_image(paths[0]).dtype.itemsize * 8 for k, paths in files.items()}
+def find_types(files: Mapping[str, Sequence[Path]]) -> dict[str, ValueType]:
+    """Kind -> type of its files' values, as told by the first one; `read_images` checks."""
+    return {kind: read_type(paths[0]) for kind, paths in files.items()}
 
 
-def read_images(files: Mapping[str, Path], *, bits: Mapping[str, int]) -> Arrays:
+def read_images(files: Mapping[str, Path], *, types: Mapping[str, ValueType]) -> Arrays:
     """The images of one name, kind by kind.
 
-    bits: depth of each kind. Raises UserError for an unreadable file, another depth than that of
-    its kind, and sizes that differ or are below the window of SSIM.
+    types: of each kind. Raises UserError for an unreadable file, another type than that of its
+    kind, and sizes that differ or are below the window of SSIM.
     """
-    arrays = {kind: read_depth(file, bits=bits[kind]) for kind, file in files.items()}
+    arrays = {kind: read_as(file, types[kind]) for kind, file in files.items()}
     first = "fake_B" if "fake_B" in arrays else next(iter(arrays))
     size = arrays[first].shape[:2]
     if min(size) < SSIM_WINDOW:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from data.value_type import ValueType
 from metrics.bootstrap import confidence_intervals
 from metrics.catalogue import COMPARISONS, GROUPS, IMAGE_METRICS, PAIR_METRICS
 from metrics.measure import ImageValues
@@ -38,14 +39,14 @@ def _mean(column: np.ndarray, interval: np.ndarray) -> Mean:
     )
 
 
-def depth_notes(bits: Mapping[str, int]) -> Iterator[str]:
-    """A sentence for each comparison whose two kinds differ in depth; bits: kind -> depth."""
+def type_notes(types: Mapping[str, ValueType]) -> Iterator[str]:
+    """A sentence for each comparison whose two kinds differ in type; types: by kind."""
     for comparison, kind in COMPARISONS.items():
         what = GROUPS[comparison].what
-        if kind in bits and bits[kind] != bits["fake_B"]:
+        if kind in types and types[kind] != types["fake_B"]:
             yield (
-                f"{what} is not measured: {kind} has {bits[kind]} bits and fake_B "
-                f"{bits['fake_B']}, and counts of 8 and 16 bits cannot be compared pixel by pixel."
+                f"{what} is not measured: {kind} has {types[kind]} and fake_B "
+                f"{types['fake_B']}, and values of two types cannot be compared pixel by pixel."
             )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.value_map import Levels
 from metrics.boxes import inside
 
 # Rings of the radial spectrum: 1/128 cycles/pixel wide, two harmonics of a side of 256 pixels.
@@ -130,26 +131,28 @@ def spectral_distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 class GreyLevels:
-    """Histogram of a set of images with one bin a count, 2**bits of them (bits: 8 or 16)."""
+    """Histogram of a set of images; one bin a count, of floats as the levels say."""
 
-    def __init__(self, bits: int) -> None:
-        self._histogram = np.zeros(2**bits, np.int64)
+    def __init__(self, levels: Levels) -> None:
+        self.levels = levels
+        self._histogram = np.zeros(levels.count, np.int64)
 
     def add(self, images: Tensor) -> None:
-        """images: (B, 1, H, W) within the depth's counts; luminance goes to the nearest one."""
-        counts = images.round().long().flatten()
-        self._histogram += torch.bincount(counts, minlength=len(self._histogram)).cpu().numpy()
+        """images: (B, 1, H, W) in file values; luminance goes to the nearest bin."""
+        places = ((images - self.levels.first) / self.levels.step).round()
+        bins = places.clamp(0, self.levels.count - 1).long().flatten()
+        self._histogram += torch.bincount(bins, minlength=self.levels.count).cpu().numpy()
 
     def histogram(self) -> np.ndarray:
-        """Pixels of each count: (2**bits,) int64."""
+        """Pixels of each bin: (levels.count,) int64."""
         return self._histogram.copy()
 
 
 def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
-    """1-Wasserstein distance of two grey-level distributions, in counts; 0 for equal ones.
+    """1-Wasserstein distance of two grey-level distributions, in levels; 0 for equal ones.
 
     a, b: histograms over the same levels, of any numbers of pixels but 0. On a line it is the area
-    between the distribution functions (Vallender 1974): Σ |F_a - F_b| over the levels. An offset c
-    of all counts is c.
+    between the distribution functions (Vallender 1974): Σ |F_a - F_b| over the levels. An offset of
+    all pixels by c levels is c.
     """
     return float(np.abs(np.cumsum(a) / a.sum() - np.cumsum(b) / b.sum()).sum())

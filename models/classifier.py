@@ -36,6 +36,7 @@ class ClassifierModel(Model):
             mean=facts.mean,
             std=facts.std,
             value_range=facts.value_range,
+            value_type=facts.value_type,
         )
         if options.imagenet_weights is None:
             self.notes.append("the ResNet-18 starts from scratch: no --imagenet_weights given")

@@ -121,7 +121,7 @@ class DataOptions:
     value_range_A: ValueRange = option(
         "auto",
         "file values of A that become -1 and 1: LO HI, or auto, the whole range of 8 bits and the "
-        "extremes of the training images of 16",
+        "extremes of the training images of 16 bits and of floats",
     )
     value_range_B: ValueRange = option("auto", "the same of B")
 
@@ -284,10 +284,13 @@ class TestOptions:
         True, "running statistics and no dropout, as it should be", negative="--no_eval"
     )
     weights: str | None = option(None, "file with a bare generator state dict, in place of a run")
-    save_bits: Literal["auto", "8", "16"] = option(
-        "auto", "depth of fake_B and real_B; auto: that of the target domain's files"
+    save_bits: Literal["auto", "8", "16", "32"] = option(
+        "auto",
+        "of fake_B and real_B, 32 for floats in TIFF files; auto: as the target domain's files",
     )
-    save_format: Literal["png", "tiff"] = option("png", "file type of the results")
+    save_format: Literal["png", "tiff"] = option(
+        "png", "file type of the results; floats are always TIFF"
+    )
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,35 @@ def test_16_bit_counts_are_not_squeezed(tmp_path):
     assert near == pytest.approx(20 * math.log10(65535 / 3))
 
 
+def test_floats_are_measured_over_the_range_of_the_real_images(tmp_path):
+    rng = np.random.default_rng(0)
+    real = rng.uniform(280, 300, (64, 64)).astype(np.float32)
+    real[0, :2] = 280, 305
+    kinds = {"real_A": real, "fake_B": real + np.float32(0.5), "real_B": real}
+    for kind, image in kinds.items():
+        for name in "xy":
+            write_image(tmp_path / "run" / "images" / kind / f"{name}.tiff", image, unit="kelvin")
+    report = evaluate("--results", tmp_path / "run", out=tmp_path / "means.json")
+    assert report["bits"] == dict.fromkeys(kinds, 32) and report["value_range"] == [280, 305]
+    values = report["fake_B_vs_real_B"]
+    assert values["psnr"]["mean"] == pytest.approx(20 * math.log10(25 / 0.5), abs=1e-3)
+    assert values["mae"]["mean"] == pytest.approx(0.5, abs=1e-4)
+    ssim = skimage.metrics.structural_similarity(
+        kinds["fake_B"].astype(float), real.astype(float), data_range=25.0
+    )
+    assert values["ssim"]["mean"] == pytest.approx(ssim, abs=1e-6)
+    assert report["sets"]["grey_levels"]["value"] == pytest.approx(0.5, abs=25 / 2**14)
+
+
+def test_floats_of_two_units_are_not_compared(tmp_path, capsys):
+    image = np.random.default_rng(0).uniform(1, 2, (64, 64)).astype(np.float32)
+    for kind, unit in (("real_A", "kelvin"), ("fake_B", "radiance"), ("real_B", "radiance")):
+        write_image(tmp_path / "run" / "images" / kind / "x.tiff", image, unit=unit)
+    report = evaluate("--results", tmp_path / "run", out=tmp_path / "means.json")
+    assert report["real_A_vs_fake_B"] is None and report["fake_B_vs_real_B"] is not None
+    assert "real_A has 32-bit floats in kelvin and fake_B 32-bit" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("real_A", "fake_B", "real_B"), [(8, 16, 16), (16, 8, 8), (8, 8, 16), (16, 16, 8), (16, 8, 16)]
 )

@@ -10,8 +10,9 @@ import torch
 import test as test_program
 import train
 import translating.start
-from data.images import read_image, write_image
+from data.images import read_image, read_type, write_image
 from data.value_map import find_value_map
+from data.value_type import ValueType
 from datasets import make_pseudo_pairs
 from models import MODEL_OPTIONS
 from options import parse_train
@@ -179,12 +180,24 @@ def test_both_ranges_are_told_kept_and_inverted(call, data, capsys):
     assert values["fake_B"] == {"bits": 16, "value_range": [500, 4500], "scale": 1, "offset": 0}
 
 
-@pytest.mark.parametrize(("ends", "kind"), [((500, 4500), np.uint16), ((0, 200), np.uint8)])
-def test_without_a_run_the_flags_tell_the_units_of_b(data, bare, ends, kind):
-    images = bare(data / "testA", "--value_range_B", *ends) / "images"
+@pytest.mark.parametrize(
+    ("ends", "flags", "kind"),
+    [
+        ((500, 4500), [], np.uint16),
+        ((0, 200), [], np.uint16),
+        ((0, 200), ["--save_bits", 8], np.uint8),
+    ],
+)
+def test_without_a_run_the_flags_tell_the_units_of_b(data, bare, ends, flags, kind):
+    images = bare(data / "testA", "--value_range_B", *ends, *flags) / "images"
     fake = np.concatenate([read_image(f).ravel() for f in (images / "fake_B").iterdir()])
     assert (fake.dtype, fake.min(), fake.max()) == (kind, *ends)
     assert greatest_difference(data / "testA", images / "real_A") == 0
+
+
+def test_without_a_run_ends_that_do_not_fit_are_an_error(data, bare):
+    with pytest.raises(UserError, match="500 4500 does not fit --save_bits 8, which has 8 bits"):
+        bare(data / "testA", "--value_range_B", 500, 4500, "--save_bits", 8)
 
 
 def test_a_range_that_contradicts_the_run_is_an_error(call):
@@ -254,6 +267,127 @@ def test_another_file_type_leaves_no_image_of_the_one_before(data, bare):
         images = bare(data / "testA", "--save_format", name) / "images"
         assert greatest_difference(data / "testA", images / "fake_B") == 0
         assert len(list(images.rglob(f"*.{name}"))) == 4 and not list(images.rglob(f"*.{other}"))
+
+
+# --- floats
+
+
+def kelvin(seed: int, *, low: float, high: float, size=(40, 48)) -> np.ndarray:
+    """As `frame`, and no whole numbers."""
+    steps = frame(seed, low=0, high=60000, size=size).astype(np.float32)
+    return (low + steps / 60000 * (high - low)).astype(np.float32)
+
+
+@pytest.fixture
+def floats(tmp_path):
+    """Unpaired recordings in kelvin: A spans 250.5 to 320.25, B -40 to 12.75."""
+    for phase in ("train", "test"):
+        for number, size in enumerate(((40, 48), (41, 37))):
+            for role, ends in (("A", (250.5, 320.25)), ("B", (-40.0, 12.75))):
+                image = kelvin(number, low=ends[0], high=ends[1], size=size)
+                file = tmp_path / "floats" / f"{phase}{role}" / f"{number}.tif"
+                write_image(file, image, unit="kelvin")
+    return tmp_path / "floats"
+
+
+def greatest_share(a: Path, b: Path) -> float:
+    """As `greatest_difference`, between files of floats, as a share of their range."""
+    shares = []
+    for file in sorted(a.iterdir()):
+        one, two = read_image(file), read_image(next(b.glob(f"{file.stem}.*")))
+        assert one.dtype == two.dtype == np.float32 and one.shape == two.shape
+        assert read_type(file) == read_type(next(b.glob(f"{file.stem}.*")))
+        shares.append(float(np.abs(one - two).max() / np.ptp(one)))
+    return max(shares)
+
+
+@pytest.mark.parametrize("cache", ["ram", "disk", "none"])
+def test_floats_are_trained_on_and_come_back_in_their_unit(
+    call, floats, capsys, tmp_path, monkeypatch, cache
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    run = call(train, "--dataroot", floats, "--cache", cache)
+    text = capsys.readouterr().out
+    assert "A: 250.5 to 320.25, 32-bit floats in kelvin -> [-1, 1]\n" in text
+    assert "B: -40 to 12.75, 32-bit floats in kelvin -> [-1, 1]\n" in text
+    maps = json.loads((run / "run.json").read_text())["value_maps"]
+    assert maps["A"] == {"low": 250.5, "high": 320.25, "bits": 32, "unit": "kelvin"}
+    call(train, "--dataroot", floats, "--continue_train", "--n_epochs", 2, "--cache", cache)
+
+    results = call(test_program, "--dataroot", floats, "--serial_batches") / "test_latest"
+    images = results / "images"
+    assert greatest_share(floats / "testA", images / "real_A") < 1e-6
+    assert greatest_share(floats / "testB", images / "real_B") < 1e-6
+    for file in (floats / "testA").iterdir():
+        fake = images / "fake_B" / f"{file.stem}.tiff"
+        expected = -40 + (read_image(file) - 250.5) / 69.75 * 52.75
+        np.testing.assert_allclose(read_image(fake), expected, atol=1e-4)
+        assert read_type(fake) == ValueType("float32", "kelvin")
+        preview = read_image(results / "previews" / "fake_B" / f"{file.stem}.png")
+        shown = (read_image(file) - 250.5) / 69.75 * 255
+        assert np.abs(preview - shown).max() <= 0.5 + 1e-3
+    meaning = record(results)["values"]["fake_B"]
+    kept = {"bits": 32, "unit": "kelvin", "value_range": [-40, 12.75], "scale": 1, "offset": 0}
+    assert meaning == kept
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(8, np.uint8), (16, np.uint16)])
+def test_whole_numbers_of_floats(floats, bare, bits, kind):
+    results = bare(floats / "testA", "--save_bits", bits)
+    meaning = record(results)["values"]["fake_B"]
+    for file in (floats / "testA").iterdir():
+        fake = read_image(results / "images" / "fake_B" / f"{file.stem}.png")
+        assert fake.dtype == kind
+        back = fake * meaning["scale"] + meaning["offset"]
+        assert np.abs(back - read_image(file)).max() <= meaning["scale"] / 2 + 1e-4
+    assert greatest_share(floats / "testA", results / "images" / "real_A") < 1e-6
+
+
+def test_floats_of_counts_are_the_values_between_them(data, bare):
+    results = bare(data / "testA", "--save_bits", 32)
+    fakes = sorted((results / "images" / "fake_B").iterdir())
+    for file, fake in zip(sorted((data / "testA").iterdir()), fakes, strict=True):
+        assert fake.suffix == ".tiff" and read_type(fake) == ValueType("float32")
+        np.testing.assert_allclose(read_image(fake), read_image(file), atol=1e-2)
+    meaning = record(results)["values"]["fake_B"]
+    assert (meaning["bits"], meaning["scale"], meaning["offset"]) == (32, 1, 0)
+
+
+def test_floats_of_another_unit_are_refused(call, floats, tmp_path):
+    call(train, "--dataroot", floats)
+    for file in (floats / "testA").iterdir():
+        write_image(file, read_image(file), unit="radiance")
+    words = "has 32-bit floats in radiance where .* have 32-bit floats in kelvin"
+    with pytest.raises(UserError, match=words):
+        call(test_program, "--dataroot", floats)
+    file = floats / "trainA" / "1.tif"
+    write_image(file, read_image(file))
+    with pytest.raises(UserError, match=r"1\.tif has 32-bit floats in counts where .* in kelvin"):
+        call(train, "--dataroot", floats, "--name", "mixed")
+
+
+def test_a_pixel_that_is_no_number_stops_training_by_name(call, floats, tmp_path):
+    image = read_image(floats / "trainB" / "0.tif").copy()
+    image[3, 4:6] = np.nan, np.inf
+    write_image(floats / "trainB" / "0.tif", image, unit="kelvin")
+    with pytest.raises(UserError, match=r"trainB/0.tif has 2 pixels of 1,920 that are NaN"):
+        call(train, "--dataroot", floats)
+    run = call(train, "--dataroot", floats, "--on_bad_image", "skip")
+    assert list(json.loads((run / "run.json").read_text())["left_out"]) == ["trainB/0.tif"]
+
+
+def test_pseudo_pairs_of_floats(call, floats, tmp_path):
+    call(train, "--dataroot", floats)
+    folder = call(test_program, "--dataroot", floats, "--phase", "train") / "train_latest"
+    out = tmp_path / "pairs"
+    make_pseudo_pairs.main(["--train", str(folder), "--out", str(out)])
+    assert greatest_share(floats / "trainA", out / "train_B") < 1e-6
+    flags = ["--model", "pix2pix", "--preprocess", "none", "--no_flip", "--dataroot", str(out)]
+    pairs, _ = training_datasets(parse_train(flags, MODEL_OPTIONS), value_maps={})
+    kinds = {value_map.type for value_map in pairs.value_maps.values()}
+    assert kinds == {ValueType("float32", "kelvin")}
+    ends = pairs.value_maps["A"].low, pairs.value_maps["A"].high
+    assert ends == pytest.approx((-40, 12.75), abs=1e-4)
 
 
 # --- pairs

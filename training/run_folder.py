@@ -217,13 +217,15 @@ def _is_record(record: Any) -> bool:
 
 
 def _is_value_map(record: Any) -> bool:
-    if not isinstance(record, dict) or record.keys() != {"low", "high", "bits"}:
+    names = {"low", "high", "bits"}
+    if not isinstance(record, dict) or record.keys() - {"unit"} != names:
         return False
-    numbers = all(type(value) in (int, float) for value in record.values())
+    numbers = all(type(record[name]) in (int, float) for name in names)
     return (
         numbers
         and -math.inf < record["low"] < record["high"] < math.inf
-        and record["bits"] in (8, 16)
+        and record["bits"] in (8, 16, 32)
+        and isinstance(record.get("unit", ""), str)
     )
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -275,10 +275,7 @@ def _loader(dataset: ImageDataset, data: DataOptions, seed: int, model: Model) -
 
 
 def _range_uses(dataset: ImageDataset) -> dict[str, RangeUse]:
-    return {
-        role: measure_range_use([file.path for file in domain.files], domain.value_map)
-        for role, domain in dataset.domains.items()
-    }
+    return {role: measure_range_use(domain) for role, domain in dataset.domains.items()}
 
 
 def _record(config: TrainConfig, images: RunImages, model: Model) -> dict[str, Any]:
@@ -286,7 +283,7 @@ def _record(config: TrainConfig, images: RunImages, model: Model) -> dict[str, A
     dataset = images.training
     return {
         "options": to_dict(config),
-        "value_maps": {role: asdict(m) for role, m in dataset.value_maps.items()},
+        "value_maps": {role: m.record() for role, m in dataset.value_maps.items()},
         "classes": list(dataset.classes),
         "images": _digests(dataset),
         "teacher": model.teacher,

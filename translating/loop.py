@@ -13,7 +13,8 @@ from tqdm import tqdm
 from data.datasets import ImageDataset
 from data.loader import Loader, naming_lost_readers
 from data.range_use import EndsTally, percent
-from data.value_map import EIGHT_BIT, Stored, ValueMap, as_image
+from data.value_map import EIGHT_BIT, Stored, as_image, given_value_map
+from data.value_type import UINT8, ValueType
 from data.writing import HostCopies, ImageWriter
 from models.translation import translate
 from options import TestConfig
@@ -39,18 +40,24 @@ LIGHTER = (
 
 
 def _stored(config: TestConfig, dataset: ImageDataset) -> dict[str, Stored]:
-    """How each kind of image is stored. Raises UserError for a depth that colour cannot have."""
+    """How each kind of image is stored. Raises UserError for a type that colour cannot have.
+
+    Where neither a run nor images of B tell its type, its --value_range is of --save_bits, and
+    without that of the type of A.
+    """
     known, ends = dataset.value_maps, config.data.value_range_B
     source = target = known["A"]
+    bits = None if config.test.save_bits == "auto" else int(config.test.save_bits)
     if "B" in known:
         target = known["B"]
-    elif ends != "auto":  # neither a run nor images of B tell more
-        target = ValueMap(*ends, bits=16 if max(ends) > 255 else 8)
-    bits = config.test.save_bits
-    files = target if bits == "auto" else target.at_depth(int(bits))
-    if files.bits > 8 and config.model.output_nc > 1:
+    elif ends != "auto":
+        source_of = f"--save_bits {bits}" if bits else str(dataset.files[0].path)
+        found = ValueType.from_bits(bits) if bits else source.type
+        target = given_value_map(*ends, found, flag="value_range_B", source=source_of)
+    files = target if bits is None else target.at_bits(bits)
+    if files.type != UINT8 and config.model.output_nc > 1:
         raise UserError(
-            f"fake_B would have {files.bits} bits, which one band alone can have; "
+            f"fake_B would have {files.type}, which one band alone can have; "
             "use --save_bits 8 or --output_nc 1."
         )
     kinds = {"real_A": Stored(source, source), "fake_B": Stored(target, files)}
@@ -61,7 +68,7 @@ def _stored(config: TestConfig, dataset: ImageDataset) -> dict[str, Stored]:
 class Finished:
     """A translated batch: what becomes of it in files, by the folder and the kind of image.
 
-    files: ("images", "fake_B") -> (B, 1 or 3, H, W), uint8 or uint16.
+    files: ("images", "fake_B") -> (B, 1 or 3, H, W), of the type of the files.
     """
 
     names: tuple[str, ...]
@@ -89,7 +96,7 @@ class Translation:
         phase = f"{config.data.phase}_{config.run.epoch}"
         self.folder = run_path(results, phase, flag="--phase")
         self.stored = _stored(config, dataset)
-        run, bits = config.run, self.stored["fake_B"].files.bits
+        run, bits = config.run, self.stored["fake_B"].files.type.bits
         self.compute = select_compute(run.gpu_ids, run.precision, compiled=run.compile, bits=bits)
         self.generator = self.compute.place(generator)
         self.compute.compile(self.generator, "forward")
@@ -233,20 +240,26 @@ class Translation:
                 continue
             stored = self.stored[kind].files
             files["images", kind] = stored.counts(images)
-            # Browsers show 16-bit counts as near black.
-            if stored.bits > 8 or self.config.test.save_format != "png":
+            # Browsers show 16-bit counts as near black, and no TIFF at all.
+            if stored.type != UINT8 or self.config.test.save_format != "png":
                 files["previews", kind] = EIGHT_BIT.counts(images)
         return Finished(batch.names, HostCopies(files))
 
     def write(self, finished: Finished, writer: ImageWriter) -> None:
         """Files of one batch, and their rows of the page, which shows previews if there are any."""
-        suffixes = {"images": f".{self.config.test.save_format}", "previews": ".png"}
         files = finished.files.get()
-        for place, name in enumerate(finished.names):
+        for number, name in enumerate(finished.names):
             shown = {}
             for (folder, kind), counts in files.items():
-                file = Path(folder, kind, f"{name}{suffixes[folder]}")
-                writer.write(self.folder / file, as_image(counts[place]))
+                file = self.file_of(name, folder=folder, kind=kind)
+                unit = self.stored[kind].files.type.unit
+                writer.write(self.folder / file, as_image(counts[number]), unit=unit)
                 self.written.add(file)
                 shown[kind] = file
             self.rows.append(GalleryRow(name, list(shown.items())))
+
+    def file_of(self, name: str, *, folder: str, kind: str) -> Path:
+        """Of one image, below the folder of the results; PNG holds no floats."""
+        is_float = self.stored[kind].files.type.is_float
+        suffix = "tiff" if is_float else self.config.test.save_format
+        return Path(folder, kind, f"{name}.{suffix if folder == 'images' else 'png'}")

@@ -49,7 +49,8 @@ class DataFacts:
 
     classes: names, in the order of Batch.label; class_counts: images of each; mean, std: of the
     images' values in [-1, 1], (0, 1) where nobody asked for them; unlabelled: how many images have
-    no class; value_range: the file values of the target (or only) domain that became -1 and 1.
+    no class; value_range: the file values of the target (or only) domain that became -1 and 1;
+    value_type: what they are, such as "uint16" or "float32 kelvin".
     """
 
     classes: tuple[str, ...] = ()
@@ -58,3 +59,4 @@ class DataFacts:
     mean: float = 0.0
     std: float = 1.0
     value_range: tuple[float, float] = (0.0, 255.0)
+    value_type: str = "uint8"

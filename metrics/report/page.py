@@ -204,9 +204,9 @@ def _distributions(sets: plots.Marked) -> "html_tag | None":
 def _drawings(sets: plots.Marked) -> Iterator[tuple[str, str | None]]:
     """Caption and SVG."""
     yield "Power spectra, averaged over directions", plots.spectra(sets, name="spectra")
-    for levels in plots.depths(sets):
-        svg = plots.grey_levels(sets, levels=levels, name=f"levels-{levels}")
-        yield f"Grey levels, {levels.bit_length() - 1} bits", svg
+    for place, levels in enumerate(plots.kinds_of_levels(sets)):
+        svg = plots.grey_levels(sets, levels=levels, name=f"levels-{place}")
+        yield f"Grey levels, {levels}", svg
     # The real images lie lowest: what is hidden by a set shows around it.
     embedded = [(mark, view) for mark, view in reversed(sets) if view.features is not None]
     features = [view.features for _, view in embedded]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data.value_map import Levels
 from metrics.report.marks import REFERENCE, VARIABLES, Mark
 from metrics.report.views import SetView
 from metrics.values import Cell, Mean
@@ -95,36 +96,34 @@ def spectra(sets: Marked, *, name: str) -> str | None:
         return _svg(figure, name)
 
 
-def grey_levels(sets: Marked, *, levels: int, name: str) -> str:
-    """Share of the pixels at each grey level, logarithmic; sets of one number of levels."""
+def grey_levels(sets: Marked, *, levels: Levels, name: str) -> str:
+    """Share of the pixels at each grey level, logarithmic; those sets that have these levels."""
     from matplotlib import rc_context
 
-    drawn = [(mark, view) for mark, view in sets if _has_levels(view, levels)]
+    drawn = [(m, v) for m, v in sets if v.histogram is not None and v.levels == levels]
     occupied = np.flatnonzero(np.sum([view.histogram > 0 for _, view in drawn], axis=0))
     low, high = occupied[[0, -1]]
     step = math.ceil((high - low + 1) / GREY_BINS)
     starts = np.arange(low, high + 1, step)
     middles = starts[0] + step * np.arange(-1, len(starts) + 1) + (step - 1) / 2
+    values = levels.first + levels.step * middles
     with rc_context(STYLE):
         figure, axes = new_axes(WIDTH, HEIGHT)
         for mark, view in drawn:
             counts = np.add.reduceat(view.histogram[: high + 1].astype(np.float64), starts)
-            share = np.where(counts > 0, counts / counts.sum() / step, np.nan)
+            share = np.where(counts > 0, counts / counts.sum() / step / levels.step, np.nan)
             # An empty bin at both ends, or the outer ones would be drawn by half.
             share = np.pad(share, 1, constant_values=np.nan)
-            _draw_line(axes, mark, middles, share, drawstyle="steps-mid")
+            _draw_line(axes, mark, values, share, drawstyle="steps-mid")
         axes.set(yscale="log", xlabel="grey level [counts]", ylabel="share of pixels per count")
         axes.margins(x=0.01)
         return _svg(figure, name)
 
 
-def depths(sets: Marked) -> list[int]:
-    """The numbers of grey levels that occur; distributions of different ones share no axis."""
-    return sorted({len(view.histogram) for _, view in sets if view.histogram is not None})
-
-
-def _has_levels(view: SetView, levels: int) -> bool:
-    return view.histogram is not None and len(view.histogram) == levels
+def kinds_of_levels(sets: Marked) -> list[Levels]:
+    """The grey levels that occur; distributions over different ones share no axis."""
+    found = {view.levels for _, view in sets if view.histogram is not None}
+    return sorted(found, key=lambda levels: levels.count)
 
 
 def scatter(

@@ -8,6 +8,7 @@ from torch import Tensor
 from data.preview import preview
 from data.splits import spread
 from data.value_map import ValueMap
+from data.value_type import ValueType
 from metrics.catalogue import COMPARISONS, PAIR_METRICS
 from metrics.evaluation import MeasuredSet, Reference
 from metrics.measure import ImageValues
@@ -55,6 +56,7 @@ def _view(
         spectrum=profile.spectrum.mean(),
         frequencies=profile.spectrum.frequencies,
         histogram=profile.grey_levels.histogram(),
+        levels=profile.grey_levels.levels,
         features=profile.features_of(judge.feature_stage) if judge else None,
     )
 
@@ -87,20 +89,20 @@ def _places(row: MeasuredSet) -> dict[int, str]:
 def _example(row: MeasuredSet, place: int, note: str) -> Example:
     """Source, result and target, then the attention on result and target, for one class."""
     files = {kind: paths[place] for kind, paths in row.images.files.items()}
-    arrays = read_images(files, bits=row.bits)
+    arrays = read_images(files, types=row.types)
     value_map = row.instruments.unit_map
     shown = {
-        kind: (value_map if row.bits[kind] == value_map.bits else _own_map(array)).encode(array)
-        for kind, array in arrays.items()
+        kind: (value_map if found == value_map.type else _own_map(array, found)).encode(array)
+        for (kind, array), found in zip(arrays.items(), map(row.types.get, arrays), strict=True)
     }
     images = [(caption, preview(shown[k])) for k, caption in CAPTIONS.items() if k in shown]
     return Example(row.images.names[place], images + _overlays(row, arrays, shown), note)
 
 
-def _own_map(array: np.ndarray) -> ValueMap:
-    """For an image of another depth than the domain's: its own extremes."""
+def _own_map(array: np.ndarray, found: ValueType) -> ValueMap:
+    """For an image of another type than the domain's: its own extremes."""
     low, high = float(array.min()), float(array.max())
-    return ValueMap(low, max(high, low + 1), array.dtype.itemsize * 8)
+    return ValueMap(low, high if high > low else low + 1, found)
 
 
 def _overlays(
@@ -109,7 +111,7 @@ def _overlays(
     judge, judge_map = row.instruments.judge, row.instruments.judge_map
     if judge is None:
         return []
-    kinds = [k for k in ("fake_B", "real_B") if row.bits.get(k) == row.bits["fake_B"]]
+    kinds = [k for k in ("fake_B", "real_B") if row.types.get(k) == row.types["fake_B"]]
     seen = {
         kind: judge.activations(judge_map.encode(arrays[kind])[None].to(row.instruments.device))
         for kind in kinds

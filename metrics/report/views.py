@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.value_map import Levels
+
 
 @dataclass(frozen=True)
 class Example:
@@ -25,7 +27,7 @@ class SetView:
 
     values: metric of a single image, or comparison_metric -> (n,) values, NaN for undefined ones.
     spectrum: (bins,) mean power in counts² at frequencies (bins,) in cycles/pixel.
-    histogram: (levels,) counts of the grey levels, 256 or 65,536.
+    histogram: pixels of each of the grey `levels`, which are one count apart or, of floats, a step.
     features: (n, d) of the judge; may be memory-mapped.
     """
 
@@ -35,4 +37,5 @@ class SetView:
     spectrum: np.ndarray | None
     frequencies: np.ndarray | None
     histogram: np.ndarray | None
+    levels: Levels | None
     features: np.ndarray | None

@@ -23,7 +23,8 @@ class Classifier(nn.Module):
     Everyone hands it images (B, 1 or 3, H, W) in [-1, 1]; grey is repeated, colour becomes
     luminance, where it takes the other.
     classes: names by index; bands: 1 or 3; mean, std: of the training images in [-1, 1];
-    value_range: the file values that training mapped to -1 and 1, None where unknown.
+    value_range: the file values that training mapped to -1 and 1, value_type: what they are
+    (DataFacts has both); None where unknown.
     """
 
     def __init__(
@@ -34,9 +35,11 @@ class Classifier(nn.Module):
         mean: float = 0.0,
         std: float = 1.0,
         value_range: tuple[float, float] | None = None,
+        value_type: str | None = None,
     ) -> None:
         super().__init__()
-        self.classes, self.bands, self.value_range = classes, bands, value_range
+        self.classes, self.bands = classes, bands
+        self.value_range, self.value_type = value_range, value_type
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
         self.net = resnet18(weights=None, num_classes=len(classes), norm_layer=BatchNorm)
@@ -115,6 +118,7 @@ class Classifier(nn.Module):
             "mean": float(self.mean),
             "std": float(self.std),
             "value_range": self.value_range and list(self.value_range),
+            "value_type": self.value_type,
             **report,
         }
 
@@ -149,6 +153,7 @@ def load_classifier(path: Path) -> Classifier:
         mean=content.get("mean", 0.0),
         std=content.get("std", 1.0),
         value_range=content.get("value_range") and tuple(content["value_range"]),
+        value_type=content.get("value_type"),
     )
     load_weights(classifier.net, weights, source=str(path))
     return classifier.requires_grad_(False).eval()

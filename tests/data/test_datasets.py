@@ -10,6 +10,7 @@ import torch
 import data.images
 from data.build import build_test_dataset
 from data.value_map import EIGHT_BIT, ValueMap
+from data.value_type import UINT8, UINT16
 from models import MODEL_OPTIONS
 from options import TrainConfig, parse_train
 from tests.data.samples import Sample, item, training_datasets
@@ -74,7 +75,7 @@ def test_pairs_by_relative_name(pairs):
 
 
 def test_facts_tell_the_file_values_of_the_target(pairs):
-    maps = {"A": EIGHT_BIT, "B": ValueMap(10.0, 20.0, 8)}
+    maps = {"A": EIGHT_BIT, "B": ValueMap(10.0, 20.0, UINT8)}
     assert training(pairs, value_maps=maps)[0].facts().value_range == (10.0, 20.0)
 
 
@@ -117,7 +118,7 @@ def test_side_by_side_images(tmp_path, write):
 def test_side_by_side_counts_have_one_value_map(tmp_path, write):
     write(tmp_path / "train" / "x.png", np.array([[100, 200, 500, 700]], np.uint16))
     dataset, _ = training(tmp_path)
-    assert dataset.value_maps == dict.fromkeys("AB", ValueMap(100.0, 700.0, 16))
+    assert dataset.value_maps == dict.fromkeys("AB", ValueMap(100.0, 700.0, UINT16))
     torch.testing.assert_close(item(dataset, 1, 0).b, torch.tensor([[[1 / 3, 1.0]]]))
 
 
@@ -227,7 +228,7 @@ def test_a_alone_is_enough_for_a_test(tmp_path, flat, mode):
 
 def test_a_alone_keeps_the_value_map_of_b_that_the_checkpoint_knows(tmp_path, flat):
     flat(tmp_path / "testA", {"1.png": 1})
-    maps = {"A": EIGHT_BIT, "B": ValueMap(5600.0, 20300.0, 16)}
+    maps = {"A": EIGHT_BIT, "B": ValueMap(5600.0, 20300.0, UINT16)}
     assert for_testing(tmp_path, value_maps=maps).value_maps == maps
 
 
@@ -264,7 +265,7 @@ def test_16_bit_counts_keep_their_levels(tmp_path, write):
     write(tmp_path / "trainA" / "x.png", ramp)
     write(tmp_path / "trainB" / "x.png", ramp[::-1])
     dataset, _ = training(tmp_path)
-    assert dataset.value_maps["A"] == ValueMap(5600.0, 20300.0, 16)
+    assert dataset.value_maps["A"] == ValueMap(5600.0, 20300.0, UINT16)
     image = item(dataset, 1, 0).a
     assert image.min() == -1 and image.max() == 1
     np.testing.assert_array_equal(dataset.value_maps["A"].decode(image), ramp)
@@ -276,7 +277,7 @@ def test_16_bit_counts_keep_their_levels(tmp_path, write):
 def test_the_value_map_of_the_checkpoint_goes_before_the_files(tmp_path, write):
     for letter in "AB":
         write(tmp_path / f"train{letter}" / "x.png", np.array([[100, 300]], np.uint16))
-    maps = {"A": ValueMap(0.0, 400.0, 16), "B": ValueMap(100.0, 300.0, 16)}
+    maps = {"A": ValueMap(0.0, 400.0, UINT16), "B": ValueMap(100.0, 300.0, UINT16)}
     dataset, _ = training(tmp_path, value_maps=maps)
     assert dataset.value_maps == maps
     torch.testing.assert_close(item(dataset, 1, 0).a, torch.tensor([[[-0.5, 0.5]]]))
@@ -291,7 +292,7 @@ def test_each_domain_has_the_range_that_was_given_for_it(tmp_path, write, joined
     else:
         for letter in "AB":
             write(tmp_path / f"train{letter}" / "x.png", counts)
-    auto, own = ValueMap(100.0, 300.0, 16), ValueMap(0.0, 400.0, 16)
+    auto, own = ValueMap(100.0, 300.0, UINT16), ValueMap(0.0, 400.0, UINT16)
     for flags, maps in (
         (["--value_range", "auto"], (auto, auto)),
         (["--value_range", "0", "400"], (own, own)),
@@ -325,7 +326,7 @@ def test_a_range_beyond_the_depth_names_its_flag(pairs):
 
 def test_files_of_another_depth_than_the_checkpoint_are_named(tmp_path, flat):
     flat(tmp_path / "testA", {"x.png": 1})
-    error = item(for_testing(tmp_path, value_maps={"A": ValueMap(0.0, 400.0, 16)}), 0, 0)
+    error = item(for_testing(tmp_path, value_maps={"A": ValueMap(0.0, 400.0, UINT16)}), 0, 0)
     assert isinstance(error, UserError) and "x.png has 8 bits" in str(error)
 
 

@@ -1,9 +1,11 @@
 """Bad images: each is found under its kind, and training with --on_bad_image skip does without."""
 
+import io
 import json
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 import train
@@ -12,12 +14,13 @@ from data.faults import find_faults
 from data.images import write_image
 from data.loader import Loader
 from data.value_map import ValueMap
+from data.value_type import UINT8
 from models import MODEL_OPTIONS
 from options import parse_test, parse_train
 from tests.data.samples import training_datasets
 from util.errors import UserError
 
-GOOD = 4
+GOOD = 3
 
 
 def picture(seed, *, size=(40, 48), bits=8):
@@ -29,15 +32,22 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[:-200])
 
 
+def not_finite():
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.where(picture(9) < 9, np.nan, picture(9)).astype(np.float32))
+    return file.getvalue()
+
+
 SPOIL = {
     "truncated": truncate,
     "empty": lambda path: path.write_bytes(b""),
     "unreadable": lambda path: path.write_text("file,class"),
+    "not finite": lambda path: path.write_bytes(not_finite()),
     "wrong depth": lambda path: write_image(path, picture(9, bits=16)),
     "wrong size": lambda path: write_image(path, picture(9, size=(40, 44))),
     "constant": lambda path: write_image(path, np.full((40, 48), 7, np.uint8)),
 }
-STOPPING = ("truncated", "empty", "unreadable", "wrong depth")
+STOPPING = ("truncated", "empty", "unreadable", "not finite", "wrong depth")
 
 
 @pytest.fixture
@@ -147,7 +157,7 @@ def test_halves_of_an_odd_width_and_images_below_the_crop_are_left_out(tmp_path)
 def test_the_depth_of_a_continued_run_decides_not_that_of_most(folder):
     dataset = build(folder)
     maps = {role: dataset.value_maps[role] for role in "AB"}
-    assert maps["A"].bits == 8
+    assert maps["A"].type == UINT8
     for path in (folder / "trainB").iterdir():
         write_image(path, picture(1, bits=16))
     write_image(folder / "trainB" / "3.png", picture(3))
@@ -160,7 +170,7 @@ def test_validation_does_without_them_and_testing_does_not(folder):
         for i in range(3):
             write_image(folder / f"val{role}" / f"{i}.png", picture(i))
     truncate(folder / "valB" / "1.png")
-    maps = {role: ValueMap(0.0, 255.0, 8) for role in "AB"}
+    maps = {role: ValueMap(0.0, 255.0, UINT8) for role in "AB"}
     flags = ["--dataroot", str(folder), "--model", "pix2pix", "--on_bad_image", "skip"]
     config = parse_train(flags, MODEL_OPTIONS)
     known = {"trainA/0.png": "it is bad"}

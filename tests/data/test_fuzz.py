@@ -16,6 +16,7 @@ from data.images import read_image, read_layout
 from data.label_index import LabelIndex
 from data.labels import read_labels
 from data.value_map import ValueMap, find_value_map
+from data.value_type import ValueType
 from tests.data.broken_images import FORMATS, broken, whole
 from util.errors import UserError
 
@@ -188,7 +189,7 @@ def test_the_map_of_any_set_covers_it_and_is_invertible(counts, bits):
 @given(st.floats(-1e4, 7e4), st.floats(1e-2, 7e4), st.sampled_from([8, 16]), st.integers(0, 65535))
 @settings(max_examples=200)
 def test_any_given_range_maps_its_ends_and_never_overflows(low, width, bits, count):
-    value_map = ValueMap(low, low + width, bits)
+    value_map = ValueMap(low, low + width, ValueType.from_bits(bits))
     ends = value_map.encode(np.array([[low, low + width]]))
     np.testing.assert_allclose(ends.numpy().ravel(), [-1, 1], atol=2e-2 * max(1, abs(low) / width))
     top = 2**bits - 1

@@ -14,7 +14,15 @@ import pytest
 import tifffile
 from PIL import Image
 
-from data.images import read_image, read_layout, read_size, write_image
+from data.images import (
+    NotFiniteError,
+    read_image,
+    read_layout,
+    read_size,
+    read_type,
+    write_image,
+)
+from data.value_type import UINT16, ValueType
 from util.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +31,7 @@ GREY = RNG.integers(0, 256, (13, 17), dtype=np.uint8)
 RGB = RNG.integers(0, 256, (13, 17, 3), dtype=np.uint8)
 COUNTS = RNG.integers(0, 65536, (13, 17), dtype=np.uint16)
 COUNTS[0, :2] = 0, 65535
+KELVIN = RNG.uniform(-40, 350, (13, 17)).astype(np.float32)
 
 
 def png(width: int, height: int, *, depth: int, colour: int, pixels: bytes) -> bytes:
@@ -183,9 +192,69 @@ def test_16_bit_grey_with_alpha_is_refused_not_squeezed(tmp_path):
     refuses(path, "16 bits")
 
 
-def test_floats_and_inks_are_refused(tmp_path):
-    tifffile.imwrite(tmp_path / "x.tif", np.zeros((4, 4), np.float32))
-    refuses(tmp_path / "x.tif", "'F'")
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_floats_of_other_programs_come_as_they_are(tmp_path, compression, order):
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, KELVIN, compression=compression, byteorder=order)
+    back = read_image(path)
+    assert back.dtype == np.float32 and back.dtype.isnative
+    np.testing.assert_array_equal(back, KELVIN)
+    assert read_layout(path) == (KELVIN.shape, np.dtype(np.float32))
+    assert read_type(path) == ValueType("float32")
+
+
+def test_floats_that_were_packed_with_a_predictor(tmp_path, write):
+    path = write(tmp_path / "x.tif", KELVIN, compression="tiff_lzw", tiffinfo={317: 3})
+    np.testing.assert_array_equal(read_image(path), KELVIN)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".tiff", ".TIF"])
+@pytest.mark.parametrize("unit", ["counts", "kelvin", "radiance"])
+def test_floats_and_their_unit_come_back(tmp_path, suffix, unit):
+    path = tmp_path / "new" / f"x{suffix}"
+    write_image(path, KELVIN, unit=unit)
+    np.testing.assert_array_equal(read_image(path), KELVIN)
+    np.testing.assert_array_equal(tifffile.imread(path), KELVIN)
+    assert read_type(path) == ValueType("float32", unit)
+
+
+@pytest.mark.parametrize(
+    ("description", "unit"),
+    [
+        ("unit=kelvin", "kelvin"),
+        ("camera 7\nunit= radiance \nother=1", "radiance"),
+        ("unit=furlong", "counts"),
+        ("my unit=kelvin", "counts"),
+        ('{"shape": [13, 17]}', "counts"),
+    ],
+)
+def test_the_unit_is_a_line_of_the_description(tmp_path, description, unit):
+    options = {"description": description, "metadata": None}
+    tifffile.imwrite(tmp_path / "x.tif", KELVIN, **options)
+    assert read_type(tmp_path / "x.tif").unit == unit
+    tifffile.imwrite(tmp_path / "y.tif", COUNTS, **options)
+    assert read_type(tmp_path / "y.tif") == UINT16
+
+
+@pytest.mark.parametrize(("value", "count"), [(np.nan, 3), (np.inf, 1), (-np.inf, 2)])
+def test_pixels_that_are_no_numbers_are_counted(tmp_path, value, count):
+    image = KELVIN.copy()
+    image.flat[:count] = value
+    write_image(tmp_path / "x.tif", image)
+    with pytest.raises(NotFiniteError):
+        read_image(tmp_path / "x.tif")
+    refuses(tmp_path / "x.tif", f"has {count} pixels of 221 that are NaN or infinite", "remove")
+
+
+def test_only_tiff_takes_floats(tmp_path):
+    for suffix in (".png", ".jpg", ".bmp", ".webp"):
+        with pytest.raises(ValueError, match="only TIFF"):
+            write_image(tmp_path / f"x{suffix}", KELVIN)
+    assert not list(tmp_path.iterdir())
+
+
+def test_inks_are_refused(tmp_path):
     Image.new("CMYK", (4, 4)).save(tmp_path / "x.jpg")
     refuses(tmp_path / "x.jpg", "'CMYK'")
 

@@ -5,12 +5,13 @@ import pytest
 
 from data.build import build_validation_datasets
 from data.value_map import EIGHT_BIT, ValueMap
+from data.value_type import UINT8
 from models import MODEL_OPTIONS
 from options import parse_train
 from tests.data.samples import item, training_datasets
 from util.errors import UserError
 
-MAPS = {"A": EIGHT_BIT, "B": ValueMap(0.0, 100.0, 8)}
+MAPS = {"A": EIGHT_BIT, "B": ValueMap(0.0, 100.0, UINT8)}
 
 
 def config(root, *flags):

@@ -35,7 +35,7 @@ class Gate:
         self.failing: set[str] = set()
         monkeypatch.setattr(data.writing, "write_image", self)
 
-    def __call__(self, path, image):
+    def __call__(self, path, image, *, unit):
         self.begun.append(path.name)
         assert self.open.wait(timeout=60)
         if path.name in self.failing:

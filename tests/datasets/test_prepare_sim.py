@@ -152,11 +152,11 @@ def test_folders_that_split_already_are_kept(tmp_path, prepare):
 def test_a_run_goes_on_and_follows_changes(exports, prepare, monkeypatch):
     made = []
 
-    def write(path: Path, image: np.ndarray) -> None:
+    def write(path: Path, image: np.ndarray, *, unit: str) -> None:
         if len(made) == 3:
             raise KeyboardInterrupt
         made.append(path)
-        write_image(path, image)
+        write_image(path, image, unit=unit)
 
     with monkeypatch.context() as patch:
         patch.setattr(prepare_sim, "write_image", write)

@@ -2,19 +2,20 @@
 
 import pytest
 
+from data.value_type import UINT8, UINT16
 from metrics.measure import measurable
 
 
 @pytest.mark.parametrize(
-    ("bits", "expected"),
+    ("types", "expected"),
     [
-        ({"real_A": 8, "fake_B": 8, "real_B": 8}, {"real_A", "real_B"}),
-        ({"real_A": 16, "fake_B": 16}, {"real_A"}),
-        ({"real_A": 8, "fake_B": 16, "real_B": 16}, {"real_B"}),
-        ({"real_A": 8, "fake_B": 8, "real_B": 16}, {"real_A"}),
-        ({"real_A": 16, "fake_B": 8, "real_B": 16}, set()),
-        ({"real_A": 16, "fake_B": 8}, set()),
+        ({"real_A": UINT8, "fake_B": UINT8, "real_B": UINT8}, {"real_A", "real_B"}),
+        ({"real_A": UINT16, "fake_B": UINT16}, {"real_A"}),
+        ({"real_A": UINT8, "fake_B": UINT16, "real_B": UINT16}, {"real_B"}),
+        ({"real_A": UINT8, "fake_B": UINT8, "real_B": UINT16}, {"real_A"}),
+        ({"real_A": UINT16, "fake_B": UINT8, "real_B": UINT16}, set()),
+        ({"real_A": UINT16, "fake_B": UINT8}, set()),
     ],
 )
-def test_only_kinds_of_one_depth_are_compared(bits, expected):
-    assert set(measurable(bits).values()) == expected
+def test_only_kinds_of_one_depth_are_compared(types, expected):
+    assert set(measurable(types).values()) == expected

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
+from data.value_map import EIGHT_BIT
 from metrics.profile import Profile, compare_profiles
 
 STAGE = "layer4"
 
 
-def profile(images, features=None, *, bits=8, batch=4):
+def profile(images, features=None, *, batch=4):
     """images: (n, 16, 16) counts; features: network -> (n, d)."""
-    made = Profile(bits)
+    made = Profile(EIGHT_BIT)
     for start in range(0, len(images), batch):
         rows = {
             network: torch.from_numpy(f[start : start + batch])
@@ -110,7 +111,7 @@ def test_a_set_of_one_image_has_no_covariance(images, features):
 
 
 def test_the_hash_is_that_of_names_and_contents():
-    made = Profile(8)
+    made = Profile(EIGHT_BIT)
     made.add_name("a/x", b"\x01\x02")
     made.add_name("y", b"\xff")
     assert made.names_and_contents == hashlib.sha256(b"a/x\t0102\ny\tff\n").hexdigest()

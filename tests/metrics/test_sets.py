@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from data.images import write_image
-from metrics.sets import find_depths, find_folders, find_results, find_set, pool, read_images
+from data.value_type import UINT8
+from metrics.sets import find_folders, find_results, find_set, find_types, pool, read_images
 from util.errors import UserError
 
 KINDS = ("real_A", "fake_B", "real_B")
-EIGHT = dict.fromkeys(KINDS, 8)
+EIGHT = dict.fromkeys(KINDS, UINT8)
 
 
 def fill(folder, names=("x", "y"), *, kinds=KINDS, dtype=np.uint8, size=(8, 8)):
@@ -43,8 +44,8 @@ def test_matches_names_whatever_the_extension(tmp_path):
 def test_real_b_may_be_absent(tmp_path):
     images = find_results(fill(tmp_path, kinds=("real_A", "fake_B")))
     assert "real_B" not in images.files
-    assert read_images(files_of(images, 0), bits=EIGHT).keys() == {"real_A", "fake_B"}
-    assert find_depths(images.files) == {"real_A": 8, "fake_B": 8}
+    assert read_images(files_of(images, 0), types=EIGHT).keys() == {"real_A", "fake_B"}
+    assert find_types(images.files) == {"real_A": UINT8, "fake_B": UINT8}
 
 
 @pytest.mark.parametrize(
@@ -179,10 +180,10 @@ def test_images_of_a_name_must_fit(tmp_path, damage, words):
     fill(tmp_path, ["x"], kinds=[kind], dtype=dtype, size=size)
     images = find_results(tmp_path)
     with pytest.raises(UserError, match=words):
-        read_images(files_of(images, 0), bits=EIGHT)
+        read_images(files_of(images, 0), types=EIGHT)
 
 
 def test_images_below_the_window_of_ssim_are_refused(tmp_path):
     images = find_results(fill(tmp_path, size=(6, 20)))
     with pytest.raises(UserError, match=r"has 20×6 pixels; SSIM needs 7"):
-        read_images(files_of(images, 0), bits=EIGHT)
+        read_images(files_of(images, 0), types=EIGHT)

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from data.value_type import UINT8, UINT16
 from metrics.measure import ImageValues
-from metrics.summary import caveats, depth_notes, summarise
+from metrics.summary import caveats, summarise, type_notes
 
 INF, NAN = math.inf, math.nan
 
@@ -70,16 +71,19 @@ def test_infinite_and_undefined_values_are_said():
 
 
 @pytest.mark.parametrize(
-    ("bits", "unmeasured"),
+    ("types", "unmeasured"),
     [
-        ({"real_A": 8, "fake_B": 8, "real_B": 8}, []),
-        ({"real_A": 16, "fake_B": 16}, []),
-        ({"real_A": 8, "fake_B": 16, "real_B": 16}, ["real_A vs fake_B"]),
-        ({"real_A": 8, "fake_B": 8, "real_B": 16}, ["fake_B vs real_B"]),
-        ({"real_A": 16, "fake_B": 8, "real_B": 16}, ["fake_B vs real_B", "real_A vs fake_B"]),
+        ({"real_A": UINT8, "fake_B": UINT8, "real_B": UINT8}, []),
+        ({"real_A": UINT16, "fake_B": UINT16}, []),
+        ({"real_A": UINT8, "fake_B": UINT16, "real_B": UINT16}, ["real_A vs fake_B"]),
+        ({"real_A": UINT8, "fake_B": UINT8, "real_B": UINT16}, ["fake_B vs real_B"]),
+        (
+            {"real_A": UINT16, "fake_B": UINT8, "real_B": UINT16},
+            ["fake_B vs real_B", "real_A vs fake_B"],
+        ),
     ],
 )
-def test_a_sentence_for_each_comparison_across_depths(bits, unmeasured):
-    notes = list(depth_notes(bits))
+def test_a_sentence_for_each_comparison_across_depths(types, unmeasured):
+    notes = list(type_notes(types))
     assert [note.split(" is not measured: ")[0] for note in notes] == unmeasured
-    assert all("8 and 16 bits cannot be compared pixel by pixel" in note for note in notes)
+    assert all("values of two types cannot be compared pixel by pixel" in note for note in notes)

@@ -9,6 +9,7 @@ from scipy.signal import convolve2d
 from scipy.stats import wasserstein_distance
 
 from data.images import read_image
+from data.value_map import Levels
 from metrics.thermal import (
     RINGS,
     GreyLevels,
@@ -201,7 +202,7 @@ def test_rings_that_one_set_lacks_are_left_out():
 def test_grey_levels_count_every_pixel_of_all_batches(bits, dtype):
     counts = np.random.default_rng(0).integers(0, 2**bits, (4, 1, 9, 7))
     counts[0, 0, 0, :2] = 0, 2**bits - 1
-    levels = GreyLevels(bits)
+    levels = GreyLevels(Levels(2**bits))
     for batch in np.split(counts, 2):
         levels.add(torch.from_numpy(batch).to(dtype))
     expected = np.bincount(counts.ravel(), minlength=2**bits)
@@ -209,7 +210,7 @@ def test_grey_levels_count_every_pixel_of_all_batches(bits, dtype):
 
 
 def test_luminance_goes_to_the_nearest_level():
-    levels = GreyLevels(8)
+    levels = GreyLevels(Levels(256))
     levels.add(torch.tensor([0.4, 0.6, 254.97, 17.2]).view(1, 1, 2, 2))
     assert levels.histogram().nonzero()[0].tolist() == [0, 1, 17, 255]
 
@@ -226,7 +227,7 @@ def test_an_offset_of_all_counts_is_their_distance():
     counts = torch.from_numpy(np.random.default_rng(2).integers(0, 60000, (2, 1, 16, 16))).double()
     histograms = []
     for offset in (0, 1234):
-        levels = GreyLevels(16)
+        levels = GreyLevels(Levels(65536))
         levels.add(counts + offset)
         histograms.append(levels.histogram())
     assert wasserstein(*histograms) == pytest.approx(1234, rel=1e-9)

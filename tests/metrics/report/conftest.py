@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from data.value_map import Levels
 from metrics.record import Record, ReferenceRecord
 from metrics.report import Example, SetView
 from metrics.values import Distance, Mean
@@ -64,6 +65,7 @@ def view(name: str, *, seed: int, examples=()) -> SetView:
         spectrum=np.linspace(9, 1, 8) * 10.0**seed,
         frequencies=np.linspace(0, 0.5, 8),
         histogram=np.bincount(rng.integers(20, 90, 500), minlength=256),
+        levels=Levels(256),
         features=rng.normal(seed, 1, (4, 6)).astype(np.float32),
     )
 

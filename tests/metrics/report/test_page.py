@@ -200,7 +200,7 @@ def test_facts_notes_and_protocol_are_shown(write):
 
 
 def test_a_page_of_sets_without_anything_but_a_table(write, record):
-    rows = [SetView(row.name, [], {}, None, None, None, None) for row in record.rows]
+    rows = [SetView(row.name, [], {}, None, None, None, None, None) for row in record.rows]
     page = write(rows=rows, reference=None, record=replace(record, reference=None, notes=[]))
     assert page.texts("h2") == ["Metrics", "Values and their uncertainty"]
     assert not page.all("img") and not page.all("div", role="note")

@@ -7,13 +7,18 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from data.value_map import Levels
 from metrics.report import plots
 from metrics.report.marks import REFERENCE, Mark, marks
 from metrics.report.views import SetView
 from metrics.values import Distance, Mean
 
 FIRST, SECOND = (mark for mark, _ in zip(marks(), range(2), strict=False))
-EMPTY = SetView("empty", [], {}, None, None, None, None)
+EMPTY = SetView("empty", [], {}, None, None, None, None, None)
+
+
+def of_levels(histogram: np.ndarray) -> SetView:
+    return replace(EMPTY, histogram=histogram, levels=Levels(len(histogram)))
 
 
 def read(svg: str) -> ElementTree.Element:
@@ -83,12 +88,12 @@ def test_spectra_are_logarithmic_and_leave_out_the_mean():
     assert plots.spectra([(FIRST, EMPTY)], name="spectra") is None
 
 
-@pytest.mark.parametrize("levels", [256, 65536])
-def test_grey_levels_are_shares_of_the_pixels(levels):
-    many, few = np.zeros(levels, np.int64), np.zeros(levels, np.int64)
+@pytest.mark.parametrize("count", [256, 65536])
+def test_grey_levels_are_shares_of_the_pixels(count):
+    many, few = np.zeros(count, np.int64), np.zeros(count, np.int64)
     many[100:200], few[100:200] = 3_000_000_000, 2
-    sets = [(FIRST, replace(EMPTY, histogram=many)), (REFERENCE, replace(EMPTY, histogram=few))]
-    svg = plots.grey_levels(sets, levels=levels, name="levels")
+    sets = [(FIRST, of_levels(many)), (REFERENCE, of_levels(few))]
+    svg = plots.grey_levels(sets, levels=Levels(count), name="levels")
     (one,), (other,) = lines(svg, FIRST, width="1.4"), lines(svg, REFERENCE, width="2.2")
     np.testing.assert_array_equal(one, other)
     assert np.ptp(one[:, 1]) == 0
@@ -97,7 +102,7 @@ def test_grey_levels_are_shares_of_the_pixels(levels):
 def test_a_wide_histogram_is_binned():
     counts = np.zeros(65536, np.int64)
     counts[5000:25000:30] = 7  # as of an image of few levels that was stretched
-    svg = plots.grey_levels([(FIRST, replace(EMPTY, histogram=counts))], levels=65536, name="x")
+    svg = plots.grey_levels([(FIRST, of_levels(counts))], levels=Levels(65536), name="x")
     (line,) = lines(svg, FIRST, width="1.4")
     assert 100 < len(np.unique(line[:, 0])) <= plots.GREY_BINS + 1
 
@@ -105,7 +110,7 @@ def test_a_wide_histogram_is_binned():
 def test_a_single_grey_level_is_as_wide_as_its_bin():
     counts = np.zeros(256, np.int64)
     counts[[40, 42]] = 7
-    svg = plots.grey_levels([(FIRST, replace(EMPTY, histogram=counts))], levels=256, name="x")
+    svg = plots.grey_levels([(FIRST, of_levels(counts))], levels=Levels(256), name="x")
     (line,) = lines(svg, FIRST, width="1.4")
     left, right, next_left, next_right = line[:, 0]
     assert right - left == pytest.approx(next_left - right, abs=0.2)
@@ -113,8 +118,9 @@ def test_a_single_grey_level_is_as_wide_as_its_bin():
 
 
 def test_numbers_of_levels_are_found_apart():
-    views = [replace(EMPTY, histogram=np.ones(n)) for n in (65536, 256, 256)]
-    assert plots.depths([(FIRST, view) for view in (*views, EMPTY)]) == [256, 65536]
+    views = [of_levels(np.ones(n)) for n in (65536, 256, 256)]
+    found = plots.kinds_of_levels([(FIRST, view) for view in (*views, EMPTY)])
+    assert found == [Levels(256), Levels(65536)]
 
 
 def test_every_point_of_a_scatter_is_there():
