@@ -1,5 +1,6 @@
 """Shared fixtures. One thread: for small tensors, threads that wait for each other cost more."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,14 @@ def shared_data():
         return path
 
     return find
+
+
+@pytest.fixture
+def hang_ups_heard():
+    """As in a terminal: a suite that nohup has started ignores them, and so would its programs."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

@@ -17,9 +17,7 @@ PROGRAMS = sorted(
     if "run_main(main" in path.read_text(encoding="utf-8")
 )
 EARLY = pytest.mark.xfail(strict=True, reason="imports torch before it parses")
-QUICK = [
-    pytest.param(p, marks=EARLY) if p in ("train.py", "downstream.py") else p for p in PROGRAMS
-]
+QUICK = [pytest.param(p, marks=EARLY) if p == "downstream.py" else p for p in PROGRAMS]
 SLOW = ("torch", "torchvision", "matplotlib")
 
 # Runs a program as a user id without a line in the table of users, in a process of its own.

@@ -119,6 +119,7 @@ def test_runs_killed_at_random_end_like_those_left_alone():
     assert "all equal, bit for bit" in done.stdout
 
 
+@pytest.mark.usefixtures("hang_ups_heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_saves_and_leaves_and_the_run_goes_on_as_if_nothing_had_been(
     number, flags, folder, whole, at_step, capsys
@@ -168,6 +169,7 @@ def until_it_trains(process, line="(epoch"):
         assert process.poll() is None, process.stderr.read()
 
 
+@pytest.mark.usefixtures("hang_ups_heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_to_all_processes_of_a_run_leaves_no_traceback(number, endless, folder):
     """As the terminal's Ctrl-C and SLURM send it: to the readers too."""

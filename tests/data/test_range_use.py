@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from data.build import build_training_datasets
 from data.cache import Images
 from data.datasets import Domain
 from data.folders import ImageFile
@@ -15,6 +14,7 @@ from data.value_map import EIGHT_BIT, ValueMap
 from data.value_type import UINT8, UINT16, ValueType
 from models import MODEL_OPTIONS
 from options import parse_train
+from tests.data.samples import training_datasets
 from util.errors import UserError
 
 
@@ -115,7 +115,7 @@ def test_the_halves_of_a_side_by_side_image_are_measured_apart(tmp_path, write, 
     write(tmp_path / "train" / "0.png", np.hstack([dark, bright]))
     flags = ["--model", "pix2pix", "--dataroot", str(tmp_path), "--direction", direction]
     config = parse_train([*flags, "--cache", cache], MODEL_OPTIONS)
-    dataset, _ = build_training_datasets(config, value_maps={})
+    dataset, _ = training_datasets(config)
     uses = {role: measure_range_use(domain) for role, domain in dataset.domains.items()}
     left, right = ("A", "B") if direction == "AtoB" else ("B", "A")
     assert (uses[left].low, uses[left].high) == (1000, 2000)
