@@ -22,7 +22,7 @@ from util.errors import UserError, run_main
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Row = dict[str, Any]
+Measured = dict[str, Any]
 Curves = dict[str, list[tuple[float, float]]]
 
 
@@ -45,7 +45,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def curves(
-    rows: Iterable[Row], x: str, y: Callable[[Row], float], by: Callable[[Row], str]
+    rows: Iterable[Measured], x: str, y: Callable[[Measured], float], by: Callable[[Measured], str]
 ) -> Curves:
     """Points of the rows, sorted, a curve for each value of `by`; those with two points or more."""
     found: Curves = defaultdict(list)
@@ -54,12 +54,12 @@ def curves(
     return {name: sorted(points) for name, points in found.items() if len(set(points)) > 1}
 
 
-def step_panels(rows: list[Row]) -> list[tuple[str, str, str, Curves]]:
+def step_panels(rows: list[Measured]) -> list[tuple[str, str, str, Curves]]:
     """(title, x label, y label, curves) over batch size at one image size, and the other way."""
     # The size that was timed at most batch sizes, and the batch size at most sizes.
     size, batch = _commonest(rows, "size"), _commonest(rows, "batch_size")
 
-    def name(row: Row) -> str:
+    def name(row: Measured) -> str:
         compiled = ", compiled" if row["compiled"] else ""
         return f"{row['model']}, {row['precision']}{compiled}"
 
@@ -89,7 +89,7 @@ def step_panels(rows: list[Row]) -> list[tuple[str, str, str, Curves]]:
     ]
 
 
-def _commonest(rows: list[Row], name: str) -> int:
+def _commonest(rows: list[Measured], name: str) -> int:
     return Counter(row[name] for row in rows).most_common(1)[0][0] if rows else 0
 
 
@@ -113,7 +113,7 @@ def loader_panel(files: list[dict[str, Any]]) -> tuple[str, str, str, Curves]:
     return title, "images in the dataset", "images/s", speeds
 
 
-def draw(axes: "Axes", title: str, x: str, y: str, found: Curves) -> None:
+def plot(axes: "Axes", title: str, x: str, y: str, found: Curves) -> None:
     """One panel: doublings are as far apart on its x axis, and y begins at 0."""
     from matplotlib.ticker import NullLocator
 
@@ -142,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     figure = Figure(figsize=(4.6 * len(panels), 3.8), layout="constrained")
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        draw(axes, *panel)
+        plot(axes, *panel)
     try:
         figure.savefig(args.out, dpi=110)
     except OSError as error:

@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     def convert(job: tuple[ImageFile, Row]) -> UserError | None:
         file, row = job
         try:
-            return prepare(file.path, args.out / row["file"])
+            return write_one_band(file.path, args.out / row["file"])
         except UserError as error:
             return error
 
@@ -165,7 +165,7 @@ def cell(column: str, text: str) -> str:
         return text
 
 
-def prepare(source: Path, target: Path) -> None:
+def write_one_band(source: Path, target: Path) -> None:
     """Write the image's one band, unless that was done since it changed.
 
     Raises UserError for an unreadable image and for one in colour.

@@ -26,7 +26,7 @@ class Curve:
     least: np.ndarray
     greatest: np.ndarray
 
-    def draw(self) -> str:
+    def to_svg(self) -> str:
         """SVG for a page: the means as a line, what lies between least and greatest as a band."""
         from matplotlib import rc_context
         from matplotlib.ticker import EngFormatter, MaxNLocator

@@ -86,7 +86,7 @@ class TrainingPage:
             size = log.stat().st_size if log.exists() else 0
             before = self.drawn_size.get(heading, 0)
             if size > GROWTH * before or (finished and size != before):
-                drawings = [Drawing(curve.name, curve.draw()) for curve in read_curves(log)]
+                drawings = [Drawing(curve.name, curve.to_svg()) for curve in read_curves(log)]
                 self.drawn[heading], self.drawn_size[heading] = drawings, size
 
 

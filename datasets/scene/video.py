@@ -42,14 +42,14 @@ class Video:
     dust: Dust | None
     control: np.ndarray  # lattice (64, 64) of the gain control's wandering
 
-    def place(self, frame: np.ndarray | float) -> np.ndarray:
+    def position(self, frame: np.ndarray | float) -> np.ndarray:
         """Where the vehicle's middle is on the ground, (…, 2) metres."""
         angle = np.radians(self.start_deg + self.step_deg * np.asarray(frame))
         return np.stack([np.cos(angle), np.sin(angle)], axis=-1) * RADIUS_M + self.centre
 
     def scene(self, frame: int) -> Scene:
         """What stands before the camera in a frame, and the gain control's state."""
-        x, distance = self.place(frame)
+        x, distance = self.position(frame)
         heading = self.start_deg + self.step_deg * frame + 90 * np.sign(self.step_deg)
         wander = WANDER * profile_noise(self.control, np.array(frame / WANDER_FRAMES))
         flicker = FLICKER * profile_noise(self.control[1:], np.array(float(frame)))
@@ -75,7 +75,7 @@ class Video:
             return samples
         ages = np.arange(1, 2 * self.dust.life * FRAMES_PER_SECOND, FRAMES_PER_PUFF)
         spacing = RADIUS_M * np.radians(abs(self.step_deg)) * FRAMES_PER_PUFF
-        puffs = self.dust.puffs(self.place(frame - ages), ages / FRAMES_PER_SECOND, spacing)
+        puffs = self.dust.puffs(self.position(frame - ages), ages / FRAMES_PER_SECOND, spacing)
         seconds = frame / FRAMES_PER_SECOND
         behind, before = optical_depth(puffs, self.dust, scene, grid.size, seconds)
         weather = self.recording.weather

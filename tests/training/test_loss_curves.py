@@ -65,6 +65,6 @@ def test_an_altered_log_has_no_curves(log, line):
 @pytest.mark.parametrize("values", [(1.0, 2.0), (math.nan, math.nan), (5.0, 5.0), (1e-9, 1e12)])
 def test_a_drawing_is_svg_in_the_colours_of_the_page(log, values):
     (curve,) = read_curves(log([{'<b> & "G"': value} for value in values]))
-    svg = curve.draw()
+    svg = curve.to_svg()
     ElementTree.fromstring(svg.replace("xlink:href", "href"))
     assert "var(--accent)" in svg and "#b4451f" not in svg and "http" not in svg

@@ -26,15 +26,15 @@ def pictures(video, frames, **options):
 @pytest.mark.parametrize("seed", range(6))
 def test_the_way_is_a_circle_at_a_range_of_the_database(seed):
     video = make_video(seed)
-    places = video.place(np.arange(0, 2000, 7))
+    places = video.position(np.arange(0, 2000, 7))
     assert video.centre[1] in RANGES_M
     away = np.linalg.norm(places - video.centre, axis=1)
     np.testing.assert_allclose(away, RADIUS_M, rtol=1e-12)
     # A whole turn, driven at 3 to 6 metres a second of 30 frames.
-    speed = np.linalg.norm(video.place(1) - video.place(0)) * 30
+    speed = np.linalg.norm(video.position(1) - video.position(0)) * 30
     assert speed == pytest.approx(RADIUS_M * np.radians(abs(video.step_deg)) * 30, rel=1e-4)
     assert STEP_DEG[0] <= abs(video.step_deg) <= STEP_DEG[1]
-    np.testing.assert_allclose(video.place(360 / video.step_deg), video.place(0), atol=1e-9)
+    np.testing.assert_allclose(video.position(360 / video.step_deg), video.position(0), atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -42,7 +42,7 @@ def test_the_nose_points_where_it_drives(seed):
     """Aspect 0 drives towards the camera, 90 to the left: direction (−sin a, −cos a)."""
     video = make_video(seed)
     for frame in (0, 100, 333, 900):
-        ahead = video.place(frame + 1e-4) - video.place(frame - 1e-4)
+        ahead = video.position(frame + 1e-4) - video.position(frame - 1e-4)
         aspect = np.radians(video.scene(frame).aspect_deg)
         expected = -np.sin(aspect), -np.cos(aspect)
         np.testing.assert_allclose(ahead / np.linalg.norm(ahead), expected, atol=1e-5)
@@ -51,7 +51,7 @@ def test_the_nose_points_where_it_drives(seed):
 def test_range_and_bearing_are_those_of_the_place():
     video = make_video(3)
     for frame in (0, 50, 700):
-        x, distance = video.place(frame)
+        x, distance = video.position(frame)
         scene = video.scene(frame)
         assert scene.range_m == distance
         assert np.tan(scene.bearing) * scene.range_m == pytest.approx(x)
