@@ -50,7 +50,7 @@ class Images:
         return read_image(path)
 
 
-class Place(NamedTuple):
+class Span(NamedTuple):
     """Where one decoded image lies in a file."""
 
     start: int
@@ -65,27 +65,27 @@ class Place(NamedTuple):
 class KeptImages(Images):
     """Images that lie decoded in an open file."""
 
-    def __init__(self, file: BinaryIO, places: Mapping[Path, Place], *, where: str) -> None:
-        self.file, self.places, self.where = file, places, where
+    def __init__(self, file: BinaryIO, spans: Mapping[Path, Span], *, where: str) -> None:
+        self.file, self.spans, self.where = file, spans, where
         self.bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.note = f"{len(places):,} images decoded, {_spell(_size(places))} in {where}"
+        self.note = f"{len(spans):,} images decoded, {_spell(_size(spans))} in {where}"
 
     def read(self, path: Path) -> np.ndarray:
-        start, shape, dtype = self.places[path]
+        start, shape, dtype = self.spans[path]
         return np.ndarray(shape, dtype, buffer=self.bytes, offset=start)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For spawned processes; where a system cannot send an open file, they decode anew."""
         if not hasattr(reduction, "DupFd"):
             return Images, ()
-        return _received, (reduction.DupFd(self.file.fileno()), self.places, self.where)
+        return _received, (reduction.DupFd(self.file.fileno()), self.spans, self.where)
 
 
 IN_MEMORY: WeakSet[KeptImages] = WeakSet()  # all sets of this run
 
 
-def _received(sent: Any, places: Mapping[Path, Place], where: str) -> KeptImages:
-    return KeptImages(os.fdopen(sent.detach(), "rb"), places, where=where)
+def _received(sent: Any, spans: Mapping[Path, Span], where: str) -> KeptImages:
+    return KeptImages(os.fdopen(sent.detach(), "rb"), spans, where=where)
 
 
 def keep_images(files: Sequence[Path], cache: Cache) -> Images:
@@ -100,19 +100,19 @@ def keep_images(files: Sequence[Path], cache: Cache) -> Images:
 
 
 def _in_memory(files: Sequence[Path]) -> Images:
-    places = _places(files, _layouts(files), start=0)
+    spans = _spans(files, _layouts(files), start=0)
     free, kept = free_memory(), sum(len(images.bytes) for images in IN_MEMORY)
-    if free is not None and kept + _size(places) > LARGEST_SHARE * (free + kept):
+    if free is not None and kept + _size(spans) > LARGEST_SHARE * (free + kept):
         images = Images()
         images.note = (
-            f"{len(files):,} images of {_spell(_size(places))} are decoded anew each time: "
+            f"{len(files):,} images of {_spell(_size(spans))} are decoded anew each time: "
             f"{_spell(free)} of memory are free, and --cache ram takes half of that at most "
             "(--cache disk keeps them in a file)"
         )
         return images
     file = _nameless_file()
-    _decode(places, file)
-    images = KeptImages(file, places, where="memory")
+    _decode(spans, file)
+    images = KeptImages(file, spans, where="memory")
     IN_MEMORY.add(images)
     return images
 
@@ -128,11 +128,11 @@ def _on_disk(files: Sequence[Path]) -> KeptImages:
     state = _digest([FORMAT, *map(_state, files)])
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mwir-realism"
     kept = folder / f"{_digest(map(str, files))[:32]}.images"
-    file, places = _opened(kept, files, state) or _written(kept, files, state)
-    return KeptImages(file, places, where=str(kept))
+    file, spans = _opened(kept, files, state) or _written(kept, files, state)
+    return KeptImages(file, spans, where=str(kept))
 
 
-Opened = tuple[BinaryIO, dict[Path, Place]]
+Opened = tuple[BinaryIO, dict[Path, Span]]
 
 
 def _opened(kept: Path, files: Sequence[Path], state: str) -> Opened | None:
@@ -142,16 +142,16 @@ def _opened(kept: Path, files: Sequence[Path], state: str) -> Opened | None:
             file = closing.enter_context(kept.open("rb"))
             head = json.loads(file.readline())
             same = head["state"] == state
-            places = _places(files, head["layouts"], start=file.tell())
+            spans = _spans(files, head["layouts"], start=file.tell())
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
         # Others are not ours: an array of "objects" would be one of addresses from the file.
-        ours = {place.dtype for place in places.values()} <= PIXELS
-        whole = os.fstat(file.fileno()).st_size == places[files[-1]].end
+        ours = {span.dtype for span in spans.values()} <= PIXELS
+        whole = os.fstat(file.fileno()).st_size == spans[files[-1]].end
         if not (same and ours and whole):
             return None
         closing.pop_all()  # whoever reads the images keeps it open
-        return file, places
+        return file, spans
 
 
 def _written(kept: Path, files: Sequence[Path], state: str) -> Opened:
@@ -161,27 +161,27 @@ def _written(kept: Path, files: Sequence[Path], state: str) -> Opened:
     with replacing(kept) as temporary:
         file = temporary.open("w+b")
         file.write(json.dumps({"state": state, "layouts": layouts}).encode() + b"\n")
-        places = _places(files, layouts, start=file.tell())
-        _decode(places, file)
+        spans = _spans(files, layouts, start=file.tell())
+        _decode(spans, file)
         os.fsync(file.fileno())
-    return file, places
+    return file, spans
 
 
-def _decode(places: Mapping[Path, Place], file: BinaryIO) -> None:
-    """Every image to its place, several at a time."""
+def _decode(spans: Mapping[Path, Span], file: BinaryIO) -> None:
+    """Every image to its span, several at a time."""
     one_writes = threading.Lock()
 
     def put(path: Path) -> None:
         image = read_image(path)
-        if (image.shape, image.dtype) != (places[path].shape, places[path].dtype):
+        if (image.shape, image.dtype) != (spans[path].shape, spans[path].dtype):
             raise UserError(f"{path} changed while it was read; start again.")
         with one_writes:
-            file.seek(places[path].start)
+            file.seek(spans[path].start)
             file.write(image)
 
     with ThreadPoolExecutor() as pool:
-        done = pool.map(put, places)
-        for _ in tqdm(done, "decoding", len(places), unit="image", leave=False, disable=None):
+        done = pool.map(put, spans)
+        for _ in tqdm(done, "decoding", len(spans), unit="image", leave=False, disable=None):
             pass
     file.flush()
 
@@ -191,18 +191,18 @@ def _layouts(files: Sequence[Path]) -> list[Layout]:
         return [(shape, dtype.str) for shape, dtype in pool.map(read_layout, files)]
 
 
-def _places(files: Sequence[Path], layouts: Sequence[Layout], *, start: int) -> dict[Path, Place]:
+def _spans(files: Sequence[Path], layouts: Sequence[Layout], *, start: int) -> dict[Path, Span]:
     """One image after another, from byte `start` of a file on."""
-    places = {}
+    spans = {}
     for path, (shape, dtype) in zip(files, layouts, strict=True):
         start = -(-start // ALIGNMENT) * ALIGNMENT
-        places[path] = Place(start, tuple(shape), dtype)
-        start = places[path].end
-    return places
+        spans[path] = Span(start, tuple(shape), dtype)
+        start = spans[path].end
+    return spans
 
 
-def _size(places: Mapping[Path, Place]) -> int:
-    return sum(place.end - place.start for place in places.values())
+def _size(spans: Mapping[Path, Span]) -> int:
+    return sum(span.end - span.start for span in spans.values())
 
 
 def _state(path: Path) -> str:

@@ -30,7 +30,7 @@ from data.folders import (
 from data.images import read_type
 from data.labels import Label, class_of_folder, read_labels
 from data.raw import RawBatch, RawImage, RawImages, RawSample, divide
-from data.transforms import Preprocessing, place, to_bands
+from data.transforms import Preprocessing, resize_and_cut, to_bands
 from data.value_map import ValueMap, find_value_map, given_value_map, read_as, require_type
 from data.value_type import UINT8
 from options import ValueRange
@@ -77,7 +77,7 @@ class Domain:
         _require_even(self.files[index].path, width)
         return values[:, : width // 2] if self.half == "left" else values[:, width // 2 :]
 
-    def draw(
+    def sample(
         self,
         index: int,
         preprocessing: Preprocessing,
@@ -102,7 +102,9 @@ class Domain:
         """(B, bands, H, W) on the device of `raw`; images of one shape are worked on together."""
         ready: dict[int, Tensor] = {}
         for stack, members in zip(raw.stacks, raw.members, strict=True):
-            images = place(self.encode(stack), [raw.placements[member] for member in members])
+            images = resize_and_cut(
+                self.encode(stack), [raw.placements[member] for member in members]
+            )
             ready.update(zip(members, images, strict=True))
         batch = torch.stack([ready[member] for member in range(len(ready))])
         return batch if raw.change is None else augment_thermal(batch, raw.change)
@@ -317,14 +319,14 @@ class ImageDataset:
 
     def _samples(self, keys: Sequence[tuple[int, int]]) -> list[RawSample]:
         seed = self.selection.seed
-        return [self.draw(*key, generator_for(seed, *key)) for key in keys]
+        return [self.sample(*key, generator_for(seed, *key)) for key in keys]
 
     def prepare(self, raw: RawBatch) -> Batch:
         """What `collect` gave -> images in [-1, 1], made on the device where `raw` lies."""
         images = {role: self.domains[role].prepare(found) for role, found in raw.images.items()}
         return Batch(images["A"], images.get("B"), raw.label, raw.names)
 
-    def draw(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
+    def sample(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
         """Read one sample, drawing from `rng` alone."""
         raise NotImplementedError
 
@@ -372,7 +374,7 @@ class UnalignedDataset(ImageDataset):
             return len(self.files)
         return max(len(domain.files) for domain in self.domains.values())
 
-    def draw(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
+    def sample(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
         preprocessing = self.preprocessing
         if self.full_size_after is not None and epoch > self.full_size_after:
             preprocessing = preprocessing.without_margin()
@@ -381,7 +383,7 @@ class UnalignedDataset(ImageDataset):
             number = index % len(domain.files)
             if role == "B" and not self.selection.serial:
                 number = int(rng.integers(len(domain.files)))
-            images[role] = domain.draw(number, preprocessing, rng)
+            images[role] = domain.sample(number, preprocessing, rng)
         return RawSample(images, -1, self.files[index % len(self.files)].name)
 
 
@@ -428,7 +430,7 @@ class AlignedDataset(ImageDataset):
         self.domains["A"] = self.selection.domain("A", found.files(0))
         self.domains["B"] = self.selection.domain("B", found.files(1))
 
-    def draw(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
+    def sample(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
         file = self.files[index]
         if self.side_by_side:
             joined = self.domains["A"].read_file(index)
@@ -473,8 +475,8 @@ class SingleDataset(ImageDataset):
         folder = phase_folder(selection.root, selection.phase, letter) or selection.root
         self.add_domain("A", selection.find_in(folder, letter))
 
-    def draw(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
-        image = self.domains["A"].draw(index, self.preprocessing, rng)
+    def sample(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
+        image = self.domains["A"].sample(index, self.preprocessing, rng)
         return RawSample({"A": image}, -1, self.files[index].name)
 
 
@@ -510,8 +512,8 @@ class LabeledDataset(ImageDataset):
         std = max(mean_square - mean**2, 1e-6) ** 0.5
         return replace(super().facts(), mean=mean, std=std)
 
-    def draw(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
-        image = self.domains["A"].draw(index, self.preprocessing, rng, augment=self.augment)
+    def sample(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
+        image = self.domains["A"].sample(index, self.preprocessing, rng, augment=self.augment)
         return RawSample({"A": image}, self.labels[index], self.files[index].name)
 
 

@@ -1,6 +1,6 @@
 """Size and mirror of images, on float tensors, so that 16-bit values keep their precision.
 
-`Preprocessing.draw` says how an image comes to its size, `place` does so with many images at once.
+`Preprocessing.draw` says how an image comes to its size, `resize_and_cut` brings many to it.
 """
 
 from collections.abc import Sequence
@@ -112,7 +112,7 @@ class Placement:
         return kept, replace(self, size=kept.shape[:2], top=0, left=0)
 
 
-def place(images: Tensor, placements: Sequence[Placement]) -> list[Tensor]:
+def resize_and_cut(images: Tensor, placements: Sequence[Placement]) -> list[Tensor]:
     """Images (N, C, H, W) that are resized to one size -> each (C, H', W'), cut and mirrored."""
     (size,) = {placement.size for placement in placements}
     if size != images.shape[-2:]:

@@ -373,6 +373,21 @@ def test_both_maps_are_of_the_class_predicted_on_the_reference(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("value_type", "shown"),
+    [("float32 kelvin", [270, 320]), ("uint16", [280, 305]), ("float32 counts", [280, 305])],
+)
+def test_the_classifier_knows_values_of_its_own_type_alone(tmp_path, value_type, shown):
+    image = np.random.default_rng(0).uniform(281, 304, (64, 64)).astype(np.float32)
+    image[0, :2] = 280, 305
+    for kind in ("real_A", "fake_B", "real_B"):
+        write_image(tmp_path / "run" / "images" / kind / "x.tiff", image, unit="kelvin")
+    facts = {"value_range": (270.0, 320.0), "value_type": value_type}
+    file = save_classifier(tmp_path / "classifier.pth", **facts)
+    flags = ("--results", tmp_path / "run", "--classifier", file)
+    assert evaluate(*flags, out=tmp_path / "means.json")["cam_value_range"] == shown
+
+
+@pytest.mark.parametrize(
     ("value_range", "bits", "fits"),
     [
         ((2000.0, 9000.0), 16, True),

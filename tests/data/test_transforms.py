@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data.transforms import Placement, Preprocessing, place, resize, to_bands
+from data.transforms import Placement, Preprocessing, resize, resize_and_cut, to_bands
 from data.value_map import EIGHT_BIT
 from options import DataOptions
 from util.errors import UserError
@@ -30,7 +30,7 @@ def positions(height: int, width: int) -> torch.Tensor:
 
 def run(steps: Preprocessing, image: torch.Tensor, seed: int = 0) -> torch.Tensor:
     placement = steps.draw(*image.shape[-2:], np.random.default_rng(seed), name="x.png")
-    return place(image[None], [placement])[0]
+    return resize_and_cut(image[None], [placement])[0]
 
 
 SIZES = [(40, 60), (20, 31), (100, 64), (7, 5), (150, 300)]
@@ -104,7 +104,7 @@ def test_one_placement_serves_both_images_of_a_pair():
     image = torch.rand(1, 12, 12)
     for seed in range(20):
         placement = steps.draw(12, 12, np.random.default_rng(seed), name="x.png")
-        a, b = place(torch.stack([image, -image]), [placement, placement])
+        a, b = resize_and_cut(torch.stack([image, -image]), [placement, placement])
         torch.testing.assert_close(a, -b)
 
 
