@@ -13,9 +13,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = parse_test(argv, MODEL_OPTIONS)
     require("the page of results", "dominate")
     # Only now, as torch takes seconds: --help and a wrong flag are answered without.
-    from translating.start import prepare
+    from translating.start import begin
 
-    prepare(config).run()
+    begin(config).run()
 
 
 if __name__ == "__main__":

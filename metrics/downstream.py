@@ -156,7 +156,7 @@ def estimate(values: Sequence[float], *, least: float) -> Estimate:
 
 
 @dataclass(frozen=True)
-class Row:
+class SetWorth:
     """One set in the table; everything by seed.
 
     training_images, steps: what each run saw; difference: balanced accuracy less that of the
@@ -171,14 +171,14 @@ class Row:
     difference: Estimate | None
 
 
-def make_row(
+def set_worth(
     name: str,
     confusions: Sequence[Tensor],
     *,
     training_images: list[int],
     steps: list[int],
-    reference: Row | None,
-) -> Row:
+    reference: SetWorth | None,
+) -> SetWorth:
     """The row of a set from the confusion matrices of its runs; reference: the first row."""
     values = [balanced_accuracy(confusion) for confusion in confusions]
     difference = None
@@ -186,10 +186,10 @@ def make_row(
         pairs = zip(values, reference.balanced_accuracy.values, strict=True)
         difference = estimate([own - other for own, other in pairs], least=-1.0)
     shares = estimate([accuracy(confusion) for confusion in confusions], least=0.0)
-    return Row(name, training_images, steps, estimate(values, least=0.0), shares, difference)
+    return SetWorth(name, training_images, steps, estimate(values, least=0.0), shares, difference)
 
 
-def table(rows: Sequence[Row], *, chance: float) -> list[list[str]]:
+def table(rows: Sequence[SetWorth], *, chance: float) -> list[list[str]]:
     """The cells, headings first; the last line is that of guessing."""
     lines = [[title.format(rows[0].name) for title in COLUMNS]]
     for row in rows:

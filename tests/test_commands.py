@@ -16,8 +16,6 @@ PROGRAMS = sorted(
     for path in [*ROOT.glob("*.py"), *(ROOT / "datasets").glob("*.py")]
     if "run_main(main" in path.read_text(encoding="utf-8")
 )
-EARLY = pytest.mark.xfail(strict=True, reason="imports torch before it parses")
-QUICK = [pytest.param(p, marks=EARLY) if p == "downstream.py" else p for p in PROGRAMS]
 SLOW = ("torch", "torchvision", "matplotlib")
 
 # Runs a program as a user id without a line in the table of users, in a process of its own.
@@ -56,7 +54,7 @@ def test_the_programs_are_found():
     assert expected <= set(PROGRAMS)
 
 
-@pytest.mark.parametrize("program", QUICK)
+@pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("flag", ["--help", "--no_such_flag"])
 def test_help_and_mistakes_do_not_wait_for_torch(program, flag):
     done = python("-c", WATCHED, ",".join(SLOW), program, flag)
@@ -103,7 +101,7 @@ def images(tmp_path):
     return tmp_path / "images"
 
 
-@pytest.mark.parametrize("program", QUICK)
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_help_needs_no_name_of_the_user(stranger, program):
     done = stranger(program, "--help")
     assert (done.returncode, done.stderr) == (0, "")

@@ -14,7 +14,7 @@ from util.checkpoint import load
 from util.errors import UserError
 
 
-def prepare(config: TestConfig) -> Translation:
+def begin(config: TestConfig) -> Translation:
     """The generator of the run, or of --weights, and the images. Raises UserError."""
     if config.test.weights is None:
         folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)

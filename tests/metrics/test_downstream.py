@@ -16,8 +16,8 @@ from metrics.downstream import (
     common_classes,
     estimate,
     left_out,
-    make_row,
     refuse_overlap,
+    set_worth,
     shared_recordings,
     table,
 )
@@ -137,9 +137,9 @@ def rows():
     good = [torch.tensor([[4, 1], [1, 4]]), torch.tensor([[5, 0], [4, 1]])]
     poor = [torch.tensor([[5, 0], [5, 0]]), torch.tensor([[0, 5], [0, 5]])]
     facts = {"training_images": [320, 320], "steps": [40, 40]}
-    first = make_row("real", good, **facts, reference=None)
+    first = set_worth("real", good, **facts, reference=None)
     facts = {"training_images": [288, 320], "steps": [36, 40]}
-    return [first, make_row("a|b", poor, **facts, reference=first)]
+    return [first, set_worth("a|b", poor, **facts, reference=first)]
 
 
 def test_the_difference_is_taken_seed_by_seed(rows):

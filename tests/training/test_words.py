@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from data.value_map import ValueMap
+from data.value_type import UINT8
 from options import TrainingOptions
 from training import words
 from training.run_folder import RunFolder
@@ -30,7 +31,7 @@ def test_other_images_than_before_are_said_by_role():
 
 
 def test_other_values_of_a_pretrained_run_are_said_by_role():
-    eight, narrow = ValueMap(0.0, 255.0, 8), ValueMap(10.0, 90.0, 8)
+    eight, narrow = ValueMap(0.0, 255.0, UINT8), ValueMap(10.0, 90.0, UINT8)
     source = RunFolder(Path("runs/x"))
     known = {"A": eight, "B": eight}
     assert words.other_values(source, known, {"A": eight}) == ""
