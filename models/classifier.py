@@ -62,10 +62,10 @@ class ClassifierModel(Model):
         return {"cross_entropy": loss.detach(), "accuracy": accuracy}
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """Balanced accuracy: the mean recall of the classes that occur in the batches."""
+        """Balanced accuracy: the mean recall of the classes that occur in the batches, in fp32."""
         size = len(self.facts.classes)
         confusion = torch.zeros(size, size, dtype=torch.int64)
-        with torch.no_grad(), self.compute.autocast(), evaluating(self.classifier):
+        with torch.no_grad(), evaluating(self.classifier):
             for batch in batches:
                 self.compute.begin_step()
                 predicted = self.classifier(batch.a).argmax(dim=1)

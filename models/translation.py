@@ -106,9 +106,9 @@ class TranslationModel(Model):
             return self.generator(images)
 
     def translate(self, images: Tensor) -> Tensor:
-        """Whole images through G as it is tested: in eval mode, by `translate`."""
+        """Whole images through G as test.py does by default: in eval mode, exactly."""
         with evaluating(self.generator):
-            return translate(self.generator, images, self.compute)
+            return translate(self.generator, images, self.compute.exact)
 
     def judge(self, images: Tensor) -> Tensor:
         """D of (B, judged_bands, H, W): logits (B, 1, h, w) in fp32."""

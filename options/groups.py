@@ -65,8 +65,8 @@ class RunOptions:
     seed: int = option(0, "start of all randomness: same seed, same run", minimum=0)
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = option(
         "auto",
-        "of the networks; auto: bf16 where the hardware computes in it, fp32 elsewhere, and in "
-        "test.py where results have more than 8 bits",
+        "of the networks; auto: in training bf16 where the hardware computes in it, else fp32; in "
+        "test.py fp32, of 8 bits with CUDA's TF32 convolutions",
         may_change=True,
     )
     compile: bool = option(

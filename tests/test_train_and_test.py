@@ -377,10 +377,12 @@ def test_eval_mode_does_not_depend_on_batch_mates_and_no_eval_has_dropout(run):
     assert max(np.abs(a - b).max() for a, b in zip(dropout, other, strict=True)) > 1
 
 
-def test_files_hold_the_generators_output_rounded(run, data):
+def test_files_hold_the_generators_output_rounded(run, data, monkeypatch, capsys):
+    """In fp32, also where the hardware computes in bf16, which has to be asked for."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     write_image(data / "testA" / "wide.png", noise(9, (43, 50)))
     weights_of_g = weights(run(train, *CUT, *SMALL, *SHORT))
-    folder = run(test_program, "--preprocess", "none", "--precision", "fp32") / "test_latest"
+    folder = run(test_program, "--preprocess", "none") / "test_latest"
     compute = Compute(torch.device("cpu"))
     generator = ResnetGenerator(input_nc=1, output_nc=1, ngf=4, n_blocks=4)
     generator.load_state_dict(weights_of_g)
@@ -390,6 +392,9 @@ def test_files_hold_the_generators_output_rounded(run, data):
         expected = ((fake[0, 0].numpy() + 1) * np.float32(127.5)).round().clip(0, 255)
         stored = read_image(folder / "images" / "fake_B" / path.relative_to(data / "testA"))
         assert np.array_equal(stored, expected.astype(np.uint8))
+    assert "rounds" not in capsys.readouterr().out
+    run(test_program, "--precision", "bf16")
+    assert "--precision bf16 rounds: pixels can be several of 255 counts" in capsys.readouterr().out
 
 
 def test_batches_that_are_formed_by_themselves_give_the_same_files(run, data, monkeypatch):

@@ -97,7 +97,9 @@ class Translation:
         self.folder = run_path(results, phase, flag="--phase")
         self.stored = _stored(config, dataset)
         run, bits = config.run, self.stored["fake_B"].files.type.bits
-        self.compute = select_compute(run.gpu_ids, run.precision, compiled=run.compile, bits=bits)
+        self.compute = select_compute(
+            run.gpu_ids, run.precision, compiled=run.compile, result_bits=bits
+        )
         self.generator = self.compute.place(generator)
         self.compute.compile(self.generator, "forward")
         self.beyond = EndsTally(self.stored["real_A"].domain, beyond=True)
@@ -176,6 +178,11 @@ class Translation:
         if target.files != target.domain:
             lines.append(f"--save_bits: of B, {target.domain} become {target.files}")
         lines.append(f"{self.source} on {self.compute}")
+        if self.compute.exact != self.compute:
+            lines.append(
+                f"--precision {self.compute.precision} rounds: pixels can be several of 255 counts "
+                "off those of fp32, the default"
+            )
         return "\n".join(lines)
 
     def range_notes(self) -> Iterator[str]:

@@ -7,7 +7,7 @@ convolution and the optimisers stay in fp32.
 import ctypes
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from shutil import which
 from typing import ClassVar
@@ -42,6 +42,11 @@ class Compute:
         half = HALF.get(self.precision)
         return torch.autocast(self.device.type, half or torch.bfloat16, enabled=half is not None)
 
+    @property
+    def exact(self) -> "Compute":
+        """The same without half precision: what validation measures must not hang on rounding."""
+        return replace(self, precision="fp32") if self.precision in HALF else self
+
     def place(self, net: nn.Module) -> nn.Module:
         """The network on the device in the layout that its kernels like best."""
         # MPS has no kernels for channels-last; CUDA's for plain fp32 gain nothing from it.
@@ -67,17 +72,20 @@ class Compute:
 
 
 def select_compute(
-    gpu_ids: str, precision: str, *, compiled: bool = False, bits: int = 8
+    gpu_ids: str, precision: str, *, compiled: bool = False, result_bits: int | None = None
 ) -> Compute:
     """The device of --gpu_ids and the precision of --precision there; sets torch up for both.
 
-    precision: as in Compute, or auto: bf16 where the hardware computes in it, fp32 elsewhere and
-    where the images that are made have more than 8 bits. Raises UserError for a device that is not
-    there or a precision that it lacks.
+    precision: as in Compute, or auto: in training bf16 where the hardware computes in it, else
+    fp32; for results fp32, of 8 bits with the TF32 convolutions of CUDA, as the public code has
+    them. result_bits: of the images that are made; None for training. Raises UserError for a device
+    that is not there or a precision that it lacks.
     """
     device = select_device(gpu_ids)
-    if precision == "auto":
-        precision = "bf16" if bits <= 8 and _has_bf16(device) else "fp32"
+    if precision == "auto" and result_bits is None:
+        precision = "bf16" if _has_bf16(device) else "fp32"
+    elif precision == "auto":
+        precision = "tf32" if device.type == "cuda" and result_bits == 8 else "fp32"
     if precision in ("tf32", "fp16") and device.type != "cuda":
         raise UserError(
             f"--precision {precision} is for CUDA GPUs, and this run is on {device}; use bf16, "

@@ -50,7 +50,8 @@ def with_test_program(settings: Settings) -> tuple[Translate, Facts]:
     def translate(name: str, count: int | None) -> None:
         test_program.main([*flags, "--name", name, "--num_test", str(count or "all")])
 
-    compute = select_compute(settings["gpu_ids"], settings["precision"], bits=settings["bits"])
+    gpu_ids, precision, bits = (settings[key] for key in ("gpu_ids", "precision", "bits"))
+    compute = select_compute(gpu_ids, precision, result_bits=bits)
     return translate, {"precision": compute.precision}
 
 

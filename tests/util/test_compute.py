@@ -20,17 +20,26 @@ def hardware(monkeypatch):
     return make
 
 
-@pytest.mark.parametrize(
-    ("bf16", "bits", "precision"), [(True, 8, "bf16"), (False, 8, "fp32"), (True, 16, "fp32")]
-)
-def test_auto(hardware, bf16, bits, precision):
+@pytest.mark.parametrize(("bf16", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_auto_trains_in_what_the_hardware_has(hardware, bf16, precision):
     hardware(bf16=bf16)
-    assert select_compute("-1", "auto", bits=bits) == Compute(CPU, precision)
+    assert select_compute("-1", "auto") == Compute(CPU, precision)
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32])
+def test_auto_makes_exact_results(hardware, bits):
+    hardware(bf16=True)
+    assert select_compute("-1", "auto", result_bits=bits) == Compute(CPU, "fp32")
+
+
+def test_the_exact_form_has_no_half_precision():
+    assert Compute(CPU, "bf16", compiled=True).exact == Compute(CPU, "fp32", compiled=True)
+    assert Compute(CPU, "tf32").exact == Compute(CPU, "tf32")
 
 
 def test_what_is_asked_for_is_done(hardware):
     hardware(bf16=False)
-    assert select_compute("-1", "bf16", bits=16, compiled=True) == Compute(CPU, "bf16", True)
+    assert select_compute("-1", "bf16", result_bits=16, compiled=True) == Compute(CPU, "bf16", True)
 
 
 @pytest.mark.parametrize("precision", ["tf32", "fp16"])
