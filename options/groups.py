@@ -70,7 +70,7 @@ class RunOptions:
         may_change=True,
     )
     compile: bool = option(
-        False, "torch.compile the networks: a slow start, then faster steps", may_change=True
+        False, "compile the networks: a slow start, then faster steps", may_change=True
     )
 
 
@@ -333,7 +333,8 @@ class JudgingOptions(MeasuredOptions):
         "layer4", "stage of the ResNet whose mean features sets are compared by"
     )
     weights_dir: str | None = option(
-        None, "folder with the weights of Inception, AlexNet and VGG16; torch's own cache without"
+        None,
+        "folder with the weights of Inception, AlexNet and VGG16; without, that of downloads",
     )
     require: tuple[str, ...] | None = option(
         None, "fail where one of these metrics cannot be measured; bare: FID, KID and LPIPS"
