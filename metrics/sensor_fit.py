@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from metrics.thermal import RadialSpectrum
@@ -20,6 +21,7 @@ SMALLEST_SIDE = 32  # pixels: below, the spectrum has too few frequencies to tel
 # Share of the pixels at either end of the grey levels that is too rare to trust: there the curve
 # goes on as a straight line, so that saturation and single hot objects do not shape it.
 TAIL = 0.002
+SMOOTHING = 64  # knots, 4 of 8-bit grey levels: a sensor's curve has no steps, but quantiles do
 LEVEL_STEPS = 10  # curve and level control depend on one another: they are fitted in turn
 MEDIANS = 256  # bins of the medians
 # Cycles a pixel between which blur is told by the spectra: lower ones are the scenes' own, higher
@@ -128,7 +130,7 @@ def fit_tone(scene: Survey, target: Survey) -> tuple[np.ndarray, float, float]:
     median, wanted = scene.numbers()[:, 0], target.numbers()[:, 0].std()
     known = min(len(median), len(target.numbers())) > 1
     of_row = np.linspace(-1, 1, MEDIANS)[row]
-    curve = with_straight_tails(goal.quantile(Distribution(grid, pooled).share(grid)), pooled)
+    curve = regular(goal.quantile(Distribution(grid, pooled).share(grid)), pooled)
     level, keep = float(np.interp(median, grid, curve).mean()), 1.0
     for _ in range(LEVEL_STEPS if known else 0):
         after = np.interp(median, grid, curve)
@@ -136,7 +138,7 @@ def fit_tone(scene: Survey, target: Survey) -> tuple[np.ndarray, float, float]:
         keep = float(min(1.0, wanted / spread)) if spread > 0 else 1.0
         shift = (keep - 1) * (np.interp(of_row, grid, curve) - level)
         curve = goal.quantile(Distribution(curve[knot] + shift, weights).share(curve))
-        curve = with_straight_tails(curve, pooled)
+        curve = regular(curve, pooled)
     return curve, level, keep
 
 
@@ -163,10 +165,10 @@ class Distribution:
         return np.interp(shares, self.shares, self.levels)
 
 
-def with_straight_tails(curve: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The curve (KNOTS,), straight beyond the grey levels that hold all but TAIL of the weight.
+def regular(curve: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The curve (KNOTS,), smooth, and straight beyond what holds all but TAIL of the weight.
 
-    Its slope there is the mean one between TAIL and 8 TAIL. weights: (KNOTS,) of the levels.
+    The slope of its ends is the mean one between TAIL and 8 TAIL. weights: (KNOTS,) of the levels.
     """
     curve = curve.copy()
     share = np.cumsum(weights) / weights.sum()
@@ -178,7 +180,9 @@ def with_straight_tails(curve: np.ndarray, weights: np.ndarray) -> np.ndarray:
     if lower > low:
         slope = (curve[lower] - curve[low]) / (lower - low)
         curve[:low] = curve[low] + slope * (knots[:low] - low)
-    return curve
+    beyond = 4 * SMOOTHING
+    longer = np.pad(curve, beyond, mode="reflect", reflect_type="odd")
+    return gaussian_filter1d(longer, SMOOTHING)[beyond:-beyond]
 
 
 def fit_blur(
