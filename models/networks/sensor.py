@@ -30,6 +30,7 @@ class FittedSensor(nn.Module):
     """
 
     size_multiple = 1
+    smallest_side = 1
 
     def __init__(self) -> None:
         super().__init__()
