@@ -1,4 +1,4 @@
-"""The demo's table: simulator output, Pix2Pix and Pix2Pix+Grad-CAM against the true images."""
+"""The demo's table: simulator, sensor fit, Pix2Pix and Pix2Pix+Grad-CAM against true images."""
 
 import json
 import sys
@@ -18,6 +18,7 @@ from util.files import write_text
 # row: (run, set of images that is compared with the truth)
 ROWS = {
     "simulator": ("mwir_pix2pix", "real_A"),
+    "sensor_fit": ("mwir_sensor_fit", "fake_B"),
     "pix2pix": ("mwir_pix2pix", "fake_B"),
     "pix2pix_gradcam": ("mwir_pix2pix_gradcam", "fake_B"),
 }
