@@ -33,13 +33,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.machine import describe_machine
 from benchmarks.workers.protocol import Settings, Worker, WorkerFailed
-from options.presets import PRESETS
+from models import MODELS
 from util.cli import Parser
 from util.compute import Compute
 from util.errors import UserError, run_main
 from util.files import write_text
 
-MODELS = tuple(name for name in PRESETS if name != "fastcut")
 # What makes our networks those of the reference: it normalises by the batch, and on a GPU its call
 # of the discriminator's constructor turns antialiasing off by the way.
 SAME_NETWORKS = {

@@ -1,4 +1,4 @@
-"""The models by the names that --model takes: (where the class is, its options).
+"""The models by the names that --model takes: those with training steps, and those that are fitted.
 
 A class is imported once it is asked for: who only reads flags does not wait for torch.
 """
@@ -12,18 +12,22 @@ from options.groups import (
     CutOptions,
     Pix2PixGradcamOptions,
     Pix2PixOptions,
+    SensorFitOptions,
 )
 
 if TYPE_CHECKING:
     from models.base import Model
 
+# Where the class is, and its options.
 MODELS: dict[str, tuple[str, type[ModelOptions]]] = {
     "cut": ("models.cut:CutModel", CutOptions),
     "pix2pix": ("models.pix2pix:Pix2PixModel", Pix2PixOptions),
     "pix2pix_gradcam": ("models.pix2pix_gradcam:Pix2PixGradcamModel", Pix2PixGradcamOptions),
     "classifier": ("models.classifier:ClassifierModel", ClassifierOptions),
 }
-MODEL_OPTIONS = {name: options for name, (_, options) in MODELS.items()}
+# Options of what is fitted to all images at once, in training/fit.py: the generator alone.
+FITTED: dict[str, type[ModelOptions]] = {"sensor_fit": SensorFitOptions}
+MODEL_OPTIONS = {name: options for name, (_, options) in MODELS.items()} | FITTED
 
 
 def model_class(name: str) -> "type[Model]":

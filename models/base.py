@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.networks import load_weights
-from options import ModelOptions
+from options.groups import LearningOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
 from util.errors import UserError
@@ -24,7 +24,7 @@ class Model(ABC):
     dataset_modes: ClassVar[tuple[str, ...]]
     watched_loss: ClassVar[str]
 
-    def __init__(self, options: ModelOptions, *, compute: Compute, facts: DataFacts) -> None:
+    def __init__(self, options: LearningOptions, *, compute: Compute, facts: DataFacts) -> None:
         self.options, self.compute, self.facts = options, compute, facts
         self.device = compute.device
         self.networks: dict[str, nn.Module] = {}

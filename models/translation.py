@@ -10,7 +10,9 @@ from models.base import Model
 from models.image_pool import ImagePool
 from models.losses import GAN_LOSSES
 from models.networks import build_discriminator, build_generator, evaluating, init_weights
+from models.networks.sensor import FittedSensor
 from options import TranslationOptions
+from options.groups import GanOptions, SensorFitOptions
 from util.batch import DataFacts
 from util.compute import Compute
 from util.errors import UserError
@@ -18,6 +20,8 @@ from util.errors import UserError
 
 def make_generator(options: TranslationOptions) -> nn.Module:
     """The generator that the options describe, its weights drawn anew."""
+    if isinstance(options, SensorFitOptions):
+        return FittedSensor()
     generator = build_generator(
         options.netG,
         input_nc=options.input_nc,
@@ -70,11 +74,11 @@ class TranslationModel(Model):
     judged_bands: bands of what D sees.
     """
 
-    options: TranslationOptions
+    options: GanOptions
 
     def __init__(
         self,
-        options: TranslationOptions,
+        options: GanOptions,
         *,
         compute: Compute,
         facts: DataFacts,

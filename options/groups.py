@@ -128,9 +128,15 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """optimiser"""
+    """images that go in"""
 
     input_nc: int = option(1, "bands of domain A: 1 (thermal) or 3 (RGB)")
+
+
+@dataclass(frozen=True)
+class LearningOptions(ModelOptions):
+    """optimiser"""
+
     lr: float = option(2e-4, "learning rate of Adam", minimum=0, may_change=True)
     beta1: float = option(0.5, "first moment decay of Adam", minimum=0, below=1, may_change=True)
     beta2: float = option(0.999, "second moment decay of Adam", minimum=0, below=1, may_change=True)
@@ -138,9 +144,20 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class TranslationOptions(ModelOptions):
-    """networks"""
+    """images that come out"""
 
     output_nc: int = option(1, "bands of domain B: 1 (thermal) or 3 (RGB)")
+
+
+@dataclass(frozen=True)
+class SensorFitOptions(TranslationOptions):
+    """fitted sensor"""
+
+
+@dataclass(frozen=True)
+class GanOptions(LearningOptions, TranslationOptions):
+    """networks"""
+
     ngf: int = option(64, "width of the generator's first layer", minimum=1)
     ndf: int = option(64, "width of the discriminator's first layer", minimum=1)
     netG: GeneratorName = option("resnet_9blocks", "generator")
@@ -164,7 +181,7 @@ class TranslationOptions(ModelOptions):
 
 
 @dataclass(frozen=True)
-class CutOptions(TranslationOptions):
+class CutOptions(GanOptions):
     """CUT"""
 
     CUT_mode: Literal["CUT", "FastCUT"] = option("CUT", "CUT, or FastCUT with its presets")
@@ -182,7 +199,7 @@ class CutOptions(TranslationOptions):
 
 
 @dataclass(frozen=True)
-class Pix2PixOptions(TranslationOptions):
+class Pix2PixOptions(GanOptions):
     """Pix2Pix"""
 
     lambda_L1: float = option(100.0, "weight of the L1 loss", minimum=0, may_change=True)
@@ -207,7 +224,7 @@ class Pix2PixGradcamOptions(Pix2PixOptions):
 
 
 @dataclass(frozen=True)
-class ClassifierOptions(ModelOptions):
+class ClassifierOptions(LearningOptions):
     """classifier"""
 
     imagenet_weights: str | None = option(
@@ -283,6 +300,7 @@ class TestOptions:
     eval: bool = option(
         True, "running statistics and no dropout, as it should be", negative="--no_eval"
     )
+    no_noise: bool = option(False, "leave out the noise of a fitted sensor")
     weights: str | None = option(None, "file with a bare generator state dict, in place of a run")
     save_bits: Literal["auto", "8", "16", "32"] = option(
         "auto",

@@ -24,6 +24,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "pix2pix": PIX2PIX,
     "pix2pix_gradcam": PIX2PIX,
+    # At their own size: resized images have another MTF and other noise than the sensor's.
+    "sensor_fit": {"preprocess": "none"},
     "classifier": {
         "dataset_mode": "labeled",
         "preprocess": "resize",

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What each stage is good for: run_ablation.sh DATA_ROOT [FLAGS...] runs the pipeline and then compares,
-# in one table and report, the simulator's images and the pseudo-pairs as they are, through Pix2Pix, and
-# through Pix2Pix + Grad-CAM. Pix2Pix is trained on for as many epochs as the Grad-CAM stage took (weight
+# in one table and report, the simulator's images and the pseudo-pairs as they are, through a fitted
+# sensor, the baseline, through Pix2Pix, and through Pix2Pix + Grad-CAM. Pix2Pix is trained on for as many epochs as the Grad-CAM stage took (weight
 # 0 for the attention loss), so that the two differ in nothing else.
 #
 # FLAGS and the *_FLAGS in the environment are those of run_pipeline.sh; EVALUATE_FLAGS go to evaluate.py.
@@ -21,9 +21,12 @@ echo "== $matched"
 NAME="$matched" "$ROOT/scripts/run_pix2pix_gradcam.sh" ${GRADCAM_FLAGS:-} \
     ${flags[@]+"${flags[@]}"} --lambda_gradcam 0
 
+echo "== mwir_sensor_fit"
+"$ROOT/scripts/run_sensor_fit.sh" ${flags[@]+"${flags[@]}"}
+
 echo "== translations"
-for name in "$matched" mwir_pix2pix_gradcam; do
-    translate "$name" --dataroot "$pairs" --num_test all --results_dir "$RESULTS/ablation/pairs" \
+for name in mwir_sensor_fit "$matched" mwir_pix2pix_gradcam; do
+    translate "$name" --dataroot "$pairs" --dataset_mode aligned --num_test all --results_dir "$RESULTS/ablation/pairs" \
         ${flags[@]+"${flags[@]}"}
     translate "$name" --dataroot "$sim" --dataset_mode single --num_test all \
         --results_dir "$RESULTS/ablation/simulator" ${flags[@]+"${flags[@]}"}
@@ -39,9 +42,11 @@ done
 # shellcheck disable=SC2086
 "$PYTHON" "$ROOT/evaluate.py" --real "$DATASETS/mwir_real2cut/test_A" \
     --set "simulator" "$sim/test_A" \
+    --set "simulator → sensor fit" "$RESULTS/ablation/simulator/mwir_sensor_fit/test_latest" \
     --set "simulator → Pix2Pix" "$RESULTS/ablation/simulator/$matched/test_latest" \
     --set "simulator → Pix2Pix+Grad-CAM" "$RESULTS/ablation/simulator/mwir_pix2pix_gradcam/test_latest" \
     --set "CUT pseudo-pairs" "$pairs/test_A" "$pairs/test_B" \
+    --set "pseudo-pairs → sensor fit" "$RESULTS/ablation/pairs/mwir_sensor_fit/test_latest" \
     --set "pseudo-pairs → Pix2Pix" "$RESULTS/ablation/pairs/$matched/test_latest" \
     --set "pseudo-pairs → Pix2Pix+Grad-CAM" "$RESULTS/ablation/pairs/mwir_pix2pix_gradcam/test_latest" \
     --classifier "$CHECKPOINTS/mwir_judge/latest_net_classifier.pth" \

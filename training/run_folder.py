@@ -10,7 +10,7 @@ latest_net_G.pth ...  each network alone, for test.py, for fine-tuning and for o
 best_net_G.pth ...    the same at the end of the epoch that --val_freq found best
 best.json             which epoch that was, and what was measured
 loss_log.csv          losses; validation_log.csv: validation
-finished              there once the last epoch is done
+finished              there once the last epoch, or the fit, is done
 lock                  there while a process trains the run
 web/index.html        curves of the logs, and sample images
 """
@@ -60,21 +60,27 @@ class RunFolder:
 
     @property
     def finished_file(self) -> Path:
-        """Marks that the last epoch is done."""
+        """Marks that the last epoch is done, or the fit."""
         return self.path / "finished"
 
     def network_file(self, label: str, network: str) -> Path:
         """label: "latest", "best" or an epoch's number; network: "G", "D", "F" or "classifier"."""
         return self.path / f"{label}_net_{network}.pth"
 
+    def require_new(self) -> None:
+        """Raises UserError where the folder holds a run."""
+        if self.has_state or self.finished_file.exists():
+            way_on = "go on with it (--continue_train), " if self.has_state else ""
+            raise UserError(
+                f"{self.path} holds a run already; {way_on}choose another --name, or delete the "
+                "folder."
+            )
+
     def begin(self, record: Mapping[str, Any], *, continued: bool) -> None:
         """Create the folder and write run.json. Raises UserError for a folder with another run."""
         try:
-            if self.has_state and not continued:
-                raise UserError(
-                    f"{self.path} holds a run already; go on with it (--continue_train), choose "
-                    "another --name, or delete the folder."
-                )
+            if not continued:
+                self.require_new()
             self.path.mkdir(parents=True, exist_ok=True)
             self.finished_file.unlink(missing_ok=True)
             remove_leftovers(self.path)

@@ -1,25 +1,24 @@
 """How a run begins: new, from the networks of another run, or where its checkpoint left it."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 from data.build import build_training_datasets, build_validation_datasets
 from data.datasets import ImageDataset
 from data.loader import Loader
-from data.range_use import RangeUse, measure_range_use
 from data.value_map import ValueMap, recorded_maps
-from models import MODEL_OPTIONS, model_class
+from models import FITTED, MODEL_OPTIONS, model_class
 from models.base import Model
-from options import DataOptions, RunOptions, TrainConfig, continue_options, to_dict
+from options import DataOptions, RunOptions, TrainConfig, continue_options
 from training import words
+from training.fit import fit
 from training.lock import RunLock
 from training.loop import Training
 from training.monitor import Monitor
 from training.position import Position
 from training.progress import Progress
+from training.record import range_uses, run_record
 from training.run_folder import RunFolder
 from training.schedule import Schedule
 from training.validation import Validation, build_validation
@@ -30,12 +29,15 @@ from util.seeding import seed_step
 
 
 def train(config: TrainConfig) -> None:
-    """Begin a run or go on with it, to the end of its last epoch; its folder is locked meanwhile.
+    """Begin a run or go on with it, to its end; its folder is locked meanwhile.
 
     Raises UserError for what the user can mend, SystemExit where a signal asks the run to stop.
     """
     folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)
     with RunLock(folder.path) as lock:
+        if config.run.model in FITTED:
+            fit(config, folder, lock)
+            return
         training = begin(config, folder, lock)
         if training:
             training.run()
@@ -57,14 +59,16 @@ def begin(config: TrainConfig, folder: RunFolder, lock: RunLock) -> Training | N
     validation = start.validation(model, images)
     if validation:
         progress.best = progress.best.go_on(phase=options.val_phase, judge=validation.judge)
-    record = _record(start.config, images, model)
+    record = run_record(
+        start.config, images.training, left_out=images.left_out, teacher=model.teacher
+    )
     lock.take()
     folder.begin(record, continued=start.state is not None)
     words.say(
         lock.note,
         words.left_out(images.left_out),
         words.networks_and_images(run, model, images.training),
-        words.value_ranges(images.training, _range_uses(images.training)),
+        words.value_ranges(images.training, range_uses(images.training)),
         words.held_out(images.held_out),
         words.new_order(start.digests, record["images"]),
         words.validated(options, validation, progress.best, teacher=model.teacher),
@@ -111,7 +115,7 @@ class Start:
     """What a run begins with, and the parts that are made of it, each of its own options.
 
     state: of the checkpoint it goes on from, None for a new run. value_maps, left_out, digests:
-    what its last start has found in the data: by role, by path, and as `_digests`.
+    what its last start has found in the data: by role, by path, and by role the names' digests.
     """
 
     config: TrainConfig
@@ -272,26 +276,3 @@ def _loader(dataset: ImageDataset, data: DataOptions, seed: int, model: Model) -
         num_threads=data.num_threads,
         device=model.device,
     )
-
-
-def _range_uses(dataset: ImageDataset) -> dict[str, RangeUse]:
-    return {role: measure_range_use(domain) for role, domain in dataset.domains.items()}
-
-
-def _record(config: TrainConfig, images: RunImages, model: Model) -> dict[str, Any]:
-    """What run.json says."""
-    dataset = images.training
-    return {
-        "options": to_dict(config),
-        "value_maps": {role: m.record() for role, m in dataset.value_maps.items()},
-        "classes": list(dataset.classes),
-        "images": _digests(dataset),
-        "teacher": model.teacher,
-        "left_out": images.left_out,
-    }
-
-
-def _digests(dataset: ImageDataset) -> dict[str, str]:
-    """Of the names of the images, by role: what the order of a run follows from."""
-    names = {role: "\n".join(f.name for f in d.files) for role, d in dataset.domains.items()}
-    return {role: sha256(os.fsencode(text)).hexdigest() for role, text in names.items()}

@@ -6,6 +6,7 @@ from data.datasets import ImageDataset
 from data.range_use import RangeUse, range_warnings
 from data.value_map import ValueMap
 from models.base import Model
+from models.networks.sensor import FittedSensor
 from options import RunOptions, TrainingOptions
 from training.run_folder import RunFolder
 from training.validation import Best, Validation
@@ -35,6 +36,36 @@ def networks_and_images(run: RunOptions, model: Model, dataset: ImageDataset) ->
     images = ", ".join(f"{len(d.files)} images {role}" for role, d in dataset.domains.items())
     summary = f"{run.name}: {run.model} on {model.compute}, {images}; parameters: {parts}"
     return "\n".join([summary, *model.notes, *dataset.notes()])
+
+
+def fitted_images(run: RunOptions, dataset: ImageDataset, used: Mapping[str, int]) -> str:
+    """What is fitted to which images; used: how many of each role."""
+    counts = {role: len(domain.files) for role, domain in dataset.domains.items()}
+    parts = [
+        f"{count} images {role}" + f", {used[role]} of them looked at" * (used[role] < count)
+        for role, count in counts.items()
+    ]
+    return "\n".join([f"{run.name}: {run.model} of {', '.join(parts)}", *dataset.notes()])
+
+
+def no_effect(flags: Sequence[str]) -> str:
+    """flags: those given that mean nothing to a fit; "" for none."""
+    if not flags:
+        return ""
+    names = ", ".join(f"--{flag}" for flag in flags)
+    return f"a fit has no epochs: {names} {'has' if len(flags) == 1 else 'have'} no effect"
+
+
+def fitted_sensor(sensor: FittedSensor, value_map: ValueMap) -> str:
+    """What was fitted, in counts of the real domain, whose `value_map` is."""
+    scale = (value_map.high - value_map.low) / 2
+    white, rows, columns = (sensor.noise * scale).tolist()
+    gain, offset = sensor.spread.tolist()
+    return (
+        f"blur {sensor.blur:.2f} pixels; noise in counts of B: {white:.3g} white, {rows:.3g} of "
+        f"rows, {columns:.3g} of columns; between images: gain {gain:.1%}, offset "
+        f"{offset * scale:.3g} counts; medians keep {sensor.keep:.0%} of their distances"
+    )
 
 
 def value_ranges(dataset: ImageDataset, uses: Mapping[str, RangeUse]) -> str:

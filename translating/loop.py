@@ -79,7 +79,7 @@ class Translation:
     """The loop over images, and the files it writes.
 
     source: file of the generator; teacher: digest of the classifier that took part in its training,
-    if any.
+    if any; noisy: whether the generator, a fitted sensor, adds its noise.
     """
 
     def __init__(
@@ -90,8 +90,10 @@ class Translation:
         *,
         source: str,
         teacher: str | None,
+        noisy: bool,
     ) -> None:
         self.config, self.dataset, self.source, self.teacher = config, dataset, source, teacher
+        self.noisy = noisy
         results = run_path(config.test.results_dir, config.run.name, flag="--name")
         phase = f"{config.data.phase}_{config.run.epoch}"
         self.folder = run_path(results, phase, flag="--phase")
@@ -156,8 +158,15 @@ class Translation:
             if self.generator.training:  # only dropout is random
                 seed_step(self.config.run.seed, step)
             with naming_want_of_memory(f"{batch}, {batch.names[0]}", lighter=LIGHTER):
-                finished = self.finish(batch, translate(self.generator, batch.a, self.compute))
+                finished = self.finish(batch, self.translate(batch))
             yield finished
+
+    def translate(self, batch: Batch) -> torch.Tensor:
+        """fake_B of a batch, with the noise of the sensor where there is one."""
+        fake = translate(self.generator, batch.a, self.compute)
+        if self.noisy:
+            fake = self.generator.add_noise(fake, seed=self.config.run.seed, names=batch.names)
+        return fake
 
     def batches(self) -> tuple[int, int | None]:
         """Images a batch, and pixels a batch if images of other sizes begin another one.

@@ -8,6 +8,7 @@ from models import MODEL_OPTIONS
 from models.networks import load_weights
 from models.translation import make_generator
 from options import TestConfig, TranslationOptions, tested_options
+from options.groups import SensorFitOptions
 from training.run_folder import RunFolder
 from translating.loop import Translation
 from util.checkpoint import load
@@ -32,13 +33,26 @@ def begin(config: TestConfig) -> Translation:
         _require_generator(config)
         source, value_maps, teacher = config.test.weights, {}, None
         weights = load(Path(source), hint="check --weights")
+    noisy = isinstance(config.model, SensorFitOptions)
+    if config.test.no_noise and not noisy:
+        raise UserError(
+            f"--no_noise is for a fitted sensor, and --model {config.run.model} adds no noise; "
+            "leave it out."
+        )
     generator = make_generator(config.model)
     load_weights(generator, weights, source=source)
     generator.train(not config.test.eval)
     dataset = build_test_dataset(
         config.data, config.model, seed=config.run.seed, value_maps=value_maps
     )
-    return Translation(config, generator, dataset, source=source, teacher=teacher)
+    return Translation(
+        config,
+        generator,
+        dataset,
+        source=source,
+        teacher=teacher,
+        noisy=noisy and not config.test.no_noise,
+    )
 
 
 def _require_generator(config: TestConfig) -> None:

@@ -19,8 +19,10 @@ STAGES = (
 )
 ODD_NAME = 'my "work", it\'s\n$HOME `*` 적외선'
 ABLATION = [
-    *("simulator", "simulator → Pix2Pix", "simulator → Pix2Pix+Grad-CAM"),
-    *("CUT pseudo-pairs", "pseudo-pairs → Pix2Pix", "pseudo-pairs → Pix2Pix+Grad-CAM"),
+    *("simulator", "simulator → sensor fit"),
+    *("simulator → Pix2Pix", "simulator → Pix2Pix+Grad-CAM"),
+    *("CUT pseudo-pairs", "pseudo-pairs → sensor fit"),
+    *("pseudo-pairs → Pix2Pix", "pseudo-pairs → Pix2Pix+Grad-CAM"),
 ]
 
 
@@ -88,14 +90,15 @@ def test_the_pipeline_and_what_stands_on_it(places, tmp_path):
 
 
 def check_ablation(folder):
-    """Six rows, judged by a classifier that taught none of them, pairs only where there are any."""
+    """Eight rows, judged by a classifier that taught none, pairs only where there are any."""
     report = json.loads((folder / "report.json").read_text())
     assert list(report["rows"]) == ABLATION
     assert report["protocol"]["classifier"].endswith("mwir_judge/latest_net_classifier.pth")
     for name, row in report["rows"].items():
         assert (row["fake_B_vs_real_B"] is not None) == ("pairs" in name)
         assert (row["real_A_vs_fake_B"] is not None) == ("→" in name)
-        assert row["judge_is_teacher"] is (False if "→" in name else None)
+        taught = "→" in name and "sensor fit" not in name
+        assert row["judge_is_teacher"] is (False if taught else None)
         assert row["sets"]["kid_mwir"] is not None
     # Four images a set are too few to be thinned.
     assert any(note.startswith("not matched in range") for note in report["notes"])

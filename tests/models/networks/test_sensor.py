@@ -1,0 +1,126 @@
+"""The fitted sensor's steps against closed forms and numpy."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from models.networks import load_weights
+from models.networks.sensor import KNOTS, FittedSensor, medians
+
+
+def random_images(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (33, 48), (64, 64)])
+def test_a_new_sensor_changes_nothing_at_any_size(size):
+    images = random_images(2, 1, *size)
+    torch.testing.assert_close(FittedSensor()(images), images, rtol=0, atol=2e-6)
+
+
+def test_the_curve_is_linear_between_its_knots_and_goes_on_beyond_them():
+    sensor = FittedSensor()
+    grid = torch.linspace(-1, 1, KNOTS)
+    sensor.curve.copy_(grid + 0.3 * grid.square())
+    images = random_images(1, 1, 40, 40)
+    expected = np.interp(images.numpy(), grid.numpy(), sensor.curve.numpy())
+    np.testing.assert_allclose(sensor.toned(images), expected, atol=1e-6)
+    beyond = sensor.toned(torch.tensor([-1.5, 1.5]).view(2, 1, 1, 1)).flatten()
+    # Slopes of x + 0.3 x² at its ends: 0.4 and 1.6.
+    np.testing.assert_allclose(beyond, [-0.7 - 0.2, 1.3 + 0.8], atol=1e-3)
+
+
+def test_level_control_keeps_its_share_of_each_median():
+    sensor = FittedSensor()
+    sensor.level.fill_(0.1)
+    sensor.keep.fill_(0.25)
+    images = 0.3 * random_images(3, 1, 9, 9) + torch.tensor([-0.4, 0.0, 0.5]).view(3, 1, 1, 1)
+    before, after = medians(images), medians(sensor(images))
+    torch.testing.assert_close(after - 0.1, 0.25 * (before - 0.1), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (2, 4), (3, 7)])
+def test_the_median_is_torchs(shape):
+    images = random_images(2, 1, *shape)
+    torch.testing.assert_close(medians(images), images.flatten(1).median(1).values)
+
+
+@pytest.mark.parametrize("size", [(32, 24), (31, 45)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_grating_keeps_the_contrast_of_the_mtf(size, axis):
+    sensor = FittedSensor()
+    sensor.blur.fill_(0.8)
+    half_waves = 9  # mirrored at the edges, a cosine at pixel middles goes on as itself
+    frequency = half_waves / (2 * size[axis])
+    wave = torch.cos(2 * math.pi * frequency * (torch.arange(size[axis]) + 0.5))
+    image = 0.7 * (wave[:, None] if axis == 0 else wave[None, :]).expand(size)[None, None]
+    contrast = math.exp(-2 * (math.pi * 0.8 * frequency) ** 2)
+    torch.testing.assert_close(sensor(image), contrast * image, rtol=0, atol=2e-6)
+
+
+def test_what_leaves_the_range_is_saturated():
+    sensor = FittedSensor()
+    sensor.curve.mul_(3)
+    images = random_images(1, 1, 20, 20)
+    torch.testing.assert_close(sensor(images), (3 * images).clamp(-1, 1), rtol=0, atol=1e-5)
+
+
+def test_gradients_are_the_differences():
+    sensor = FittedSensor().double()
+    sensor.curve.copy_(sensor.curve + 0.3 * sensor.curve.square())
+    sensor.blur.fill_(0.7)
+    # At the middles between knots, where the curve is smooth.
+    knots = torch.randint(0, KNOTS - 1, (1, 1, 5, 4), generator=torch.Generator().manual_seed(0))
+    images = ((knots + 0.5) * 2 / (KNOTS - 1) - 1).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: sensor.blurred(sensor.toned(x)), images, eps=1e-5)
+    images = random_images(1, 1, 8, 8).requires_grad_()
+    sensor.float()(images).mean().backward()
+    assert images.grad.abs().sum() > 0
+
+
+def test_noise_has_the_three_deviations():
+    sensor = FittedSensor()
+    sensor.noise.copy_(torch.tensor([0.05, 0.02, 0.03]))
+    noise = sensor.add_noise(torch.zeros(1, 1, 600, 500), seed=1, names=["a"])[0, 0]
+    rows, columns = noise.mean(1), noise.mean(0)
+    rest = noise - rows[:, None] - columns[None, :] + noise.mean()
+    assert rest.std().item() == pytest.approx(0.05, rel=0.01)
+    # A deviation of 500 draws is known to 3 %.
+    assert rows.std().item() == pytest.approx(0.02, rel=0.15)
+    assert columns.std().item() == pytest.approx(0.03, rel=0.15)
+
+
+def test_gain_and_offset_spread_between_images_about_the_level():
+    sensor = FittedSensor()
+    sensor.level.fill_(-0.5)
+    sensor.spread.copy_(torch.tensor([0.1, 0.02]))
+    images = torch.tensor([-0.5, -0.3]).view(1, 1, 1, 2).expand(2000, 1, 1, 2)
+    noisy = sensor.add_noise(images, seed=0, names=[f"{n}" for n in range(2000)])[:, 0, 0]
+    at_level, above = noisy.unbind(1)
+    assert at_level.std().item() == pytest.approx(0.02, rel=0.1)
+    gain = (above - at_level) / 0.2
+    assert gain.log().std().item() == pytest.approx(0.1, rel=0.1)
+
+
+def test_noise_follows_from_seed_and_name_alone():
+    sensor = FittedSensor()
+    sensor.noise.fill_(0.05)
+    images = 0.5 * random_images(2, 1, 16, 16)
+    both = sensor.add_noise(images, seed=3, names=["a.png", "b.png"])
+    alone = sensor.add_noise(images[1:], seed=3, names=["b.png"])
+    torch.testing.assert_close(both[1:], alone, rtol=0, atol=0)
+    for seed, name in ((4, "b.png"), (3, "c.png")):
+        other = sensor.add_noise(images[1:], seed=seed, names=[name])
+        assert (other != alone).float().mean() > 0.9
+
+
+def test_a_state_dict_has_one_shape_and_loads_as_any_generator():
+    sensor = FittedSensor()
+    sensor.curve.mul_(0.5)
+    sensor.blur.fill_(0.9)
+    copy = FittedSensor()
+    load_weights(copy, sensor.state_dict(), source="latest_net_G.pth")
+    images = random_images(1, 1, 20, 30)
+    torch.testing.assert_close(copy(images), sensor(images), rtol=0, atol=0)

@@ -1,0 +1,220 @@
+"""train.py --model sensor_fit and what follows it, as users run them, on 8- and 16-bit images."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import evaluate
+import test as test_program
+import train
+from data.images import read_image, write_image
+from models.networks import load_weights
+from models.networks.sensor import FittedSensor
+from training.fit import MOST
+from util.errors import UserError
+
+SIDES = (40, 52)
+# Counts of the real sensor: grey level 100 + 0.5 of the simulator's, and white noise of 2; the same
+# times 100 in 16 bits.
+NOISE = 2.0
+
+
+def scene(seed: int) -> np.ndarray:
+    """Flat rectangles on flat ground, grey levels of a simulator."""
+    rng = np.random.default_rng(seed)
+    image = np.full(SIDES, 90.0)
+    for _ in range(12):
+        y, x = rng.integers(0, SIDES)
+        image[y : y + 15, x : x + 15] = rng.integers(20, 230)
+    return image
+
+
+def real(seed: int) -> np.ndarray:
+    rng = np.random.default_rng([1, seed])
+    return 60 + 0.5 * scene(seed) + NOISE * rng.standard_normal(SIDES)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with data of one depth, and calls of the programs in it."""
+
+    path: Path
+    bits: int
+
+    @property
+    def scale(self) -> float:
+        return 100 if self.bits == 16 else 1
+
+    def write(self, folder: str, name: str, image: np.ndarray) -> None:
+        kind = np.uint16 if self.bits == 16 else np.uint8
+        counts = np.round(self.scale * image).clip(0, np.iinfo(kind).max).astype(kind)
+        write_image(self.path / "data" / folder / f"{name}.png", counts)
+
+    def train(self, *flags: str, model: str = "sensor_fit", name: str = "fit") -> Path:
+        places = ["--dataroot", str(self.path / "data"), "--name", name]
+        places += ["--checkpoints_dir", str(self.path / "checkpoints")]
+        train.main(["--model", model, *places, *flags])
+        return self.path / "checkpoints" / name
+
+    def translate(self, *flags: str, results: str = "results") -> Path:
+        places = ["--dataroot", str(self.path / "data"), "--name", "fit"]
+        places += ["--checkpoints_dir", str(self.path / "checkpoints")]
+        places += ["--results_dir", str(self.path / results), "--num_threads", "0"]
+        test_program.main([*places, "--gpu_ids", "-1", "--num_test", "all", *flags])
+        return self.path / results / "fit" / "test_latest"
+
+
+@pytest.fixture
+def make_place(tmp_path):
+    def make(bits: int) -> Place:
+        place = Place(tmp_path, bits)
+        for number in range(6):
+            place.write("trainA", f"{number}", scene(number))
+            place.write("trainB", f"{number}", real(number))
+        for number in range(3):
+            place.write("testA", f"{number}", scene(200 + number))
+            place.write("testB", f"{number}", real(200 + number))
+        place.write("testA", "twin", scene(200))
+        place.write("testB", "twin", real(200))
+        return place
+
+    return make
+
+
+@pytest.fixture
+def place(make_place):
+    return make_place(8)
+
+
+def images(results: Path, kind: str = "fake_B") -> dict[str, np.ndarray]:
+    return {p.stem: read_image(p) for p in sorted((results / "images" / kind).glob("*.png"))}
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_fit_is_translated_with_and_evaluated(make_place, bits, capsys):
+    place = make_place(bits)
+    folder = place.train()
+    assert {f.name for f in folder.iterdir()} == {"run.json", "latest_net_G.pth", "finished"}
+    results = place.translate("--dataset_mode", "aligned")
+    made = images(results)
+    assert {image.dtype for image in made.values()} == {np.dtype(f"uint{bits}")}
+    # At their own size, in the counts of the real sensor.
+    for number in range(3):
+        error = made[f"{number}"] - place.scale * (60 + 0.5 * scene(200 + number))
+        assert made[f"{number}"].shape == SIDES
+        assert np.abs(np.median(error)) < 4 * place.scale
+    # Of one scene under two names noise and gain differ; a row less the next holds noise four
+    # times, and by its median little else.
+    apart = np.diff(np.subtract(made["0"], made["twin"], dtype=float), axis=0)
+    noise = 1.4826 * np.median(np.abs(apart)) / 2
+    assert noise == pytest.approx(NOISE * place.scale, rel=0.2)
+    record = json.loads((results / "result.json").read_text())
+    assert (record["model"], record["paired"]) == ("sensor_fit", True)
+
+    capsys.readouterr()
+    out = place.path / "metrics.json"
+    evaluate.main(["--results", str(results), "--gpu_ids", "-1", "--out", str(out)])
+    assert json.loads(out.read_text())["fake_B_vs_real_B"]["psnr"]["mean"] > 25
+
+
+def test_noise_follows_from_seed_and_name_and_can_be_left_out(place):
+    place.train()
+    first, again = (images(place.translate(results=r)) for r in ("a", "b"))
+    other = images(place.translate("--seed", "1", results="c"))
+    clean = images(place.translate("--no_noise", results="d"))
+    clean_too = images(place.translate("--no_noise", "--seed", "1", results="e"))
+    for name in first:
+        np.testing.assert_array_equal(first[name], again[name])
+        np.testing.assert_array_equal(clean[name], clean_too[name])
+        assert (first[name] != other[name]).mean() > 0.5
+    assert (first["0"] != first["twin"]).mean() > 0.5
+    np.testing.assert_array_equal(clean["0"], clean["twin"])
+
+
+def test_what_is_saved_is_the_sensor_without_noise(place):
+    folder = place.train()
+    sensor = FittedSensor()
+    weights = torch.load(folder / "latest_net_G.pth", weights_only=True)
+    load_weights(sensor, weights, source="latest_net_G.pth")
+    image = torch.from_numpy(scene(200).astype(np.float32))[None, None] / 127.5 - 1
+    expected = ((sensor(image)[0, 0] + 1) * 127.5).round().numpy()
+    made = images(place.translate("--no_noise"))["0"].astype(float)
+    assert np.abs(made - expected).max() <= 1
+
+
+def test_equal_data_give_equal_fits(place):
+    first, second = (
+        torch.load(place.train(name=name) / "latest_net_G.pth", weights_only=True) for name in "ab"
+    )
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_images_are_fitted_in_the_size_that_they_are_translated_in(place):
+    own = torch.load(place.train(name="own") / "latest_net_G.pth", weights_only=True)
+    half = place.train("--preprocess", "resize", "--load_size", "160", name="fit")
+    blurred = torch.load(half / "latest_net_G.pth", weights_only=True)
+    assert not torch.equal(own["noise"], blurred["noise"])
+    assert {image.shape for image in images(place.translate()).values()} == {(160, 160)}
+
+
+def test_of_many_images_some_are_looked_at(place, monkeypatch, capsys):
+    monkeypatch.setattr("training.fit.MOST", 3)
+    assert MOST > 100
+    place.train()
+    said = capsys.readouterr().out
+    assert "6 images A, 3 of them looked at, 6 images B, 3 of them looked at" in said
+
+
+def test_flags_of_epochs_have_no_effect_and_that_is_said(place, capsys):
+    place.train("--n_epochs", "3", "--no_html", "--gpu_ids", "-1")
+    assert "a fit has no epochs: --n_epochs, --no_html have no effect" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--continue_train"], "nothing to go on with; leave --continue_train out"),
+        (["--dataset_mode", "aligned"], "cannot learn from --dataset_mode aligned; use unaligned"),
+        (["--input_nc", "3"], "one band"),
+        (["--dataroot", "nowhere"], "there is no folder"),
+        (["--preprocess", "resize", "--load_size", "31"], "31x31 pixels is too small"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused_and_leaves_nothing(place, flags, words):
+    with pytest.raises(UserError, match=words):
+        place.train(*flags)
+    assert not (place.path / "checkpoints" / "fit").exists()
+
+
+def test_a_run_is_not_overwritten(place):
+    folder = place.train()
+    before = (folder / "latest_net_G.pth").read_bytes()
+    small = ["--netG", "resnet_4blocks", "--ngf", "4", "--ndf", "4", "--netF_nc", "8"]
+    small += ["--load_size", "36", "--crop_size", "32", "--num_threads", "0", "--gpu_ids", "-1"]
+    for model, flags in (("sensor_fit", []), ("cut", small)):
+        with pytest.raises(UserError, match="holds a run already; choose another --name, or"):
+            place.train(*flags, model=model)
+    assert (folder / "latest_net_G.pth").read_bytes() == before
+    assert (folder / "finished").exists()
+
+
+def test_a_bad_image_is_named_or_left_out(place):
+    bad = place.path / "data" / "trainB" / "3.png"
+    bad.write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"3\.png"):
+        place.train()
+    folder = place.train("--on_bad_image", "skip")
+    assert list(json.loads((folder / "run.json").read_text())["left_out"]) == ["trainB/3.png"]
+
+
+def test_no_noise_is_for_a_fitted_sensor(place):
+    small = ["--netG", "resnet_4blocks", "--ngf", "4", "--ndf", "4", "--netF_nc", "8"]
+    small += ["--load_size", "36", "--crop_size", "32", "--num_threads", "0", "--gpu_ids", "-1"]
+    small += ["--n_epochs", "1", "--n_epochs_decay", "0", "--num_patches", "8"]
+    place.train(*small, model="cut")
+    with pytest.raises(UserError, match="--no_noise is for a fitted sensor, and --model cut"):
+        place.translate("--no_noise")

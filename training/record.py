@@ -1,0 +1,39 @@
+"""What a run tells of its images when it begins: to run.json, and to people."""
+
+import os
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from data.datasets import ImageDataset
+from data.range_use import RangeUse, measure_range_use
+from options import TrainConfig, to_dict
+
+
+def run_record(
+    config: TrainConfig,
+    dataset: ImageDataset,
+    *,
+    left_out: Mapping[str, str],
+    teacher: str | None = None,
+) -> dict[str, Any]:
+    """What run.json says. left_out: images that the run does without, path -> why."""
+    return {
+        "options": to_dict(config),
+        "value_maps": {role: m.record() for role, m in dataset.value_maps.items()},
+        "classes": list(dataset.classes),
+        "images": _digests(dataset),
+        "teacher": teacher,
+        "left_out": left_out,
+    }
+
+
+def range_uses(dataset: ImageDataset) -> dict[str, RangeUse]:
+    """Of each domain, by role."""
+    return {role: measure_range_use(domain) for role, domain in dataset.domains.items()}
+
+
+def _digests(dataset: ImageDataset) -> dict[str, str]:
+    """Of the names of the images, by role: what the order of a run follows from."""
+    names = {role: "\n".join(f.name for f in d.files) for role, d in dataset.domains.items()}
+    return {role: sha256(os.fsencode(text)).hexdigest() for role, text in names.items()}
