@@ -7,9 +7,10 @@ from typing import Any
 from metrics.evaluation import Reference, Row
 from metrics.instruments import Instruments
 from metrics.notes import judged_by_teacher, notes_on
-from metrics.provenance import file_hash, versions
+from metrics.provenance import versions
 from metrics.summary import summarise
 from options import EvaluateOptions
+from util.files import file_hash
 
 
 def record_of(

@@ -13,7 +13,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 data_root="$(cd "$1" && pwd)"
 flags=("${@:2}")
 export DATASETS CHECKPOINTS RESULTS PYTHON RESUME=1
-matched="mwir_pix2pix_matched" pairs="$DATASETS/mwir_pix2pix" sim="$DATASETS/mwir_sim2cut"
+gradcam="${mwir}_pix2pix_gradcam" matched="${mwir}_pix2pix_matched"
+pairs="$DATASETS/${mwir}_pix2pix" sim="$DATASETS/${mwir}_sim2cut"
+out="$RESULTS/${NAME_PREFIX:-}ablation"
 
 echo "== $matched"
 # GRADCAM_FLAGS is a list of words by design: unquoted.
@@ -22,11 +24,11 @@ NAME="$matched" "$ROOT/scripts/run_pix2pix_gradcam.sh" ${GRADCAM_FLAGS:-} \
     ${flags[@]+"${flags[@]}"} --lambda_gradcam 0
 
 echo "== translations"
-for name in "$matched" mwir_pix2pix_gradcam; do
-    translate "$name" --dataroot "$pairs" --num_test all --results_dir "$RESULTS/ablation/pairs" \
+for name in "$matched" "$gradcam"; do
+    translate "$name" --dataroot "$pairs" --num_test all --results_dir "$out/pairs" \
         ${flags[@]+"${flags[@]}"}
     translate "$name" --dataroot "$sim" --dataset_mode single --num_test all \
-        --results_dir "$RESULTS/ablation/simulator" ${flags[@]+"${flags[@]}"}
+        --results_dir "$out/simulator" ${flags[@]+"${flags[@]}"}
 done
 
 echo "== ablation"
@@ -37,12 +39,12 @@ done
 [ ${#labels[@]} -eq 0 ] || labels=(--labels "${labels[@]}" --match_range 500)
 # EVALUATE_FLAGS is a list of words by design: unquoted.
 # shellcheck disable=SC2086
-"$PYTHON" "$ROOT/evaluate.py" --real "$DATASETS/mwir_real2cut/test_A" \
+"$PYTHON" "$ROOT/evaluate.py" --real "$DATASETS/${mwir}_real2cut/test_A" \
     --set "simulator" "$sim/test_A" \
-    --set "simulator → Pix2Pix" "$RESULTS/ablation/simulator/$matched/test_latest" \
-    --set "simulator → Pix2Pix+Grad-CAM" "$RESULTS/ablation/simulator/mwir_pix2pix_gradcam/test_latest" \
+    --set "simulator → Pix2Pix" "$out/simulator/$matched/test_latest" \
+    --set "simulator → Pix2Pix+Grad-CAM" "$out/simulator/$gradcam/test_latest" \
     --set "CUT pseudo-pairs" "$pairs/test_A" "$pairs/test_B" \
-    --set "pseudo-pairs → Pix2Pix" "$RESULTS/ablation/pairs/$matched/test_latest" \
-    --set "pseudo-pairs → Pix2Pix+Grad-CAM" "$RESULTS/ablation/pairs/mwir_pix2pix_gradcam/test_latest" \
-    --classifier "$CHECKPOINTS/mwir_judge/latest_net_classifier.pth" \
-    ${labels[@]+"${labels[@]}"} --report "$RESULTS/ablation" ${EVALUATE_FLAGS:-}
+    --set "pseudo-pairs → Pix2Pix" "$out/pairs/$matched/test_latest" \
+    --set "pseudo-pairs → Pix2Pix+Grad-CAM" "$out/pairs/$gradcam/test_latest" \
+    --classifier "$CHECKPOINTS/${mwir}_judge/latest_net_classifier.pth" \
+    ${labels[@]+"${labels[@]}"} --report "$out" ${EVALUATE_FLAGS:-}
