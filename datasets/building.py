@@ -21,9 +21,8 @@ from data.folders import LABELS_FILE, ImageFile, walk_files
 from data.images import EXTENSIONS
 from data.labels import class_of_folder, read_labels
 from data.tables import Row
-from metrics.provenance import file_hash
 from util.errors import UserError
-from util.files import absolute, leftovers_beside, temporary_beside
+from util.files import absolute, file_hash, leftovers_beside, temporary_beside
 
 MARKER = "dataset.json"
 LEADING_COLUMNS = ("file", "split", "class")
@@ -215,7 +214,7 @@ def refuse_foreign(folder: Path, *, script: str, sources: Sequence[Path]) -> Non
             raise UserError(f"--out {folder} lies in {source}, among the images; choose another.")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    marker = _read_marker(folder)
+    marker = read_marker(folder)
     if marker.get("made_by") != script:
         raise UserError(
             f"{folder} exists and was not made by {script} (its {MARKER} is missing or says "
@@ -237,7 +236,8 @@ def refuse_foreign(folder: Path, *, script: str, sources: Sequence[Path]) -> Non
         )
 
 
-def _read_marker(folder: Path) -> dict[str, Any]:
+def read_marker(folder: Path) -> dict[str, Any]:
+    """What dataset.json of `folder` says; {} where it cannot be read."""
     try:
         marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

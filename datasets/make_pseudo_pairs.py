@@ -17,7 +17,8 @@ Where test.py resized the images, boxes are scaled likewise.
 
 Images are hard links: they cost no space, and stay what they are when results are deleted or made
 anew. On another disk, or where hard links are refused, they are copies, which is said. Another run
-replaces the dataset.
+replaces the dataset; with --resume it leaves one of the same images and labels as it is, and
+refuses one of others.
 """
 
 import argparse
@@ -31,23 +32,27 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from data.fingerprint import digests, fingerprint
 from data.folders import ImageFile, find_images, pair_by_name, phase_folder
 from data.images import read_image, read_size
 from data.label_index import BOX_COLUMNS, read_box
 from data.tables import Row
 from datasets.building import (
+    MARKER,
     Item,
     build,
     copy,
     hard_link,
     items_in,
     labelled_files,
+    read_marker,
     refuse_foreign,
 )
 from datasets.recipe import number_text
 from util.cli import Parser
 from util.errors import UserError, run_main
 from util.files import absolute
+from util.resume import REMOVE, refuse_other_inputs
 
 SCRIPT = Path(__file__).name
 RECORD_FIELDS = {"name": str, "epoch": str, "phase": str, "dataroot": str, "count": int}
@@ -173,7 +178,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     items = [item for result in results for item in result.items(args.labels)]
     if "test" not in named:
         print("no --test results are named: the dataset has no test images")
+    inputs = {"results or labels": _fingerprint(items)}
+    if args.resume and (args.out / MARKER).exists():
+        way = f"choose another --out (NAME_PREFIX of the scripts), {REMOVE}"
+        refuse_other_inputs(args.out, read_marker(args.out).get("inputs"), inputs, way=way)
+        print(f"{args.out} is of the same results and labels: left as it is")
+        return
     record = {"made_by": SCRIPT, "results": [str(result.folder) for result in results]}
+    record |= {"inputs": inputs}
     print(build(args.out, items, ways=(hard_link, copy), record=record))
 
 
@@ -185,7 +197,17 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--test", type=Path, metavar="DIR", help="results of all test images")
     add("--out", type=Path, required=True, metavar="DIR", help="the dataset to make")
     add("--labels", type=Path, metavar="ROOT", help="dataset with the labels, if it was moved")
+    add("--resume", action="store_true", help="leave pairs of the same images; refuse others")
     return parser.parse_args(argv)
+
+
+def _fingerprint(items: Sequence[Item]) -> str:
+    """Of place, label and content of each image."""
+    contents = digests([item.source for item in items])
+    return fingerprint(
+        (item.file, item.split, json.dumps(item.row, sort_keys=True), content)
+        for item, content in zip(items, contents, strict=True)
+    )
 
 
 def _refuse_mixture(results: Sequence[Result]) -> None:

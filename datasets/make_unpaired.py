@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     roots = {"real": absolute(args.real), "sim": absolute(args.sim)}
     if roots["real"].resolve() == roots["sim"].resolve():
         raise UserError(f"--real and --sim are one folder, {args.real}; name two.")
-    folders = {name: args.out / name for name in DATASETS}
+    folders = {name: args.out / f"{args.prefix}{name}" for name in DATASETS}
     for folder in folders.values():
         refuse_foreign(folder, script=SCRIPT, sources=list(roots.values()))
     found = {domain: find_domain(root, flag=f"--{domain}") for domain, root in roots.items()}
@@ -75,6 +75,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--real", type=Path, required=True, metavar="DIR", help="real images: train/ and test/")
     add("--sim", type=Path, required=True, metavar="DIR", help="simulated images, likewise")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for the two datasets")
+    add("--prefix", default="", metavar="TEXT", help="how the names of the datasets begin")
     return parser.parse_args(argv)
 
 

@@ -1,9 +1,7 @@
 """What images are worth for training: labelled sets, scores on test images, the table of both."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,10 +10,10 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from data.datasets import find_labeled
+from data.fingerprint import digests, fingerprint
 from data.folders import ImageFile
 from data.labels import Label, group_of, split_column
 from metrics.confusion import accuracy, balanced_accuracy
-from metrics.provenance import file_hash
 from util.errors import UserError
 
 LEVEL = 0.95
@@ -43,9 +41,7 @@ class LabelledSet:
         Raises UserError where no image has a class, or a file cannot be read.
         """
         items = find_labeled(folder, phase)
-        with ThreadPoolExecutor() as pool:
-            digests = list(pool.map(_digest, [file.path for file, _, _ in items]))
-        return cls(name, folder, items, digests)
+        return cls(name, folder, items, digests([file.path for file, _, _ in items]))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -54,23 +50,15 @@ class LabelledSet:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the lines "name, class, SHA-256 of the file", separated by tabs."""
+        """Of name, class and content of each image."""
         pairs = zip(self.items, self.digests, strict=True)
-        lines = (f"{file.name}\t{name}\t{content}\n" for (file, name, _), content in pairs)
-        return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
+        return fingerprint((file.name, name, content) for (file, name, _), content in pairs)
 
     def only(self, classes: Sequence[str]) -> "LabelledSet":
         """The images of these classes."""
         kept = [place for place, (_, name, _) in enumerate(self.items) if name in classes]
         items, digests = ([values[i] for i in kept] for values in (self.items, self.digests))
         return replace(self, items=items, digests=digests)
-
-
-def _digest(path: Path) -> str:
-    try:
-        return file_hash(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); restore it.") from None
 
 
 def common_classes(test: LabelledSet, sets: Sequence[LabelledSet]) -> tuple[str, ...]:

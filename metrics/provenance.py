@@ -1,9 +1,7 @@
 """What a number was made with, so that somebody else can make it again."""
 
-import hashlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 PACKAGES = (
     "torch torchvision numpy scipy pillow scikit-image scikit-learn lpips pytorch-fid".split()
@@ -19,9 +17,3 @@ def versions() -> dict[str, str | None]:
         except PackageNotFoundError:
             found[package] = None
     return found
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

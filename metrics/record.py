@@ -9,9 +9,10 @@ from metrics.catalogue import COMPARISONS, IMAGE_METRICS, PAIR_METRICS, SET_METR
 from metrics.evaluation import MeasuredSet, Reference
 from metrics.instruments import Instruments
 from metrics.notes import judged_by_teacher, notes_on
-from metrics.provenance import file_hash, versions
+from metrics.provenance import versions
 from metrics.values import Cell, Means
 from options import EvaluateOptions
+from util.files import file_hash
 
 
 @dataclass(frozen=True)

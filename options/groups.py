@@ -24,6 +24,8 @@ def option(
     below: float | None = None,
     may_change: bool = False,
     each_start: bool = False,
+    free: bool = False,
+    file: bool = False,
 ) -> Any:
     """A dataclass field with what argparse needs to know.
 
@@ -31,6 +33,9 @@ def option(
     value allowed; below: the end of the range, itself not allowed; may_change: when a run goes on,
     and where it is tested; each_start: it may, and comes from the command line alone, never from
     the run's record. All of `TrainingOptions` and `DisplayOptions` may change, without a mark.
+
+    free: what is made does not depend on it, or on something else that --resume compares; so is
+    each_start, and all of `DisplayOptions`; file: the name of a file, whose content is compared.
     """
     metadata = {
         "help": help,
@@ -40,6 +45,8 @@ def option(
         "below": below,
         "may_change": may_change or each_start,
         "each_start": each_start,
+        "free": free or each_start or file,
+        "file": file,
     }
     return field(default=default, metadata=metadata)
 
@@ -53,6 +60,12 @@ class RunOptions:
         "experiment_name", "name of the run: its folder in checkpoints and results", each_start=True
     )
     checkpoints_dir: str = option("checkpoints", "folder of all checkpoints", each_start=True)
+    resume: bool = option(
+        False,
+        "do what is left to do: begin, go on, or leave what is finished as it is; refused where "
+        "that is of other data, flags or inputs",
+        each_start=True,
+    )
     epoch: str = option(
         "latest",
         "checkpoint to test, or to start from with --pretrained_name: latest, best or an epoch's "
@@ -70,7 +83,10 @@ class RunOptions:
         may_change=True,
     )
     compile: bool = option(
-        False, "compile the networks: a slow start, then faster steps", may_change=True
+        False,
+        "compile the networks: a slow start, then faster steps",
+        may_change=True,
+        free=True,
     )
 
 
@@ -79,7 +95,7 @@ class DataOptions:
     """data"""
 
     dataroot: str | None = option(
-        None, "folder with the images (trainA, trainB or train_A, ...)", may_change=True
+        None, "folder with the images (trainA, trainB or train_A, ...)", may_change=True, free=True
     )
     dataset_mode: Literal["unaligned", "aligned", "single", "labeled"] = option(
         "unaligned", "how images are found and paired"
@@ -116,7 +132,7 @@ class DataOptions:
     )
     max_dataset_size: int | None = option(None, "read no more images than this a domain", minimum=1)
     value_range: ValueRange | None = option(
-        None, "sets --value_range_A and --value_range_B together", may_change=True
+        None, "sets --value_range_A and --value_range_B together", may_change=True, free=True
     )
     value_range_A: ValueRange = option(
         "auto",
@@ -163,7 +179,9 @@ class GanOptions(LearningOptions, TranslationOptions):
     netG: GeneratorName = option("resnet_9blocks", "generator")
     netD: Literal["basic", "n_layers", "pixel"] = option("basic", "discriminator")
     n_layers_D: int = option(3, "layers of --netD n_layers", minimum=1)
-    norm: Norm | None = option(None, "sets --normG and --normD together", may_change=True)
+    norm: Norm | None = option(
+        None, "sets --normG and --normD together", may_change=True, free=True
+    )
     normG: Norm = option("instance", "normalisation in the generator")
     normD: Norm = option("instance", "normalisation in the discriminator")
     no_dropout: bool = option(True, "no dropout in the generator")
@@ -210,7 +228,11 @@ class Pix2PixGradcamOptions(Pix2PixOptions):
     """Grad-CAM feedback"""
 
     classifier: str | None = option(
-        None, "file of a trained classifier (required)", flags=("--resnet18_path",), may_change=True
+        None,
+        "file of a trained classifier (required)",
+        flags=("--resnet18_path",),
+        may_change=True,
+        file=True,
     )
     lambda_gradcam: float = option(
         10.0, "weight of the attention-map loss", minimum=0, may_change=True
@@ -231,6 +253,7 @@ class ClassifierOptions(LearningOptions):
         None,
         "ResNet-18 weights to start from (torchvision's file); from scratch without",
         may_change=True,
+        file=True,
     )
     split_by: Literal["group", "video", "scenario", "range"] = option(
         "group", "column of labels.csv that is never split between training and validation"
@@ -247,19 +270,23 @@ class TrainingOptions:
 
     n_epochs: int = option(200, "last epoch at the full learning rate", minimum=0)
     n_epochs_decay: int = option(200, "epochs after that, rate falling to zero", minimum=0)
-    epoch_count: int = option(1, "first epoch of this run", minimum=1, each_start=True)
+    epoch_count: int = option(1, "first epoch of this run", minimum=1)
     continue_train: bool = option(False, "go on from the run's latest checkpoint", each_start=True)
     pretrained_name: str | None = option(
-        None, "start from the networks of this other run", each_start=True
+        None, "start from the networks of this other run", free=True
     )
     lr_policy: Literal["linear", "step", "plateau", "cosine"] = option(
         "linear", "how the learning rate falls"
     )
     lr_decay_iters: int = option(50, "epochs between the steps of --lr_policy step", minimum=1)
-    print_freq: int = option(100, "images between two lines of losses", minimum=1)
-    save_latest_freq: int = option(5000, "images between two latest checkpoints", minimum=1)
-    save_epoch_freq: int = option(5, "epochs between two kept checkpoints", minimum=1)
-    keep_last: int | None = option(None, "keep only so many of those; all without", minimum=1)
+    print_freq: int = option(100, "images between two lines of losses", minimum=1, free=True)
+    save_latest_freq: int = option(
+        5000, "images between two latest checkpoints", minimum=1, free=True
+    )
+    save_epoch_freq: int = option(5, "epochs between two kept checkpoints", minimum=1, free=True)
+    keep_last: int | None = option(
+        None, "keep only so many of those; all without", minimum=1, free=True
+    )
     on_nan: Literal["stop", "skip"] = option(
         "stop", "what a loss or gradient that is NaN or infinite does: stop, or leave its step out"
     )
@@ -274,7 +301,9 @@ class TrainingOptions:
         "val", "which sub-folders hold the images of --val_freq: val, test, ..."
     )
     val_classifier: str | None = option(
-        None, "file of a trained classifier for --val_freq: GCSS of pairs, KID of unpaired images"
+        None,
+        "file of a trained classifier for --val_freq: GCSS of pairs, KID of unpaired images",
+        file=True,
     )
 
 
@@ -295,13 +324,15 @@ class DisplayOptions:
 class TestOptions:
     """test (no effect in train.py)"""
 
-    results_dir: str = option("results", "folder of all results")
+    results_dir: str = option("results", "folder of all results", free=True)
     num_test: int | None = option(50, "how many images; all for all", minimum=1)
     eval: bool = option(
         True, "running statistics and no dropout, as it should be", negative="--no_eval"
     )
     no_noise: bool = option(False, "leave out the noise of a fitted sensor")
-    weights: str | None = option(None, "file with a bare generator state dict, in place of a run")
+    weights: str | None = option(
+        None, "file with a bare generator state dict, in place of a run", file=True
+    )
     save_bits: Literal["auto", "8", "16", "32"] = option(
         "auto",
         "of fake_B and real_B, 32 for floats in TIFF files; auto: as the target domain's files",

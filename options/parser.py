@@ -120,7 +120,12 @@ def parse_evaluate(argv: Sequence[str] | None) -> EvaluateOptions:
 
 def to_dict(config: TrainConfig) -> dict[str, dict[str, Any]]:
     """Nested plain values, as JSON and checkpoints keep them."""
-    return {name: asdict(getattr(config, name)) for name in GROUPS}
+    return {name: asdict(getattr(config, name)) for name in groups_of(config)}
+
+
+def groups_of(config: TrainConfig) -> list[str]:
+    """Names of the groups of options: those of training and, of a `TestConfig`, "test"."""
+    return [item.name for item in fields(config) if item.name != "given"]
 
 
 def from_dict(
@@ -132,13 +137,16 @@ def from_dict(
     """
     model = stored["run"]["model"]
     groups = _groups(models[model])
+    if "test" in stored:
+        groups["test"] = TestOptions
     built = {}
     for name, group in groups.items():
         known = {f.name for f in fields(group)}
         kept = {k: v for k, v in {**PRESETS[model], **stored[name]}.items() if k in known}
         built[name] = group(**{k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()})
         _require_possible(built[name])
-    return TrainConfig(**built, given=frozenset())
+    config = TestConfig if "test" in stored else TrainConfig
+    return config(**built, given=frozenset())
 
 
 def _require_possible(group: Any) -> None:

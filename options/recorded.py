@@ -11,7 +11,7 @@ from options.groups import (
     RunOptions,
     TrainingOptions,
 )
-from options.parser import GROUPS, TrainConfig, from_dict
+from options.parser import GROUPS, TestConfig, TrainConfig, from_dict, groups_of
 
 Config = TypeVar("Config", bound=TrainConfig)
 
@@ -54,12 +54,31 @@ class Change:
 
 def changes(recorded: TrainConfig, config: TrainConfig) -> Iterator[Change]:
     """The options of `recorded` that are others in `config`, in their order."""
-    for group in GROUPS:
+    for group in groups_of(recorded):
         earlier, now = getattr(recorded, group), getattr(config, group)
         for name in (item.name for item in fields(earlier)):
             change = Change(name, getattr(earlier, name), getattr(now, name, None))
             if change.was != change.now:
                 yield change
+
+
+def differences(recorded: TrainConfig, config: TrainConfig) -> list[Change]:
+    """The changes that make it another run or, of two `TestConfig`, other results."""
+    groups = [type(getattr(recorded, name)) for name in groups_of(recorded)]
+    free = _names(*groups, mark="free") | _names(DisplayOptions)
+    if isinstance(recorded, TestConfig):
+        free |= _names(TrainingOptions)
+    return [change for change in changes(recorded, config) if change.name not in free]
+
+
+def input_files(config: TrainConfig) -> dict[str, str]:
+    """Flag -> path of each file that a run takes in by its options."""
+    found = {}
+    for group in (getattr(config, name) for name in groups_of(config)):
+        for name in sorted(_names(type(group), mark="file")):
+            if path := getattr(group, name):
+                found[f"--{name}"] = path
+    return found
 
 
 def recorded_options(

@@ -7,6 +7,7 @@ set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 [ -n "${PYTHON:-}" ] || "$ROOT/scripts/setup.sh"
 export DATASETS="$ROOT/datasets/demo" CHECKPOINTS="$ROOT/checkpoints/demo" RESULTS="$ROOT/results/demo"
+unset NAME_PREFIX # these folders are the demo's own
 source "$ROOT/scripts/common.sh"
 images="$DATASETS/images"
 [ -e "$images/demo.json" ] || rm -rf "$images" # left by an interrupted demo

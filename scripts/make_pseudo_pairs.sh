@@ -3,8 +3,9 @@
 # Flags are passed through to test.py.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+name="${mwir}_real2cut"
 for phase in train test; do
-    translate mwir_real2cut --dataroot "$DATASETS/mwir_real2cut" --phase "$phase" --num_test all "$@"
+    translate "$name" --dataroot "$DATASETS/$name" --phase "$phase" --num_test all "$@"
 done
-"$PYTHON" "$ROOT/datasets/make_pseudo_pairs.py" --out "$DATASETS/mwir_pix2pix" \
-    --train "$RESULTS/mwir_real2cut/train_latest" --test "$RESULTS/mwir_real2cut/test_latest"
+"$PYTHON" "$ROOT/datasets/make_pseudo_pairs.py" --out "$DATASETS/${mwir}_pix2pix" \
+    --train "$RESULTS/$name/train_latest" --test "$RESULTS/$name/test_latest" ${RESUME:+--resume}

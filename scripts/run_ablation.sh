@@ -13,7 +13,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 data_root="$(cd "$1" && pwd)"
 flags=("${@:2}")
 export DATASETS CHECKPOINTS RESULTS PYTHON RESUME=1
-matched="mwir_pix2pix_matched" pairs="$DATASETS/mwir_pix2pix" sim="$DATASETS/mwir_sim2cut"
+gradcam="${mwir}_pix2pix_gradcam" matched="${mwir}_pix2pix_matched"
+pairs="$DATASETS/${mwir}_pix2pix" sim="$DATASETS/${mwir}_sim2cut"
+out="$RESULTS/${NAME_PREFIX:-}ablation"
 
 echo "== $matched"
 # GRADCAM_FLAGS is a list of words by design: unquoted.
@@ -21,15 +23,15 @@ echo "== $matched"
 NAME="$matched" "$ROOT/scripts/run_pix2pix_gradcam.sh" ${GRADCAM_FLAGS:-} \
     ${flags[@]+"${flags[@]}"} --lambda_gradcam 0
 
-echo "== mwir_sensor_fit"
+echo "== ${mwir}_sensor_fit"
 "$ROOT/scripts/run_sensor_fit.sh" ${flags[@]+"${flags[@]}"}
 
 echo "== translations"
-for name in mwir_sensor_fit "$matched" mwir_pix2pix_gradcam; do
-    translate "$name" --dataroot "$pairs" --dataset_mode aligned --num_test all --results_dir "$RESULTS/ablation/pairs" \
+for name in "${mwir}_sensor_fit" "$matched" "$gradcam"; do
+    translate "$name" --dataroot "$pairs" --dataset_mode aligned --num_test all --results_dir "$out/pairs" \
         ${flags[@]+"${flags[@]}"}
     translate "$name" --dataroot "$sim" --dataset_mode single --num_test all \
-        --results_dir "$RESULTS/ablation/simulator" ${flags[@]+"${flags[@]}"}
+        --results_dir "$out/simulator" ${flags[@]+"${flags[@]}"}
 done
 
 echo "== ablation"
@@ -40,14 +42,14 @@ done
 [ ${#labels[@]} -eq 0 ] || labels=(--labels "${labels[@]}" --match_range 500)
 # EVALUATE_FLAGS is a list of words by design: unquoted.
 # shellcheck disable=SC2086
-"$PYTHON" "$ROOT/evaluate.py" --real "$DATASETS/mwir_real2cut/test_A" \
+"$PYTHON" "$ROOT/evaluate.py" --real "$DATASETS/${mwir}_real2cut/test_A" \
     --set "simulator" "$sim/test_A" \
-    --set "simulator → sensor fit" "$RESULTS/ablation/simulator/mwir_sensor_fit/test_latest" \
-    --set "simulator → Pix2Pix" "$RESULTS/ablation/simulator/$matched/test_latest" \
-    --set "simulator → Pix2Pix+Grad-CAM" "$RESULTS/ablation/simulator/mwir_pix2pix_gradcam/test_latest" \
+    --set "simulator → sensor fit" "$out/simulator/${mwir}_sensor_fit/test_latest" \
+    --set "simulator → Pix2Pix" "$out/simulator/$matched/test_latest" \
+    --set "simulator → Pix2Pix+Grad-CAM" "$out/simulator/$gradcam/test_latest" \
     --set "CUT pseudo-pairs" "$pairs/test_A" "$pairs/test_B" \
-    --set "pseudo-pairs → sensor fit" "$RESULTS/ablation/pairs/mwir_sensor_fit/test_latest" \
-    --set "pseudo-pairs → Pix2Pix" "$RESULTS/ablation/pairs/$matched/test_latest" \
-    --set "pseudo-pairs → Pix2Pix+Grad-CAM" "$RESULTS/ablation/pairs/mwir_pix2pix_gradcam/test_latest" \
-    --classifier "$CHECKPOINTS/mwir_judge/latest_net_classifier.pth" \
-    ${labels[@]+"${labels[@]}"} --report "$RESULTS/ablation" ${EVALUATE_FLAGS:-}
+    --set "pseudo-pairs → sensor fit" "$out/pairs/${mwir}_sensor_fit/test_latest" \
+    --set "pseudo-pairs → Pix2Pix" "$out/pairs/$matched/test_latest" \
+    --set "pseudo-pairs → Pix2Pix+Grad-CAM" "$out/pairs/$gradcam/test_latest" \
+    --classifier "$CHECKPOINTS/${mwir}_judge/latest_net_classifier.pth" \
+    ${labels[@]+"${labels[@]}"} --report "$out" ${EVALUATE_FLAGS:-}

@@ -6,4 +6,4 @@ if [ $# -eq 0 ] || [ ! -d "$1/real" ]; then
     exit 2
 fi
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-train mwir_classifier --model classifier --dataroot "$1/real" "${@:2}"
+train "${mwir}_classifier" --model classifier --dataroot "$1/real" "${@:2}"

@@ -10,19 +10,16 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 "$ROOT/scripts/run_pipeline.sh" "$@"
 data_root="$(cd "$1" && pwd)"
 flags=("${@:2}")
-name="mwir_pix2pix_gradcam" pairs="$DATASETS/mwir_pix2pix"
+export RESUME=1
+name="${mwir}_pix2pix_gradcam" pairs="$DATASETS/${mwir}_pix2pix"
 translated="$RESULTS/$name/train_latest"
 
 echo "== translated training images"
-if [ "$translated/result.json" -nt "$CHECKPOINTS/$name/finished" ]; then
-    echo "$translated is newer than $name: skipped"
-else
-    translate "$name" --dataroot "$pairs" --phase train --num_test all ${flags[@]+"${flags[@]}"}
-fi
+translate "$name" --dataroot "$pairs" --phase train --num_test all ${flags[@]+"${flags[@]}"}
 echo "== downstream"
 # DOWNSTREAM_FLAGS and CLASSIFIER_FLAGS are lists of words by design: unquoted.
 # shellcheck disable=SC2086
 "$PYTHON" "$ROOT/downstream.py" --set real "$data_root/real" \
     --set translated "$translated/images/fake_B" --set simulator-like "$pairs/train_A" \
-    --test "$data_root/real" --out "$RESULTS/downstream" ${DOWNSTREAM_FLAGS:-} \
+    --test "$data_root/real" --out "$RESULTS/${NAME_PREFIX:-}downstream" ${DOWNSTREAM_FLAGS:-} \
     -- ${CLASSIFIER_FLAGS:-} ${flags[@]+"${flags[@]}"}

@@ -3,6 +3,7 @@
 # evaluate.py.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-"$PYTHON" "$ROOT/evaluate.py" --results "$RESULTS/mwir_pix2pix_gradcam/test_latest" \
-    --classifier "$CHECKPOINTS/mwir_judge/latest_net_classifier.pth" \
-    --out "$RESULTS/mwir_pix2pix_gradcam/metrics.json" "$@"
+results="$RESULTS/${mwir}_pix2pix_gradcam"
+"$PYTHON" "$ROOT/evaluate.py" --results "$results/test_latest" \
+    --classifier "$CHECKPOINTS/${mwir}_judge/latest_net_classifier.pth" \
+    --out "$results/metrics.json" "$@"

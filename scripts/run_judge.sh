@@ -11,4 +11,4 @@ seed=0 # of the teacher, who is trained by the same flags
 for ((i = 1; i < $#; i++)); do
     [ "${!i}" != --seed ] || { next=$((i + 1)) && seed="${!next}"; }
 done
-train mwir_judge --model classifier --dataroot "$1/real" "${@:2}" --seed "$((seed + 1))"
+train "${mwir}_judge" --model classifier --dataroot "$1/real" "${@:2}" --seed "$((seed + 1))"

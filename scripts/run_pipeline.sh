@@ -3,8 +3,9 @@
 #
 # FLAGS go to every stage, so all must know them (--gpu_ids, --num_threads, ...). CUT_FLAGS,
 # PIX2PIX_FLAGS, CLASSIFIER_FLAGS and GRADCAM_FLAGS in the environment go to one stage each. A
-# finished stage is skipped, an interrupted one goes on: delete its folder in checkpoints to train
-# it anew.
+# finished stage is left as it is and an interrupted one goes on, where it is of the same images,
+# flags and inputs; else the pipeline stops at it. NAME_PREFIX in the environment begins the names of
+# all runs and datasets: other data, or other flags, beside these.
 set -euo pipefail
 if [ $# -eq 0 ] || [ ! -d "$1/real" ] || [ ! -d "$1/sim" ]; then
     echo "error: name a folder that holds real/ and sim/: run_pipeline.sh DATA_ROOT [FLAGS...]" >&2
@@ -16,27 +17,23 @@ flags=("${@:2}")
 
 export DATASETS CHECKPOINTS RESULTS PYTHON RESUME=1
 scripts="$ROOT/scripts"
-pairs="$DATASETS/mwir_pix2pix"
 # The *_FLAGS are lists of words by design: unquoted.
 # shellcheck disable=SC2086
 {
-    "$PYTHON" "$ROOT/datasets/make_unpaired.py" --real "$data_root/real" --sim "$data_root/sim" \
-        --out "$DATASETS"
-    echo "== mwir_classifier"
+    echo "== ${mwir}_classifier"
     "$scripts/run_classifier.sh" "$data_root" ${CLASSIFIER_FLAGS:-} ${flags[@]+"${flags[@]}"}
-    echo "== mwir_judge"
+    echo "== ${mwir}_judge"
     "$scripts/run_judge.sh" "$data_root" ${CLASSIFIER_FLAGS:-} ${flags[@]+"${flags[@]}"}
-    echo "== mwir_real2cut"
+    # Behind the stages that look at the real images themselves, and refuse others first.
+    "$PYTHON" "$ROOT/datasets/make_unpaired.py" --real "$data_root/real" --sim "$data_root/sim" \
+        --out "$DATASETS" --prefix "${NAME_PREFIX:-}"
+    echo "== ${mwir}_real2cut"
     "$scripts/run_real2cut.sh" ${CUT_FLAGS:-} ${flags[@]+"${flags[@]}"}
     echo "== pseudo-pairs"
-    if [ "$pairs/dataset.json" -nt "$CHECKPOINTS/mwir_real2cut/finished" ]; then
-        echo "$pairs is newer than mwir_real2cut: skipped"
-    else
-        "$scripts/make_pseudo_pairs.sh" ${CUT_FLAGS:-} ${flags[@]+"${flags[@]}"}
-    fi
-    echo "== mwir_pix2pix"
+    "$scripts/make_pseudo_pairs.sh" ${CUT_FLAGS:-} ${flags[@]+"${flags[@]}"}
+    echo "== ${mwir}_pix2pix"
     "$scripts/run_pix2pix.sh" ${PIX2PIX_FLAGS:-} ${flags[@]+"${flags[@]}"}
-    echo "== mwir_pix2pix_gradcam"
+    echo "== ${mwir}_pix2pix_gradcam"
     "$scripts/run_pix2pix_gradcam.sh" ${GRADCAM_FLAGS:-} ${flags[@]+"${flags[@]}"}
     echo "== evaluation"
     "$scripts/run_evaluate.sh"

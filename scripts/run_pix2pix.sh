@@ -3,4 +3,5 @@
 # Flags are passed through.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-train_and_translate mwir_pix2pix --model pix2pix --dataroot "$DATASETS/mwir_pix2pix" "$@"
+name="${mwir}_pix2pix"
+train_and_translate "$name" --model pix2pix --dataroot "$DATASETS/$name" "$@"

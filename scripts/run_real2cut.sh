@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# CUT, real -> simulator style: train, then translate test images. Flags are passed through.
+# CUT, real -> simulator style: train, then translate all test images, of which pseudo-pairs are
+# made. Flags are passed through.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-train_and_translate mwir_real2cut --model cut --dataroot "$DATASETS/mwir_real2cut" "$@"
+name="${mwir}_real2cut"
+train_and_translate "$name" --model cut --dataroot "$DATASETS/$name" --num_test all "$@"

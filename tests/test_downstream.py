@@ -150,7 +150,7 @@ def test_a_second_call_trains_nothing_and_a_set_can_be_added(places, report, cap
     added = {file.parent.name for file in after.keys() - before.keys()}
     assert added == {"few_seed0"}
     shown = capsys.readouterr().out
-    assert shown.count("not trained again") == 2
+    assert shown.count("left as it is") == 2
     assert "Left out in all rows: B (6 images; not in few)." in shown
     assert "few has 8 bits and the test images have 16" in shown
     assert "One seed tells nothing" in shown
@@ -190,11 +190,11 @@ def test_an_interrupted_run_ends_as_the_uninterrupted_one(places, report, monkey
 
 def test_runs_of_other_flags_or_images_are_refused(places, report, tmp_path):
     before = weights_of(places)
-    with pytest.raises(UserError, match="real_seed0 was trained with --n_epochs 1, not 2"):
+    with pytest.raises(UserError, match="real_seed0 was made with --n_epochs 1, not 2"):
         call(places, "--seeds", 1, sets=["real"], extra=["--n_epochs", 2])
     make_images(tmp_path, {x: x for x in "ABC"}, 2, seed=5)
     flags = ["--set", "real", tmp_path, "--test", places / "real", "--out", places / "out"]
-    with pytest.raises(UserError, match="real_seed0 was trained on other images"):
+    with pytest.raises(UserError, match="real_seed0 was made from other training images"):
         downstream.main([*map(str, flags), "--", *FLAGS])
     assert weights_of(places) == before
 

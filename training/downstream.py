@@ -7,7 +7,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -35,25 +35,17 @@ from metrics.downstream import (
 )
 from metrics.provenance import versions
 from metrics.report.format import aligned
-from models import MODEL_OPTIONS
 from models.networks.classifier import load_classifier
-from options import DisplayOptions, TrainConfig, to_dict
-from options.recorded import OWN_WHEN_CONTINUED, changes, recorded_options
+from options import TrainConfig, to_dict
 from training.position import Position
 from training.run_folder import RunFolder
-from training.start import train
+from training.start import is_begun, train
 from util.checkpoint import digest, load
 from util.device import select_device
 from util.errors import UserError
 from util.files import absolute, write_text
 
-# What may differ from a run that is there; its images are compared by content, not by place.
-FREE = (
-    OWN_WHEN_CONTINUED
-    | {"dataroot", "print_freq", "save_latest_freq", "save_epoch_freq"}
-    | {item.name for item in fields(DisplayOptions)}
-)
-IMAGES_FILE = "images.sha256"
+OTHER_OUT = "give the same images and flags, or another --out, or delete it"
 
 
 def compare(
@@ -79,7 +71,7 @@ def compare(
     refuse_overlap(shown, sets)
     trials = [[Trial.of(s, seed, out, config) for seed in range(seeds)] for s in sets]
     for trial in chain(*trials):
-        trial.is_begun()  # every one of them, before hours of training
+        is_begun(trial.config, trial.folder, way=OTHER_OUT)  # every one, before hours of training
     results = [[trial.run(shown, classes) for trial in group] for group in trials]
     rows: list[SetWorth] = []
     for images, group in zip(sets, results, strict=True):
@@ -122,7 +114,7 @@ class Trial:
         places = {"name": f"{images.name}_seed{seed}", "checkpoints_dir": str(out / "checkpoints")}
         config = replace(
             common,
-            run=replace(common.run, seed=seed, **places),
+            run=replace(common.run, seed=seed, resume=True, **places),
             data=replace(common.data, dataroot=str(images.folder)),
             given=common.given | {*places, "dataroot", "seed"},
         )
@@ -134,38 +126,9 @@ class Trial:
         run = self.config.run
         return RunFolder.of(run.checkpoints_dir, run.name, flag="--set")
 
-    def is_begun(self) -> bool:
-        """Whether there is a run to go on with. Raises UserError for one that is another run."""
-        folder = self.folder
-        if not folder.has_state:
-            return False
-        try:
-            recorded = recorded_options(folder.record()["options"], MODEL_OPTIONS)
-        except ValueError as error:
-            raise UserError(f"{folder.path}: {error}; delete it, or give another --out.") from None
-        for change in changes(recorded, self.config):
-            if change.name not in FREE:
-                raise UserError(
-                    f"{folder.path} was trained with {change}; give the same flags, or another "
-                    "--out."
-                )
-        file = folder.path / IMAGES_FILE
-        if not file.is_file() or file.read_text().strip() != self.images.fingerprint:
-            raise UserError(
-                f"{folder.path} was trained on other images or classes; delete it, or give another "
-                "--out."
-            )
-        return True
-
     def run(self, test: LabelledSet, classes: tuple[str, ...]) -> "Result":
         """Train, or what is left of it, and test on `test`, whose classes are `classes`."""
-        begun = self.is_begun()
-        if begun and self.folder.finished_file.exists():
-            print(f"{self.folder.path} is finished: not trained again", flush=True)
-        else:
-            write_text(self.folder.path / IMAGES_FILE, f"{self.images.fingerprint}\n")
-            training = replace(self.config.training, continue_train=begun)
-            train(replace(self.config, training=training))
+        train(self.config)
         file = self.folder.network_file("latest", "classifier")
         content = load(file, hint="delete the folder of the run to train it anew")
         position = Position(**self.folder.load_state()["position"])

@@ -8,13 +8,14 @@ from torch import Tensor
 
 from data.build import build_training_datasets
 from data.datasets import Domain
+from data.fingerprint import image_fingerprint
 from data.raw import RawImages
 from data.transforms import Preprocessing
 from metrics.sensor_fit import fit_sensor
 from options import DisplayOptions, TrainConfig, TrainingOptions
 from training import words
 from training.lock import RunLock
-from training.record import range_uses, run_record
+from training.record import TRAINING_IMAGES, range_uses, run_record
 from training.run_folder import RunFolder
 from util.errors import UserError
 
@@ -73,7 +74,9 @@ def fit(config: TrainConfig, folder: RunFolder, lock: RunLock) -> None:
     real = dataset.domains["B"].value_map
     sensor = fit_sensor(images["A"], images["B"], step=2 / (real.high - real.low))
     lock.take()
-    folder.begin(run_record(config, dataset, left_out=dataset.left_out), continued=False)
+    inputs = {TRAINING_IMAGES: image_fingerprint(dataset)}
+    record = run_record(config, dataset, inputs=inputs, left_out=dataset.left_out)
+    folder.begin(record, continued=False)
     folder.save_networks("latest", {"G": sensor.state_dict()})
     folder.mark_finished(epochs=0)
     words.say(words.fitted_sensor(sensor, real), words.finished(folder))

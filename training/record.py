@@ -9,17 +9,25 @@ from data.datasets import ImageDataset
 from data.range_use import RangeUse, measure_range_use
 from options import TrainConfig, to_dict
 
+TRAINING_IMAGES = "training images"  # among the inputs of a run
+
 
 def run_record(
     config: TrainConfig,
     dataset: ImageDataset,
     *,
+    inputs: Mapping[str, str],
     left_out: Mapping[str, str],
     teacher: str | None = None,
 ) -> dict[str, Any]:
-    """What run.json says. left_out: images that the run does without, path -> why."""
+    """What run.json says.
+
+    inputs: digests of all that the run is made from, by their names for people; left_out: images
+    that it does without, path -> why; teacher: digest of the classifier in its loss.
+    """
     return {
         "options": to_dict(config),
+        "inputs": dict(inputs),
         "value_maps": {role: m.record() for role, m in dataset.value_maps.items()},
         "classes": list(dataset.classes),
         "images": _digests(dataset),

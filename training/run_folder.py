@@ -1,7 +1,8 @@
 """The folder of a run, `checkpoints/<name>`: what is in it and how it is found again.
 
 run.json              options, value maps, classes, teacher: all that test.py needs but the weights;
-                      images left out and digests of the others' names, for --continue_train
+                      images left out and digests of the others' names, for --continue_train;
+                      digests of all that the run is made from, for --resume
 latest.pth            everything else that --continue_train needs
 previous.pth          the same, one checkpoint earlier: should latest.pth be damaged
 damaged.pth           a latest.pth that was: the run went on from previous.pth
@@ -15,6 +16,7 @@ lock                  there while a process trains the run
 web/index.html        curves of the logs, and sample images
 """
 
+import glob
 import json
 import math
 import os
@@ -26,6 +28,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from data.fingerprint import digests, fingerprint
 from training.position import Position
 from util.checkpoint import load, run_path, saving
 from util.errors import DamagedError, UserError, WriteError
@@ -187,6 +190,12 @@ class RunFolder:
         with saving({self.network_file("best", name): c for name, c in exports.items()}):
             write_text(self.path / "best.json", text)
 
+    def fingerprint(self, label: str) -> str:
+        """Of the content of all networks that were saved under this label."""
+        files = sorted(self.path.glob(f"{glob.escape(label)}_net_*.pth"))
+        names = [file.name for file in files]
+        return fingerprint(zip(names, digests(files), strict=True))
+
     def load_networks(self, label: str, names: list[str]) -> dict[str, Any]:
         """State dicts of those of the networks `names` that were saved under this label.
 
@@ -212,11 +221,11 @@ def _is_record(record: Any) -> bool:
     """Whether it is of the kind that `begin` is given, as far as its users rely on that."""
     if not isinstance(record, dict):
         return False
-    names = ("options", "value_maps", "left_out", "images")
-    options, maps, left_out, images = (record.get(name, {}) for name in names)
+    names = ("options", "value_maps", "left_out", "images", "inputs")
+    options, maps, left_out, images, inputs = (record.get(name, {}) for name in names)
     return (
         {"options", "value_maps"} <= record.keys()
-        and all(isinstance(part, dict) for part in (options, maps, left_out, images))
+        and all(isinstance(part, dict) for part in (options, maps, left_out, images, inputs))
         and all(map(_is_value_map, maps.values()))
         and all(isinstance(reason, str) for reason in left_out.values())
     )

@@ -1,16 +1,19 @@
 """How a run begins: new, from the networks of another run, or where its checkpoint left it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from data.build import build_training_datasets, build_validation_datasets
 from data.datasets import ImageDataset
+from data.fingerprint import digests, image_fingerprint
 from data.loader import Loader
 from data.value_map import ValueMap, recorded_maps
 from models import FITTED, MODEL_OPTIONS, model_class
 from models.base import Model
 from options import DataOptions, RunOptions, TrainConfig, continue_options
+from options.recorded import differences, input_files, recorded_options
 from training import words
 from training.fit import fit
 from training.lock import RunLock
@@ -18,13 +21,14 @@ from training.loop import Training
 from training.monitor import Monitor
 from training.position import Position
 from training.progress import Progress
-from training.record import range_uses, run_record
+from training.record import TRAINING_IMAGES, range_uses, run_record
 from training.run_folder import RunFolder
 from training.schedule import Schedule
 from training.validation import Validation, build_validation
 from util.compute import Compute, select_compute
 from util.device import set_repeatability
 from util.errors import UserError
+from util.resume import ANOTHER_RUN, refuse_changed, refuse_other_inputs
 from util.seeding import seed_step
 
 
@@ -35,17 +39,27 @@ def train(config: TrainConfig) -> None:
     """
     folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)
     with RunLock(folder.path) as lock:
+        going_on = config.training.continue_train
+        if config.run.resume:
+            if going_on:
+                raise UserError(
+                    "--resume goes on where there is a run; leave --continue_train out."
+                )
+            going_on = is_begun(config, folder)
+            if folder.finished_file.exists():
+                words.say(words.left_as_it_is(folder))
+                return
         if config.run.model in FITTED:
             fit(config, folder, lock)
-            return
-        training = begin(config, folder, lock)
-        if training:
+        elif training := begin(config, folder, lock, going_on=going_on):
             training.run()
 
 
-def begin(config: TrainConfig, folder: RunFolder, lock: RunLock) -> Training | None:
+def begin(
+    config: TrainConfig, folder: RunFolder, lock: RunLock, *, going_on: bool
+) -> Training | None:
     """A run ready to go or to go on; None where nothing was left but its mark."""
-    start = _continued(config, folder) if config.training.continue_train else Start(config)
+    start = _continued(config, folder) if going_on else Start(config)
     run, options = start.config.run, start.config.training
     start.require_fitting_mode()
     set_repeatability(deterministic=options.deterministic)
@@ -60,7 +74,11 @@ def begin(config: TrainConfig, folder: RunFolder, lock: RunLock) -> Training | N
     if validation:
         progress.best = progress.best.go_on(phase=options.val_phase, judge=validation.judge)
     record = run_record(
-        start.config, images.training, left_out=images.left_out, teacher=model.teacher
+        start.config,
+        images.training,
+        inputs=start.inputs(images),
+        left_out=images.left_out,
+        teacher=model.teacher,
     )
     lock.take()
     folder.begin(record, continued=start.state is not None)
@@ -89,6 +107,26 @@ def begin(config: TrainConfig, folder: RunFolder, lock: RunLock) -> Training | N
     )
 
 
+def is_begun(config: TrainConfig, folder: RunFolder, *, way: str = ANOTHER_RUN) -> bool:
+    """Whether there is a run of these data, flags and inputs, finished or to go on with.
+
+    way: what to do about one of others, which is a UserError. Nothing is decoded for that.
+    """
+    if not folder.has_state and not folder.finished_file.exists():
+        return False
+    record = folder.record()
+    try:
+        recorded = recorded_options(record["options"], MODEL_OPTIONS)
+    except ValueError as error:
+        raise UserError(f"{folder.path}: {error}; {way}.") from None
+    refuse_changed(folder.path, differences(recorded, config), way=way)
+    data = replace(config.data, cache="none", on_bad_image="error")
+    now = Start.of_record(replace(config, data=data), record)
+    inputs = now.inputs(now.images())
+    refuse_other_inputs(folder.path, record.get("inputs"), inputs, way=way)
+    return True
+
+
 @dataclass(frozen=True)
 class RunImages:
     """The images of a run.
@@ -115,7 +153,8 @@ class Start:
     """What a run begins with, and the parts that are made of it, each of its own options.
 
     state: of the checkpoint it goes on from, None for a new run. value_maps, left_out, digests:
-    what its last start has found in the data: by role, by path, and by role the names' digests.
+    what its last start has found in the data: by role, by path, and by role the names' digests;
+    made_from: the `inputs` of then.
     """
 
     config: TrainConfig
@@ -123,6 +162,21 @@ class Start:
     value_maps: Mapping[str, ValueMap] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
+    made_from: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_record(
+        cls, config: TrainConfig, record: Mapping[str, Any], state: Mapping[str, Any] | None = None
+    ) -> "Start":
+        """record: what run.json says; those of earlier versions lack some of it."""
+        return cls(
+            config,
+            state,
+            value_maps=recorded_maps(record),
+            left_out=record.get("left_out", {}),
+            digests=record.get("images", {}),
+            made_from=record.get("inputs", {}),
+        )
 
     @property
     def model_class(self) -> type[Model]:
@@ -191,6 +245,24 @@ class Start:
                 "add it."
             )
 
+    def inputs(self, images: RunImages) -> dict[str, str]:
+        """Digests of all that the run is made from beside its flags, by their names for people."""
+        found = {TRAINING_IMAGES: image_fingerprint(images.training)}
+        if kept := images.validation or tuple(filter(None, [images.held_out])):
+            found["validation images"] = image_fingerprint(*kept)
+        files = input_files(self.config)
+        contents = digests([Path(path) for path in files.values()])
+        found |= {f"weights ({flag})": d for flag, d in zip(files, contents, strict=True)}
+        name = self.config.training.pretrained_name
+        networks = "networks (--pretrained_name)"
+        if self.state is None and name:
+            run = self.config.run
+            source = RunFolder.of(run.checkpoints_dir, name, flag="--pretrained_name")
+            found[networks] = source.fingerprint(run.epoch)
+        elif networks in self.made_from:  # long since taken, and perhaps trained on
+            found[networks] = self.made_from[networks]
+        return found
+
     def model(self, compute: Compute, dataset: ImageDataset, folder: RunFolder) -> Model:
         """As the run or --pretrained_name left it, or drawn from the seed."""
         run, options = self.config.run, self.config.training
@@ -226,7 +298,7 @@ class Start:
 
 def _continued(config: TrainConfig, folder: RunFolder) -> Start:
     """The run of the folder, from its latest state on; flags that are given change its options."""
-    if config.run.epoch != "latest":
+    if config.run.epoch != "latest" and not config.run.resume:
         raise UserError("a run goes on from its latest state; leave --epoch out.")
     state, note = folder.recover_state()
     record = folder.record()
@@ -235,9 +307,7 @@ def _continued(config: TrainConfig, folder: RunFolder) -> Start:
         config = continue_options(config, record["options"], MODEL_OPTIONS)
     except ValueError as error:
         raise UserError(f"{folder.path}: {error}.") from None
-    # The records of earlier versions have neither of the last two.
-    known = {"left_out": record.get("left_out", {}), "digests": record.get("images", {})}
-    return Start(config, state, recorded_maps(record), **known)
+    return Start.of_record(config, record, state)
 
 
 def _leave_finished(folder: RunFolder, last_epoch: int) -> None:

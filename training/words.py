@@ -131,6 +131,11 @@ def finished(folder: RunFolder) -> str:
     return f"finished: {folder.path}"
 
 
+def left_as_it_is(folder: RunFolder) -> str:
+    """Where --resume finds nothing to do."""
+    return f"{folder.path} is finished, of the same data, flags and inputs: left as it is"
+
+
 def way_on(saved_step: int | None, advice: str) -> str:
     """What to do after an error; saved_step: of the last checkpoint, None where there is none."""
     if saved_step is None:

@@ -1,7 +1,7 @@
 """The loop over images, and the files it writes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -16,14 +16,17 @@ from data.range_use import EndsTally, percent
 from data.value_map import EIGHT_BIT, Stored, as_image, given_value_map
 from data.value_type import UINT8, ValueType
 from data.writing import HostCopies, ImageWriter
+from models import MODEL_OPTIONS
 from models.translation import translate
-from options import TestConfig
+from options import TestConfig, to_dict
+from options.recorded import differences, recorded_options
 from util.batch import Batch
 from util.checkpoint import run_path
 from util.compute import select_compute
 from util.errors import UserError, WriteError, naming_want_of_memory
 from util.files import remove_leftovers, write_text
 from util.html import GalleryRow, write_gallery
+from util.resume import REMOVE, refuse_changed, refuse_other_inputs
 from util.seeding import seed_step
 
 SUFFIXES = (".png", ".tiff")  # of --save_format
@@ -79,7 +82,8 @@ class Translation:
     """The loop over images, and the files it writes.
 
     source: file of the generator; teacher: digest of the classifier that took part in its training,
-    if any; noisy: whether the generator, a fitted sensor, adds its noise.
+    if any; inputs: digests of all that the results are made from, by their names for people; noisy:
+    whether the generator, a fitted sensor, adds its noise.
     """
 
     def __init__(
@@ -90,10 +94,11 @@ class Translation:
         *,
         source: str,
         teacher: str | None,
+        inputs: Mapping[str, str],
         noisy: bool,
     ) -> None:
         self.config, self.dataset, self.source, self.teacher = config, dataset, source, teacher
-        self.noisy = noisy
+        self.inputs, self.noisy = inputs, noisy
         results = run_path(config.test.results_dir, config.run.name, flag="--name")
         phase = f"{config.data.phase}_{config.run.epoch}"
         self.folder = run_path(results, phase, flag="--phase")
@@ -109,8 +114,27 @@ class Translation:
         self.rows: list[GalleryRow] = []
         self.written: set[Path] = set()
 
+    def is_done(self) -> bool:
+        """Whether these results are there. Raises UserError for others in their place."""
+        file = self.folder / "result.json"
+        if not file.exists():
+            return False
+        way = f"choose another --results_dir or --name (NAME_PREFIX of the scripts), {REMOVE}"
+        try:
+            record = json.loads(file.read_text(encoding="utf-8"))
+            recorded = record.get("inputs")
+            refuse_other_inputs(self.folder, recorded, self.inputs, way=way)
+            options = recorded_options(record["options"], MODEL_OPTIONS)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise UserError(f"{file} cannot be read; {way}.") from None
+        refuse_changed(self.folder, differences(options, self.config), way=way)
+        return True
+
     def run(self) -> None:
-        """Translate up to --num_test images and write the page."""
+        """Translate up to --num_test images and write the page; once only, with --resume."""
+        if self.config.run.resume and self.is_done():
+            print(f"{self.folder} is of the same data, flags and generator: left as it is")
+            return
         try:
             (self.folder / "result.json").unlink(missing_ok=True)
         except OSError as error:
@@ -227,7 +251,7 @@ class Translation:
         paired: whether real_B is the true partner; null where there is no real_B. teacher: of the
         generator; it must not be its judge. values: what the counts of each kind of image mean.
         beyond_range: share of real_A's pixels past the ends of its value range; at_range_ends: of
-        fake_B's at the ends, where the generator saturates.
+        fake_B's at the ends, where the generator saturates. inputs, options: for --resume.
         """
         record = {
             "name": self.config.run.name,
@@ -242,6 +266,8 @@ class Translation:
             "values": {kind: stored.record() for kind, stored in self.stored.items()},
             "beyond_range": self.beyond.share,
             "at_range_ends": self.at_ends.share,
+            "inputs": self.inputs,
+            "options": to_dict(self.config),
         }
         text = json.dumps(record, indent=1) + "\n"
         write_text(self.folder / "result.json", text)

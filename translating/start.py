@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from data.build import build_test_dataset
+from data.fingerprint import image_fingerprint
 from data.value_map import recorded_maps
 from models import MODEL_OPTIONS
 from models.networks import load_weights
@@ -11,7 +12,7 @@ from options import TestConfig, TranslationOptions, tested_options
 from options.groups import SensorFitOptions
 from training.run_folder import RunFolder
 from translating.loop import Translation
-from util.checkpoint import load
+from util.checkpoint import digest, load
 from util.errors import UserError
 
 
@@ -45,12 +46,17 @@ def begin(config: TestConfig) -> Translation:
     dataset = build_test_dataset(
         config.data, config.model, seed=config.run.seed, value_maps=value_maps
     )
+    inputs = {
+        "weights of the generator": digest(generator.state_dict()),
+        "images": image_fingerprint(dataset),
+    }
     return Translation(
         config,
         generator,
         dataset,
         source=source,
         teacher=teacher,
+        inputs=inputs,
         noisy=noisy and not config.test.no_noise,
     )
 

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import glob
+import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -90,6 +91,12 @@ def write_text(path: Path, text: str) -> None:
     ):
         file.write(text)
         flush(file)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_writable(path: Path) -> None:

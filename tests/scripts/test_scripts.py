@@ -74,8 +74,8 @@ def test_the_pipeline_and_what_stands_on_it(places, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in (work / "checkpoints").rglob("*.pth")}
     again = call("run_pipeline.sh", data, "--gpu_ids", "-1", env=env, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    # The runs, three results and the pseudo-pairs.
-    assert again.stdout.count(": skipped") == len(STAGES) + 3 + 1
+    # The runs, their results (of real2cut twice, and of its training images), the pseudo-pairs.
+    assert again.stdout.count(": left as it is") == len(STAGES) + 5 + 1
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
     flags = (data, "--gpu_ids", "-1", "--num_threads", 0)
