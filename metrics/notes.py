@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from metrics import SET_METRICS
+from metrics import PAIR_METRICS, SET_METRICS
 from metrics.evaluation import Row
 from metrics.instruments import Instruments
 from metrics.profile import UNBIASED_FROM
@@ -11,6 +11,7 @@ from options import EvaluateOptions
 
 # Below this number of images a percentile bootstrap is too narrow to be called 95 %.
 FEW_FOR_INTERVALS = 20
+BASELINE = frozenset({"sensor_fit"})  # --model of the translations that others have to beat
 
 
 def notes_on(
@@ -21,6 +22,7 @@ def notes_on(
         prefix = f"{row.images.name}: " if len(rows) > 1 else ""
         for note in _row_notes(row, instruments, options, alone=len(rows) == 1):
             yield prefix + note
+    yield from _baseline_notes(rows)
     yield from _bias_notes(rows)
     yield from _size_notes(rows)
     yield from _judge_notes(rows, instruments, options)
@@ -84,6 +86,36 @@ def _reference_notes(row: Row) -> Iterator[str]:
             "compared with: distances of sets, KID and MMD² most, come out lower than for other "
             "scenes."
         )
+
+
+def _baseline_notes(rows: Sequence[Row]) -> Iterator[str]:
+    """Which rows do not beat the fitted sensor's translations of the same sources, and in what."""
+    for fitted in (row for row in rows if row.images.models == BASELINE):
+        for row in rows:
+            same = row.images.origins == fitted.images.origins != frozenset()
+            if not same or row is fitted or set(row.images.names) != set(fitted.images.names):
+                continue
+            if lost := list(_not_better(row, fitted)):
+                yield (
+                    f"{row.images.name} does not beat {fitted.images.name}, a sensor fitted in "
+                    f"closed form, in {', '.join(lost)} (means alone)."
+                )
+
+
+def _not_better(row: Row, other: Row) -> Iterator[str]:
+    """Names of the metrics, of pairs and sets, in which `row` is as good as `other` or worse."""
+    pairs = [r.comparisons["fake_B_vs_real_B"] or {} for r in (row, other)]
+    unpaired = row.pairing.unpaired or other.pairing.unpaired
+    for metrics, key, values in (
+        ({} if unpaired else PAIR_METRICS, "mean", pairs),
+        (SET_METRICS, "value", [row.sets, other.sets]),
+    ):
+        for name, metric in metrics.items():
+            a, b = (found[name][key] if found.get(name) else None for found in values)
+            if a is None or b is None:
+                continue
+            if (a <= b) if metric.better == "higher" else (a >= b):
+                yield metric.title.split(" [")[0]
 
 
 def _bias_notes(rows: Sequence[Row]) -> Iterator[str]:
