@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from metrics.catalogue import COMPARISONS, SET_METRICS
+from metrics.catalogue import COMPARISONS, PAIR_METRICS, SET_METRICS
 from metrics.evaluation import MeasuredSet
 from metrics.instruments import Instruments
 from metrics.summary import caveats, type_notes
@@ -10,6 +10,7 @@ from options import EvaluateOptions
 
 # Below this number of images a percentile bootstrap is too narrow to be called 95 %.
 FEW_FOR_INTERVALS = 20
+BASELINE = frozenset({"sensor_fit"})  # --model of the translations that others have to beat
 
 
 def notes_on(
@@ -20,6 +21,7 @@ def notes_on(
         prefix = f"{row.images.name}: " if len(rows) > 1 else ""
         for note in _row_notes(row, instruments, options, alone=len(rows) == 1):
             yield prefix + note
+    yield from _baseline_notes(rows)
     yield from _bias_notes(rows)
     yield from _size_notes(rows)
     yield from _judge_notes(rows, instruments, options)
@@ -82,6 +84,36 @@ def _reference_notes(row: MeasuredSet) -> Iterator[str]:
             "compared with: distances of sets, KID and MMD² most, come out lower than for other "
             "scenes."
         )
+
+
+def _baseline_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:
+    """Which rows do not beat the fitted sensor's translations of the same sources, and in what."""
+    for fitted in (row for row in rows if row.images.models == BASELINE):
+        for row in rows:
+            same = row.images.origins == fitted.images.origins != frozenset()
+            if not same or row is fitted or set(row.images.names) != set(fitted.images.names):
+                continue
+            if lost := list(_not_better(row, fitted)):
+                yield (
+                    f"{row.images.name} does not beat {fitted.images.name}, a sensor fitted in "
+                    f"closed form, in {', '.join(lost)} (means alone)."
+                )
+
+
+def _not_better(row: MeasuredSet, other: MeasuredSet) -> Iterator[str]:
+    """Names of the metrics, of pairs and sets, in which `row` is as good as `other` or worse."""
+    unpaired = row.pairing.unpaired or other.pairing.unpaired
+    groups = [(SET_METRICS, row.distances, other.distances)]
+    if not unpaired:
+        means = (found.means.get("fake_B_vs_real_B", {}) for found in (row, other))
+        groups.insert(0, (PAIR_METRICS, *means))
+    for metrics, own, others in groups:
+        for name, metric in metrics.items():
+            if name not in own or name not in others:
+                continue
+            a, b = own[name].number, others[name].number
+            if (a <= b) if metric.better == "higher" else (a >= b):
+                yield metric.name
 
 
 def _bias_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:

@@ -27,8 +27,9 @@ class ImageSet:
     names: of the images; files: kind -> one file a name: "fake_B" translation, "real_B" target,
     "real_A" source; a kind that is not there is absent. folders: where the translations lie.
     paired: whether real_B shows the scene of real_A, None where unknown; teachers: digests of the
-    classifiers that the translations were trained with; unmatched: why there is no "real_B", for
-    people, where one was given whose names do not fit.
+    classifiers that the translations were trained with; models: what made them, as in --model;
+    origins: data root and phase of the sources; both empty where unknown. unmatched: why there is
+    no "real_B", for people, where one was given whose names do not fit.
     """
 
     name: str
@@ -37,6 +38,8 @@ class ImageSet:
     folders: list[Path]
     paired: bool | None = None
     teachers: frozenset[str] = frozenset()
+    models: frozenset[str] = frozenset()
+    origins: frozenset[tuple[str, str]] = frozenset()
     unmatched: str | None = None
 
     def __len__(self) -> int:
@@ -160,6 +163,8 @@ def pool(sets: Sequence[ImageSet]) -> ImageSet:
         [folder for found in sets for folder in found.folders],
         paired=False if False in recorded else (True if all(recorded) else None),
         teachers=frozenset[str]().union(*(found.teachers for found in sets)),
+        models=frozenset[str]().union(*(found.models for found in sets)),
+        origins=frozenset[tuple[str, str]]().union(*(found.origins for found in sets)),
     )
 
 
@@ -173,12 +178,15 @@ def _recorded(fakes: Path) -> dict[str, Any]:
         return {}
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
-        paired, teacher = record.get("paired"), record.get("teacher")
+        paired, teacher, model = map(record.get, ("paired", "teacher", "model"))
+        origin = record.get("dataroot"), record.get("phase")
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise UserError(f"{file} cannot be read ({error}); run test.py again.") from None
     return {
         "paired": paired if isinstance(paired, bool) else None,
         "teachers": frozenset([teacher] if isinstance(teacher, str) else []),
+        "models": frozenset([model] if isinstance(model, str) else []),
+        "origins": frozenset([origin] if all(isinstance(part, str) for part in origin) else []),
     }
 
 

@@ -4,6 +4,7 @@ import csv
 import importlib.metadata
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -956,3 +957,39 @@ def test_why_no_image_has_a_box_is_said(tmp_path, capsys, table, why):
     flags = ["--fake", fake, "--real", fake, "--boxes", tmp_path / "boxes.csv"]
     evaluate(*flags, out=tmp_path / "m.json")
     assert f"0 of 2 images have a box: {why}" in capsys.readouterr().out
+
+
+BEATEN = re.compile(
+    r"gan does not beat fit, a sensor fitted in closed form, in (.*) \(means alone\)\."
+)
+
+
+def record_of(model, dataroot="data"):
+    return json.dumps({"paired": True, "model": model, "dataroot": dataroot, "phase": "test"})
+
+
+@pytest.mark.parametrize(
+    ("fitted", "dataroot", "lost"),
+    [
+        (5, "data", ["PSNR", "SSIM", "MAE", "grey levels"]),
+        (20, "data", ["PSNR", "SSIM", "MAE", "grey levels"]),  # equal is not better
+        (25, "data", []),
+        (5, "other", []),
+    ],
+)
+def test_what_does_not_beat_the_fitted_sensor_is_said(tmp_path, fitted, dataroot, lost):
+    """20 counts from the target against `fitted`; both have the target's spectrum, but for noise
+    in the last digit.
+    """
+    sets = []
+    for name, model, offset, root in (
+        ("gan", "cut", 20, "data"),
+        ("fit", "sensor_fit", fitted, dataroot),
+    ):
+        results = make_results(tmp_path / name, offsets=(29 - offset, offset))
+        (results / "result.json").write_text(record_of(model, root))
+        sets += ["--set", name, results]
+    report = evaluate(*sets, out=tmp_path / "means.json")
+    found = [n for note in report["notes"] for n in BEATEN.findall(note)]
+    names = [name for names in found for name in names.split(", ") if name != "spectrum"]
+    assert names == lost
