@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
-from metrics.catalogue import METRICS
-from metrics.evaluation import Evaluation, MeasuredSet, Reference, find_sets, match_sets
 from metrics.instruments import load_instruments
+from metrics.measured_sets import Evaluation, MeasuredSet, Reference, find_sets, match_sets
+from metrics.metric_properties import METRICS
 from metrics.record import Record, plain_values, record_of
 from metrics.report import PACKAGES, write_report
 from metrics.report.strips import reference_view, set_views
-from metrics.report.tables import images_csv, markdown_tables, table_csv, terminal_tables
+from metrics.report.text_tables import images_csv, markdown_tables, table_csv, terminal_tables
 from metrics.sets import ImageSet
 from options import EvaluateOptions
 from util.device import select_device

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from data.label_index import LabelIndex
 from data.value_map import ValueMap
-from metrics.catalogue import METRICS, metrics_that_need
 from metrics.judge import Judge
+from metrics.metric_properties import METRICS, metrics_that_need
 from metrics.pretrained import WEIGHTS, Inception, Lpips, find_weights, missing_note
 from models.networks.classifier import Classifier, load_classifier
 from options import EvaluateOptions

@@ -23,9 +23,9 @@ from metrics.attention import (
     gcss,
     pointing_game,
 )
-from metrics.catalogue import COMPARISONS
 from metrics.instruments import Instruments
 from metrics.judge import Activations, Judge
+from metrics.metric_properties import COMPARISONS
 from metrics.paired import luminance, mae, psnr, ssim
 from metrics.profile import Profile
 from metrics.sets import Arrays, ImageSet, read_images

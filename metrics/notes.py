@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from metrics.catalogue import COMPARISONS, PAIR_METRICS, SET_METRICS
-from metrics.evaluation import MeasuredSet
 from metrics.instruments import Instruments
+from metrics.measured_sets import MeasuredSet
+from metrics.metric_properties import COMPARISONS, PAIR_METRICS, SET_METRICS
 from metrics.summary import caveats, type_notes
 from options import EvaluateOptions
 

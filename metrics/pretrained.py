@@ -10,7 +10,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from metrics.catalogue import Need, metrics_that_need
+from metrics.metric_properties import Need, metrics_that_need
 from models.networks import check_state_dict
 from util.checkpoint import load
 from util.errors import UserError

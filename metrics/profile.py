@@ -7,10 +7,10 @@ import numpy as np
 from torch import Tensor
 
 from data.value_map import ValueMap
-from metrics.catalogue import SET_METRICS, Metric
 from metrics.distribution import Kid, coral, frechet_distance, kid, mmd_rbf
 from metrics.feature_store import FeatureStore
 from metrics.judge import LAST_STAGE
+from metrics.metric_properties import SET_METRICS, Metric
 from metrics.thermal import GreyLevels, RadialSpectrum, spectral_distance, wasserstein
 from metrics.values import Distance, Distances
 

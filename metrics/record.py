@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from metrics.catalogue import COMPARISONS, IMAGE_METRICS, PAIR_METRICS, SET_METRICS, Metric
-from metrics.evaluation import MeasuredSet, Reference
 from metrics.instruments import Instruments
+from metrics.measured_sets import MeasuredSet, Reference
+from metrics.metric_properties import COMPARISONS, IMAGE_METRICS, PAIR_METRICS, SET_METRICS, Metric
 from metrics.notes import judged_by_teacher, notes_on
 from metrics.provenance import versions
 from metrics.values import Cell, Means

@@ -7,8 +7,8 @@ import numpy as np
 
 from data.value_type import ValueType
 from metrics.bootstrap import confidence_intervals
-from metrics.catalogue import COMPARISONS, GROUPS, IMAGE_METRICS, PAIR_METRICS
 from metrics.measure import ImageValues
+from metrics.metric_properties import COMPARISONS, GROUPS, IMAGE_METRICS, PAIR_METRICS
 from metrics.values import Mean, Means
 
 

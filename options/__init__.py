@@ -1,6 +1,6 @@
 """Command-line flags: declared in groups.py, defaults by model in presets.py, read in parser.py.
 
-elsewhere.py explains those that the public code has and this program has not.
+foreign_flags.py explains those that the public code has and this program has not.
 """
 
 from options.groups import (

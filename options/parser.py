@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from inspect import get_annotations
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
-from options import elsewhere
+from options import foreign_flags
 from options.groups import (
     DataOptions,
     DisplayOptions,
@@ -198,8 +198,8 @@ def _model_groups(
     first.add_argument("--model", default=RunOptions.model)
     first.add_argument("--CUT_mode", default="CUT")
     chosen, _ = first.parse_known_args(argv)
-    if chosen.model in elsewhere.MODELS:
-        first.error(f"--model {chosen.model} is not here; {elsewhere.MODELS[chosen.model]}.")
+    if chosen.model in foreign_flags.MODELS:
+        first.error(f"--model {chosen.model} is not here; {foreign_flags.MODELS[chosen.model]}.")
     if chosen.model not in models:
         first.error(f"--model {chosen.model} is unknown; choose from {', '.join(models)}.")
     defaults = dict(PRESETS[chosen.model])
@@ -379,8 +379,8 @@ def _explain_unknown(
     owners = [m for m, group in models.items() if flag in _spellings(group)]
     if owners:
         return f"{flag} is a flag of --model {_list(owners)}; leave it out or change --model."
-    if models and flag in elsewhere.FLAGS:
-        return f"{flag} is not a flag of {parser.prog}; {elsewhere.FLAGS[flag]}."
+    if models and flag in foreign_flags.FLAGS:
+        return f"{flag} is not a flag of {parser.prog}; {foreign_flags.FLAGS[flag]}."
     # Without the dashes, which all flags share: they would make any two flags alike.
     known = [name.strip("-") for action in parser._actions for name in action.option_strings]
     word = flag.strip("-")

@@ -926,7 +926,9 @@ def test_a_package_that_the_report_needs_is_missed_before_anything_is_measured(
 ):
     results = make_results(tmp_path / "run")
     monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.setattr("metrics.evaluation.Evaluation.measure", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(
+        "metrics.measured_sets.Evaluation.measure", lambda *_: pytest.fail("measured")
+    )
     flags = ["--results", results, "--classifier", classifier_file, "--report", tmp_path / "report"]
     with pytest.raises(UserError, match=f"pip install {package}"):
         evaluate(*flags, out=tmp_path / "means.json")

@@ -34,7 +34,7 @@ from metrics.downstream import (
     table,
 )
 from metrics.provenance import versions
-from metrics.report.format import aligned
+from metrics.report.plain_text import aligned
 from models.networks.classifier import load_classifier
 from options import TrainConfig, to_dict
 from training.position import Position

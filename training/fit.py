@@ -13,7 +13,7 @@ from data.raw import RawImages
 from data.transforms import Preprocessing
 from metrics.sensor_fit import fit_sensor
 from options import DisplayOptions, TrainConfig, TrainingOptions
-from training import words
+from training import messages
 from training.lock import RunLock
 from training.record import TRAINING_IMAGES, range_uses, run_record
 from training.run_folder import RunFolder
@@ -64,12 +64,12 @@ def fit(config: TrainConfig, folder: RunFolder, lock: RunLock) -> None:
     preprocessing = Preprocessing.from_options(config.data, training=False)
     images = {role: WholeImages(d, preprocessing) for role, d in dataset.domains.items()}
     idle = {item.name for group in (TrainingOptions, DisplayOptions) for item in fields(group)}
-    words.say(
+    messages.say(
         lock.note,
-        words.left_out(dataset.left_out),
-        words.fitted_images(config.run, dataset, {r: len(i.places) for r, i in images.items()}),
-        words.value_ranges(dataset, range_uses(dataset)),
-        words.no_effect(sorted(config.given & idle)),
+        messages.left_out(dataset.left_out),
+        messages.fitted_images(config.run, dataset, {r: len(i.places) for r, i in images.items()}),
+        messages.value_ranges(dataset, range_uses(dataset)),
+        messages.no_effect(sorted(config.given & idle)),
     )
     real = dataset.domains["B"].value_map
     sensor = fit_sensor(images["A"], images["B"], step=2 / (real.high - real.low))
@@ -79,7 +79,7 @@ def fit(config: TrainConfig, folder: RunFolder, lock: RunLock) -> None:
     folder.begin(record, continued=False)
     folder.save_networks("latest", {"G": sensor.state_dict()})
     folder.mark_finished(epochs=0)
-    words.say(words.fitted_sensor(sensor, real), words.finished(folder))
+    messages.say(messages.fitted_sensor(sensor, real), messages.finished(folder))
 
 
 def _require_possible(config: TrainConfig) -> None:

@@ -15,13 +15,13 @@ from models.base import Model
 from options import TrainingOptions
 from training.finite import FiniteWatch
 from training.lock import RunLock
+from training.messages import finished, say, way_on, way_on_from_nan, way_on_with_less_memory
 from training.monitor import Monitor
 from training.position import Position
-from training.progress import Progress
+from training.restored import Progress
 from training.run_folder import RunFolder
 from training.schedule import Schedule
 from training.validation import Validation
-from training.words import finished, say, way_on, way_on_from_nan, way_on_with_less_memory
 from util.batch import Batch
 from util.errors import EXIT_STOPPED, UserError, WriteError, naming_want_of_memory
 from util.seeding import seed_step

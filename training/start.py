@@ -14,14 +14,14 @@ from models import FITTED, MODEL_OPTIONS, model_class
 from models.base import Model
 from options import DataOptions, RunOptions, TrainConfig, continue_options
 from options.recorded import differences, input_files, recorded_options
-from training import words
+from training import messages
 from training.fit import fit
 from training.lock import RunLock
 from training.loop import Training
 from training.monitor import Monitor
 from training.position import Position
-from training.progress import Progress
 from training.record import TRAINING_IMAGES, range_uses, run_record
+from training.restored import Progress
 from training.run_folder import RunFolder
 from training.schedule import Schedule
 from training.validation import Validation, build_validation
@@ -47,7 +47,7 @@ def train(config: TrainConfig) -> None:
                 )
             going_on = is_begun(config, folder)
             if folder.finished_file.exists():
-                words.say(words.left_as_it_is(folder))
+                messages.say(messages.left_as_it_is(folder))
                 return
         if config.run.model in FITTED:
             fit(config, folder, lock)
@@ -82,14 +82,14 @@ def begin(
     )
     lock.take()
     folder.begin(record, continued=start.state is not None)
-    words.say(
+    messages.say(
         lock.note,
-        words.left_out(images.left_out),
-        words.networks_and_images(run, model, images.training),
-        words.value_ranges(images.training, range_uses(images.training)),
-        words.held_out(images.held_out),
-        words.new_order(start.digests, record["images"]),
-        words.validated(options, validation, progress.best, teacher=model.teacher),
+        messages.left_out(images.left_out),
+        messages.networks_and_images(run, model, images.training),
+        messages.value_ranges(images.training, range_uses(images.training)),
+        messages.held_out(images.held_out),
+        messages.new_order(start.digests, record["images"]),
+        messages.validated(options, validation, progress.best, teacher=model.teacher),
     )
     return Training(
         options=options,
@@ -302,7 +302,7 @@ def _continued(config: TrainConfig, folder: RunFolder) -> Start:
         raise UserError("a run goes on from its latest state; leave --epoch out.")
     state, note = folder.recover_state()
     record = folder.record()
-    words.say(note)
+    messages.say(note)
     try:
         config = continue_options(config, record["options"], MODEL_OPTIONS)
     except ValueError as error:
@@ -318,7 +318,7 @@ def _leave_finished(folder: RunFolder, last_epoch: int) -> None:
             "raise --n_epochs or --n_epochs_decay (totals) to go on."
         )
     folder.mark_finished(last_epoch)
-    words.say(words.finished(folder))
+    messages.say(messages.finished(folder))
 
 
 def _load_pretrained(
@@ -331,9 +331,9 @@ def _load_pretrained(
     if (source.path / "run.json").exists():  # networks of other tools have none
         known = recorded_maps(source.record())
     fresh = sorted(model.networks.keys() - networks.keys())
-    words.say(
-        words.pretrained(source, taken=list(networks), fresh=fresh),
-        words.other_values(source, known, value_maps),
+    messages.say(
+        messages.pretrained(source, taken=list(networks), fresh=fresh),
+        messages.other_values(source, known, value_maps),
     )
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from metrics.catalogue import GROUPS, Metric
+from metrics.metric_properties import GROUPS, Metric
 from metrics.record import Record, RowRecord
 from metrics.values import Cell
 

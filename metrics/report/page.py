@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data.images import write_image
-from metrics.catalogue import GROUPS
 from metrics.embedding import Embedding, pca, tsne
+from metrics.metric_properties import GROUPS
 from metrics.record import Protocol, Record
+from metrics.report import html_table, plots
 from metrics.report import marks as mark_module
-from metrics.report import plots
-from metrics.report import table as table_module
 from metrics.report.columns import Column, measured_columns
+from metrics.report.html_table import heading, key_to_signs, main_table
 from metrics.report.marks import REFERENCE, Mark, marks
-from metrics.report.table import heading, key_to_signs, main_table
 from metrics.report.views import Example, SetView
 from util.files import write_text
 from util.html import new_page
@@ -84,7 +83,7 @@ def write_report(
     The file replaces an earlier one in one step. Any text will do.
     Needs PACKAGES. Raises UserError where the file cannot be written.
     """
-    styles = mark_module.STYLE + table_module.STYLE + STYLE
+    styles = mark_module.STYLE + html_table.STYLE + STYLE
     page = new_page(title, _facts(record), style=styles)
     from dominate.util import raw
 

@@ -9,9 +9,9 @@ from data.preview import preview
 from data.splits import spread
 from data.value_map import ValueMap
 from data.value_type import ValueType
-from metrics.catalogue import COMPARISONS, PAIR_METRICS
-from metrics.evaluation import MeasuredSet, Reference
 from metrics.measure import ImageValues
+from metrics.measured_sets import MeasuredSet, Reference
+from metrics.metric_properties import COMPARISONS, PAIR_METRICS
 from metrics.profile import Profile
 from metrics.report.views import Example, SetView
 from metrics.sets import read_images

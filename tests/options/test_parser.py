@@ -11,7 +11,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from models import MODEL_OPTIONS
-from options import elsewhere, from_dict, groups, parse_evaluate, parse_test, parse_train, to_dict
+from options import (
+    foreign_flags,
+    from_dict,
+    groups,
+    parse_evaluate,
+    parse_test,
+    parse_train,
+    to_dict,
+)
 
 MODELS = tuple(MODEL_OPTIONS)
 GROUPS = (
@@ -266,11 +274,11 @@ def test_all_unknown_flags_are_named_at_once(capsys):
     ] * 4
 
 
-@pytest.mark.parametrize("flag", elsewhere.FLAGS)
+@pytest.mark.parametrize("flag", foreign_flags.FLAGS)
 def test_what_stands_in_for_a_flag_of_the_public_code_exists(capsys, flag):
     mistake(capsys, train, "--model", "cut", flag)  # is none of ours
     own = {field.name for group in (*MODEL_OPTIONS.values(), *GROUPS) for field in fields(group)}
-    assert set(re.findall(r"--(\w+)", elsewhere.FLAGS[flag])) <= own
+    assert set(re.findall(r"--(\w+)", foreign_flags.FLAGS[flag])) <= own
 
 
 @pytest.mark.parametrize(
@@ -289,7 +297,7 @@ def test_models_of_the_public_code_are_explained(capsys, name, words):
 
 def test_flags_of_the_public_code_that_are_not_here_are_documented():
     text = (Path(__file__).parents[2] / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    assert [flag for flag in elsewhere.FLAGS if f"`{flag}`" not in text] == []
+    assert [flag for flag in foreign_flags.FLAGS if f"`{flag}`" not in text] == []
 
 
 def test_a_prefix_is_not_taken_for_a_flag(capsys):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from metrics.catalogue import GROUPS, METRICS
+from metrics.metric_properties import GROUPS, METRICS
 from metrics.record import Record, ReferenceRecord
 from metrics.report.columns import Column, best_rows, measured_columns
 from metrics.values import Distance, Mean

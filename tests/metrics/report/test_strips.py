@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from data.images import read_image, write_image
-from metrics.evaluation import Evaluation
 from metrics.instruments import Instruments
 from metrics.judge import Judge
+from metrics.measured_sets import Evaluation
 from metrics.report.strips import EXAMPLES, WORST, overlay, reference_view, set_views
 from metrics.sets import find_results
 from models.networks.classifier import Classifier

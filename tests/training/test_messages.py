@@ -5,28 +5,28 @@ from pathlib import Path
 from data.value_map import ValueMap
 from data.value_type import UINT8
 from options import TrainingOptions
-from training import words
+from training import messages
 from training.run_folder import RunFolder
 
 
 def test_nothing_is_said_where_there_is_nothing_to_say(capsys):
-    words.say("one", "", "two")
-    words.say(words.left_out({}), words.held_out(None), words.new_order({}, {}))
+    messages.say("one", "", "two")
+    messages.say(messages.left_out({}), messages.held_out(None), messages.new_order({}, {}))
     assert capsys.readouterr().out.split("\n") == ["one", "two", ""]
 
 
 def test_ten_bad_images_are_named_with_their_reasons_and_of_more_the_number():
     bad = {f"trainA/{i}.png": f"reason {i}" for i in range(11)}
-    head, *lines = words.left_out(bad).splitlines()
+    head, *lines = messages.left_out(bad).splitlines()
     assert head.startswith("11 bad images")
     assert lines == [*(f"  trainA/{i}.png: reason {i}" for i in range(10)), "  ..."]
-    assert len(words.left_out(dict(list(bad.items())[:10])).splitlines()) == 11
+    assert len(messages.left_out(dict(list(bad.items())[:10])).splitlines()) == 11
 
 
 def test_other_images_than_before_are_said_by_role():
     before = {"A": "1", "B": "2"}
-    assert words.new_order(before, before) == words.new_order({}, before) == ""
-    (line,) = words.new_order(before, {"A": "1", "B": "3"}).splitlines()
+    assert messages.new_order(before, before) == messages.new_order({}, before) == ""
+    (line,) = messages.new_order(before, {"A": "1", "B": "3"}).splitlines()
     assert line.startswith("B: the images are not those")
 
 
@@ -34,17 +34,17 @@ def test_other_values_of_a_pretrained_run_are_said_by_role():
     eight, narrow = ValueMap(0.0, 255.0, UINT8), ValueMap(10.0, 90.0, UINT8)
     source = RunFolder(Path("runs/x"))
     known = {"A": eight, "B": eight}
-    assert words.other_values(source, known, {"A": eight}) == ""
-    (line,) = words.other_values(source, known, {"A": eight, "B": narrow}).splitlines()
+    assert messages.other_values(source, known, {"A": eight}) == ""
+    (line,) = messages.other_values(source, known, {"A": eight, "B": narrow}).splitlines()
     assert line == f"runs/x learnt other values of B: {eight}, now {narrow}"
 
 
 def test_the_way_on_names_the_checkpoint_and_what_is_not_yet_done():
     stop, skip = TrainingOptions(on_nan="stop"), TrainingOptions(on_nan="skip")
-    assert words.way_on_from_nan(None, skip) == (
+    assert messages.way_on_from_nan(None, skip) == (
         "there is no checkpoint yet: start again with a lower --lr"
     )
-    assert words.way_on_from_nan(40, stop) == (
+    assert messages.way_on_from_nan(40, stop) == (
         "the checkpoint of step 40 is good: --continue_train with a lower --lr, or leave such "
         "steps out (--on_nan skip)"
     )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from metrics.catalogue import Metric
+from metrics.metric_properties import Metric
 
 SMALLEST = 1e-4  # below this, zeros would hide the digits
 

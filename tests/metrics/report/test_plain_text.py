@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from metrics.catalogue import METRICS
-from metrics.report.format import aligned, format_deviation, format_value
+from metrics.metric_properties import METRICS
+from metrics.report.plain_text import aligned, format_deviation, format_value
 
 
 @pytest.mark.parametrize("key", METRICS)

@@ -7,7 +7,13 @@ import pytest
 
 from metrics.measure import ImageValues
 from metrics.record import ReferenceRecord
-from metrics.report.tables import blocks_of, images_csv, markdown_tables, table_csv, terminal_tables
+from metrics.report.text_tables import (
+    blocks_of,
+    images_csv,
+    markdown_tables,
+    table_csv,
+    terminal_tables,
+)
 from metrics.values import Distance, Mean
 from tests.metrics.report.samples import make_record, make_row
 

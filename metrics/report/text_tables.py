@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from metrics.catalogue import COMPARISONS, GROUPS, IMAGE_METRICS, PAIR_METRICS, Metric
 from metrics.measure import ImageValues
+from metrics.metric_properties import COMPARISONS, GROUPS, IMAGE_METRICS, PAIR_METRICS, Metric
 from metrics.record import Record
-from metrics.report.format import aligned, format_value
+from metrics.report.plain_text import aligned, format_value
 from metrics.values import Cell, Distance, Mean
 
 # Group of a row -> title of its table, in the order of the tables.

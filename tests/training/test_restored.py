@@ -1,7 +1,7 @@
 """What a checkpoint keeps of how far a run has come."""
 
 from training.position import Position
-from training.progress import Progress
+from training.restored import Progress
 
 
 def test_a_run_goes_on_with_what_its_checkpoint_kept():

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from metrics.catalogue import GROUPS, Metric
+from metrics.metric_properties import GROUPS, Metric
 from metrics.record import Record
 from metrics.report.columns import Column, best_rows
-from metrics.report.format import format_deviation, format_value
 from metrics.report.marks import REFERENCE, Mark
+from metrics.report.plain_text import format_deviation, format_value
 from metrics.values import Cell, Distance, Mean
 
 if TYPE_CHECKING:
