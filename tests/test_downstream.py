@@ -38,8 +38,8 @@ def make_images(folder, labels, count, *, seed, dtype=np.uint16):
 def small_network():
     """One block a stage in place of two: half the time and space."""
 
-    def resnet10(weights, num_classes):
-        return ResNet(BasicBlock, [1, 1, 1, 1], num_classes=num_classes)
+    def resnet10(weights, num_classes, norm_layer):
+        return ResNet(BasicBlock, [1, 1, 1, 1], num_classes=num_classes, norm_layer=norm_layer)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(classifiers, "resnet18", resnet10)
