@@ -94,7 +94,8 @@ def refuse_other_data_and_flags(data, env, work):
     make_demo(
         ["--out", str(other), "--num_train", "16", "--num_test", "4", "--size", "64", "--seed", "1"]
     )
-    written = {f: f.stat().st_mtime_ns for f in work.rglob("*") if f.name != "lock"}
+    files = [f for f in work.rglob("*") if f.is_file() and f.name != "lock"]
+    written = {f: f.stat().st_mtime_ns for f in files}
     cpu = ("--gpu_ids", "-1", "--num_threads", 0)
     longer = {**env, "PIX2PIX_FLAGS": f"{NETS} --n_epochs 2 --n_epochs_decay 0"}
     for root, flags, name, words in (
@@ -106,7 +107,7 @@ def refuse_other_data_and_flags(data, env, work):
         assert done.stderr.startswith(f"error: {work / 'checkpoints' / name} was made {words}")
         assert "NAME_PREFIX" in done.stderr and done.stderr.replace(ODD_NAME, "").count("\n") == 1
         if root == other:
-            assert written == {f: f.stat().st_mtime_ns for f in written}
+            assert written == {f: f.stat().st_mtime_ns for f in files}
     done = call(
         *("run_classifier.sh", other, *cpu, *env["CLASSIFIER_FLAGS"].split()),
         env={**env, "NAME_PREFIX": "other_"},
