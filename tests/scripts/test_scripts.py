@@ -78,6 +78,7 @@ def test_the_pipeline_and_what_stands_on_it(places, tmp_path):
     assert again.stdout.count(": left as it is") == len(STAGES) + 5 + 1
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
+    refuse_other_data_and_flags(data, env, work)
     flags = (data, "--gpu_ids", "-1", "--num_threads", 0)
     done = call("run_ablation.sh", *flags, env=env, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -87,6 +88,53 @@ def test_the_pipeline_and_what_stands_on_it(places, tmp_path):
     assert done.returncode == 0, done.stderr
     table = json.loads((work / "results" / "downstream" / "downstream.json").read_text())
     assert [row["name"] for row in table["sets"]] == ["real", "translated", "simulator-like"]
+
+
+def refuse_other_data_and_flags(data, env, work):
+    """Under the names of runs of `data`; NAME_PREFIX gives others their own names."""
+    other = work / "other images"
+    make_demo(
+        ["--out", str(other), "--num_train", "16", "--num_test", "4", "--size", "64", "--seed", "1"]
+    )
+    files = [f for f in work.rglob("*") if f.is_file() and f.name != "lock"]
+    written = {f: f.stat().st_mtime_ns for f in files}
+    cpu = ("--gpu_ids", "-1", "--num_threads", 0)
+    longer = {**env, "PIX2PIX_FLAGS": f"{NETS} --n_epochs 2 --n_epochs_decay 0"}
+    for root, flags, name, words in (
+        (other, env, "mwir_classifier", "from other training images"),
+        (data, longer, "mwir_pix2pix", "with --n_epochs 1, not 2"),
+    ):
+        done = call("run_pipeline.sh", root, *cpu, env=flags, cwd=work)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"error: {work / 'checkpoints' / name} was made {words}")
+        assert "NAME_PREFIX" in done.stderr and done.stderr.replace(ODD_NAME, "").count("\n") == 1
+        if root == other:
+            assert written == {f: f.stat().st_mtime_ns for f in files}
+    done = call(
+        *("run_classifier.sh", other, *cpu, *env["CLASSIFIER_FLAGS"].split()),
+        env={**env, "NAME_PREFIX": "other_"},
+        cwd=work,
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("mwir_classifier", "other_mwir_classifier"):
+        assert (work / "checkpoints" / name / "finished").exists()
+
+
+@pytest.mark.parametrize("script", ["run_pipeline.sh", "run_ablation.sh", "run_downstream.sh"])
+def test_name_prefix_begins_every_name(places, tmp_path, script):
+    """The programs' arguments, as a Python gets them that only says them."""
+    python = tmp_path / "python"
+    python.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    data = tmp_path / "data"
+    for domain in ("real", "sim"):
+        (data / domain).mkdir(parents=True)
+    env = {**places[1], "PYTHON": str(python), "NAME_PREFIX": "night_"}
+    done = call(script, data, env=env, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    words = done.stdout.replace("make_pseudo_pairs", "")
+    assert words.count("mwir_") == words.count("night_mwir_") > 20
+    assert "--prefix\nnight_\n" in words
 
 
 def check_ablation(folder):
