@@ -32,7 +32,7 @@ Cache = Literal["ram", "disk", "none"]
 LARGEST_SHARE = 0.5  # of the memory that is free without them, for all sets of a run
 ALIGNMENT = 64  # bytes
 LONGEST_PAUSE_S = 3600.0  # between two images that a process decodes: one that is slower has died
-FORMAT = "decoded images 1"  # changes whenever the same files would be stored in another way
+FORMAT = "decoded images 2"  # changes whenever the same files would be stored in another way
 
 # Of what read_image returns.
 PIXELS = {np.dtype(kind).str for kind in (np.uint8, np.uint16, np.float32)}

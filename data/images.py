@@ -7,25 +7,36 @@ Pillow's own conversions turn a 16-bit image into a constant, so nothing here go
 import stat
 import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
+from data.plain_images import PlainImages, is_plain, open_plain
 from data.value_type import Unit, ValueType
 from util.errors import DamagedError, UserError
 from util.files import replacing
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+EXTENSIONS = frozenset(".png .jpg .jpeg .tif .tiff .bmp .webp .pgm .ppm .pnm .npy".split())
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 FLOAT_MODE = "F"
-NATIVE_FLOATS = "F;32NF"  # as Pillow calls the order of bytes of this machine
 ONE_BAND_MODES = ("L", "1", "LA")
 COLOUR_MODES = ("RGB", "RGBA", "P", "PA")
+OTHER_MODES = {"La": "grey with alpha multiplied in", "CMYK": "CMYK inks", "LAB": "Lab colours"}
+# Orders of bytes in Pillow's words, and that of this machine, which libtiff has put them in.
+NATIVE = {
+    **dict.fromkeys(("F;32F", "F;32BF"), "F;32NF"),
+    **dict.fromkeys(("I;16S", "I;16BS"), "I;16NS"),
+    **dict.fromkeys(("I;32S", "I;32BS"), "I;32NS"),
+}
+# Pillow knows such files in the other order of bytes only.
+TiffImagePlugin.OPEN_INFO[b"MM", 0, (1,), 1, (16,), ()] = ("I;16B", "I;16B")
 # An image of more is refused by its head, before memory is taken; Pillow only warns of half of it.
 MOST_PIXELS = 2 * Image.MAX_IMAGE_PIXELS
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -34,29 +45,57 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 # A progressive JPEG has about ten, each of which costs a pass over the whole image.
 MOST_SCANS = 500
 FLOAT_SUFFIXES = (".tif", ".tiff")
-IMAGE_DESCRIPTION = 270  # tag of a TIFF; the unit of its floats is a line of it: "unit=kelvin"
+# Tags of a TIFF, the last of EXIF, too. The unit of floats is a line of the description:
+# "unit=kelvin".
+SUBFILE, BITS, PHOTOMETRIC, IMAGE_DESCRIPTION, SAMPLES = 254, 258, 262, 270, 277
+SAMPLE_FORMAT, ORIENTATION = 339, 274
 UNIT_LINE = "unit="
+# What shows an image upright, by its orientation (TIFF 6.0, tag 274).
+TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: np.fliplr,
+    3: lambda image: np.rot90(image, 2),
+    4: np.flipud,
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: np.rot90(image, -1),
+    7: lambda image: np.rot90(image, 2).swapaxes(0, 1),
+    8: np.rot90,  # to the left
+}
 
 
 class NotFiniteError(UserError):
     """An image of floats with pixels that are no numbers."""
 
 
-def read_image(path: Path) -> np.ndarray:
-    """Decode one image; its type is told by its content, not by its name.
+class PagesError(UserError):
+    """A file that holds several images."""
 
-    Returns (H, W) uint8, uint16 or float32 for one band, (H, W, 3) uint8 for colour. An alpha
-    channel is dropped, a palette is resolved. Counts of 16-bit files and floats are kept as they
-    are.
+
+def read_image(path: Path) -> np.ndarray:
+    """Decode the one image of a file; its type is told by its content, not by its name.
+
+    Returns (H, W) uint8, uint16 or float32 for one band, (H, W, 3) uint8 for colour. It is upright:
+    turned as its orientation says, black is zero. An alpha channel is dropped, a palette is
+    resolved. Counts of more than 8 bits and floats are kept as they are.
     Raises UserError for a missing or unsupported file, and for one of more than 178,956,970 pixels
-    or 500 JPEG scans; DamagedError for one that breaks off or cannot be decoded; NotFiniteError for
-    NaN and infinite pixels.
+    or 500 JPEG scans; PagesError for several images; DamagedError for one that breaks off or cannot
+    be decoded; NotFiniteError for NaN and infinite pixels.
     """
-    with _opened(path) as image:
-        if image.format in ("JPEG", "MPO") and path.read_bytes().count(b"\xff\xda") > MOST_SCANS:
-            raise UserError(f"{path} has more than {MOST_SCANS} scans of its pixels; save it anew.")
-        _load(image)
-        return _to_array(image, path)
+    with _opened(path) as found:
+        _require_one_page(path, found.pages)
+        return _checked(found.values(0), path)
+
+
+def read_pages(path: Path) -> Iterator[np.ndarray]:
+    """All images of a file, each as `read_image` returns it and with its errors."""
+    with _opened(path) as found:
+        for page in range(found.pages):
+            yield _checked(found.values(page), path)
+
+
+def count_pages(path: Path) -> int:
+    """How many images `read_pages` finds. Raises UserError for a missing file and for no image."""
+    with _opened(path) as found:
+        return found.pages
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -64,8 +103,8 @@ def read_size(path: Path) -> tuple[int, int]:
 
     Raises UserError for a file that is missing or no image.
     """
-    with _opened(path) as image:
-        return image.height, image.width
+    with _opened(path) as found:
+        return found.shape[:2]
 
 
 def read_layout(path: Path) -> tuple[tuple[int, ...], np.dtype]:
@@ -74,10 +113,8 @@ def read_layout(path: Path) -> tuple[tuple[int, ...], np.dtype]:
     Raises UserError for a file that is missing or no image. What `read_image` refuses for its
     content has a layout, too.
     """
-    with _opened(path) as image:
-        size = image.height, image.width
-        one_band = image.mode in (*SIXTEEN_BIT_MODES, FLOAT_MODE, *ONE_BAND_MODES)
-        return size if one_band else (*size, 3), np.dtype(_type_of(image).dtype)
+    with _opened(path) as found:
+        return found.shape, np.dtype(found.type.dtype)
 
 
 def read_type(path: Path) -> ValueType:
@@ -86,68 +123,203 @@ def read_type(path: Path) -> ValueType:
     The unit of floats is that which the description of the TIFF names in a line such as
     "unit=kelvin". Raises UserError for a file that is missing or no image.
     """
-    with _opened(path) as image:
-        return _type_of(image)
+    with _opened(path) as found:
+        return found.type
 
 
-def _type_of(image: Image.Image) -> ValueType:
-    if image.mode != FLOAT_MODE:
-        return ValueType("uint16" if image.mode in SIXTEEN_BIT_MODES else "uint8")
-    lines = str(image.tag_v2.get(IMAGE_DESCRIPTION, "")).splitlines()
-    named = [line.removeprefix(UNIT_LINE).strip() for line in lines if line.startswith(UNIT_LINE)]
-    return ValueType("float32", next((unit for unit in named if unit in get_args(Unit)), "counts"))
+def has_counts_inside(path: Path) -> bool:
+    """Whether an image is a JPEG of a FLIR camera, which has counts behind the picture.
+
+    Raises UserError for a file that is missing or no image.
+    """
+    with _opened(path) as found:
+        segments = getattr(found.image, "applist", ()) if isinstance(found, PillowImages) else ()
+        return any(content.startswith(b"FLIR\0") for _, content in segments)
+
+
+@dataclass(frozen=True)
+class PillowImages:
+    """The images of one file in Pillow's hands. frames: which of its frames are images."""
+
+    path: Path
+    image: Image.Image
+    frames: tuple[int, ...]
+
+    @property
+    def pages(self) -> int:
+        return len(self.frames)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W) or (H, W, 3) of the first."""
+        height, width = self.image.height, self.image.width
+        # Of TIFFs Pillow tells the size after turning.
+        if self.image.format != "TIFF" and _orientation(self.image) >= 5:
+            height, width = width, height
+        one_band = self.image.mode in (*SIXTEEN_BIT_MODES, FLOAT_MODE, *ONE_BAND_MODES)
+        return (height, width) if one_band else (height, width, 3)
+
+    @property
+    def type(self) -> ValueType:
+        if self.image.mode != FLOAT_MODE:
+            return ValueType("uint16" if self.image.mode in SIXTEEN_BIT_MODES else "uint8")
+        lines = str(self.image.tag_v2.get(IMAGE_DESCRIPTION, "")).splitlines()
+        units = [x.removeprefix(UNIT_LINE).strip() for x in lines if x.startswith(UNIT_LINE)]
+        return ValueType("float32", next((u for u in units if u in get_args(Unit)), "counts"))
+
+    def values(self, page: int) -> np.ndarray:
+        """Image `page`, counted from 0. Raises UserError for what is not supported."""
+        image = self.image
+        if image.format in ("JPEG", "MPO"):
+            _refuse_endless_scans(self.path)
+        if self.pages > 1:
+            image.seek(self.frames[page])
+        if image.format == "TIFF":
+            return _tiff_values(image, self.path)
+        orientation = _orientation(image)
+        values = _to_array(image, self.path)
+        return np.ascontiguousarray(TURNS[orientation](values)) if orientation > 1 else values
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 to 8. Of PNG it counts where it stands before the pixels, as in browsers."""
+    with suppress(Exception):  # of broken EXIF; the pixels may be whole
+        found = Image.Image.getexif(image).get(ORIENTATION)
+        return found if found in TURNS else 1
+    return 1
+
+
+def _frames(image: Image.Image) -> tuple[int, ...]:
+    """The frames that are images, not smaller versions of another; the first one is left open."""
+    if not getattr(image, "is_animated", False):
+        return (0,)
+    numbers = range(image.n_frames)
+    if image.format == "TIFF":
+        small = {n for n in numbers if image.seek(n) or image.tag_v2.get(SUBFILE, 0) & 1}
+    elif image.format == "MPO":
+        kinds = [entry["Attribute"]["MPType"] for entry in image.mpinfo[0xB002]]
+        small = {n for n in numbers if kinds[n].startswith(("Large Thumbnail", "Undefined"))}
+    else:
+        return tuple(numbers)
+    frames = tuple(n for n in numbers if n not in small) or (0,)
+    image.seek(frames[0])
+    return frames
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The file in Pillow's hands; whatever goes wrong with it becomes a UserError."""
+def _opened(path: Path) -> Iterator[PillowImages | PlainImages]:
+    """The file with its head read; whatever goes wrong with it becomes a UserError."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
             raise UserError(f"{path} is a folder, pipe or device, no image; remove or rename it.")
-        with Image.open(path, formats=FORMATS) as image:
-            yield image
+        # Handed a path, Pillow maps raw TIFFs, and scrambles those that it has to turn.
+        with path.open("rb") as file:
+            head = file.read(8)
+            file.seek(0)
+            if is_plain(head):
+                yield _of_fitting_size(open_plain(path, head))
+            else:
+                with Image.open(file, formats=FORMATS) as image:
+                    yield PillowImages(path, image, _frames(image))
     except (UserError, MemoryError):
         raise
     except FileNotFoundError:
         raise UserError(f"there is no image {path}; check the folder and the name.") from None
     except UnidentifiedImageError:
-        raise UserError(
-            f"{path} is not a readable image (PNG, JPEG, TIFF, BMP and WebP are); "
-            "remove it or convert it."
-        ) from None
+        raise UserError(_unidentified(path)) from None
     except Image.DecompressionBombError:
-        raise UserError(
-            f"{path} has more than {MOST_PIXELS:,} pixels, too many to decode; cut or remove it."
-        ) from None
+        raise UserError(_too_large(path)) from None
     except Exception as error:  # a damaged file can end in an error of any type
         if isinstance(error, OSError) and error.strerror:
             raise UserError(f"{path} cannot be read ({error.strerror}); check it.") from None
         raise DamagedError(f"{path} cannot be decoded ({error}); replace or remove it.") from None
 
 
-def _load(image: Image.Image) -> None:
-    if image.mode == FLOAT_MODE:
-        # libtiff has swapped big-endian floats when it unpacks them, and Pillow would once more.
-        image.tile = [
-            tile._replace(args=(NATIVE_FLOATS, *tile.args[1:]))
-            if tile.codec_name == "libtiff"
-            else tile
-            for tile in image.tile
-        ]
-    image.load()
+def _of_fitting_size(found: PlainImages) -> PlainImages:
+    if prod(found.shape[:2]) > MOST_PIXELS:
+        raise UserError(_too_large(found.path))
+    return found
+
+
+def _too_large(path: Path) -> str:
+    return f"{path} has more than {MOST_PIXELS:,} pixels, too many to decode; cut or remove it."
+
+
+def _require_one_page(path: Path, pages: int) -> None:
+    if pages > 1:
+        raise PagesError(
+            f"{path} holds {pages:,} images, and one a file is read; datasets/split_pages.py makes "
+            "a file of each."
+        )
+
+
+def _refuse_endless_scans(path: Path) -> None:
+    if path.read_bytes().count(b"\xff\xda") > MOST_SCANS:
+        raise UserError(f"{path} has more than {MOST_SCANS} scans of its pixels; save it anew.")
+
+
+def _unidentified(path: Path) -> str:
+    """Why Pillow makes nothing of a file."""
+    with suppress(Exception), path.open("rb") as file:
+        head = file.read(16)
+        if head[:4] in TiffImagePlugin.PREFIXES:
+            tags = TiffImagePlugin.ImageFileDirectory_v2(head[: 16 if 43 in head[2:4] else 8])
+            file.seek(tags.next)
+            tags.load(file)
+            return (
+                f"{path} is a TIFF of {_kind_of_tiff(tags)}, which is not read; save one grey band "
+                "of 8 or 16 bits or of 32-bit floats, or 8-bit RGB."
+            )
+    return (
+        f"{path} is not a readable image (PNG, JPEG, TIFF, BMP, WebP, PGM, PPM and .npy are); "
+        "remove it or convert it."
+    )
+
+
+def _kind_of_tiff(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
+    """Such as "2 bands of 16 bits" or "64-bit floats, white is zero"."""
+    bits, bands = max(tags.get(BITS, (1,))), tags.get(SAMPLES, 1)
+    names = {
+        2: "signed whole numbers",
+        3: "floats",
+        5: "complex whole numbers",
+        6: "complex numbers",
+    }
+    name = names.get(max(tags.get(SAMPLE_FORMAT, (1,))))
+    values = f"{bits}-bit {name}" if name else f"{bits} bits"
+    several = f"{bands} bands of {values}" if bands > 1 else values
+    photometric = {0: ", white is zero", 3: " with a palette", 5: " of inks"}
+    return several + photometric.get(tags.get(PHOTOMETRIC), "")
+
+
+def _tiff_values(image: Image.Image, path: Path) -> np.ndarray:
+    """Pillow turns TIFFs itself, and takes white for zero in 8 bits and fewer alone."""
+    white_is_zero = image.tag_v2.get(PHOTOMETRIC, 1) == 0
+    # Without the tag it takes white for zero, too.
+    done = image.tag_v2.get(PHOTOMETRIC, 0) == 0 and image.mode == "L"
+    if white_is_zero and image.mode == FLOAT_MODE:
+        raise UserError(
+            f"{path} holds floats of which zero is white (PhotometricInterpretation 0), so that "
+            "nothing tells what is hot; save it with black as zero."
+        )
+    # Pillow would swap the bytes once more.
+    image.tile = [
+        tile._replace(args=(NATIVE.get(tile.args[0], tile.args[0]), *tile.args[1:]))
+        if tile.codec_name == "libtiff"
+        else tile
+        for tile in image.tile
+    ]
+    values = _to_array(image, path)
+    inverted = white_is_zero != done and image.mode != "1"
+    return np.iinfo(values.dtype).max - values if inverted else values
 
 
 def _to_array(image: Image.Image, path: Path) -> np.ndarray:
-    if image.mode in SIXTEEN_BIT_MODES:
-        counts = np.asarray(image)
-        if counts.min() < 0 or counts.max() > 65535:
-            raise UserError(
-                f"{path} holds values from {counts.min()} to {counts.max()}, outside 16 bits; "
-                "rescale it to 0..65535."
-            )
-        return counts.astype(np.uint16)
-    if image.mode == FLOAT_MODE:
-        return _finite(np.asarray(image), path)
+    """(H, W) or (H, W, 3), of a type that `_checked` takes."""
+    image.load()
+    if image.mode in (*SIXTEEN_BIT_MODES, FLOAT_MODE):
+        values = np.asarray(image)
+        return values.astype(np.uint16) if image.mode.startswith("I;16") else values
     if image.mode in (*ONE_BAND_MODES, *COLOUR_MODES):
         _refuse_deep_colour(image, path)
         if image.mode in ("P", "PA"):
@@ -155,9 +327,24 @@ def _to_array(image: Image.Image, path: Path) -> np.ndarray:
         bands = np.asarray(image.convert("L") if image.mode in ("1", "LA") else image)
         return np.ascontiguousarray(bands[..., :3] if bands.ndim == 3 else bands)
     raise UserError(
-        f"{path} has bands of kind '{image.mode}'; one grey band of 8 bits, 16 bits or "
-        "floats, or 8-bit RGB is needed: convert it."
+        f"{path} holds {OTHER_MODES.get(image.mode, image.mode)}; one grey band of 8 "
+        "bits, 16 bits or floats, or 8-bit RGB is needed: convert it."
     )
+
+
+def _checked(values: np.ndarray, path: Path) -> np.ndarray:
+    """Numbers of any type as uint8, uint16 or float32."""
+    if values.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+            return _finite(values.astype(np.float32, copy=False), path)
+    if values.dtype in (np.uint8, np.uint16):
+        return values.astype(values.dtype.newbyteorder("="), copy=False)
+    if values.min() < 0 or values.max() > 65535:
+        raise UserError(
+            f"{path} holds values from {values.min()} to {values.max()}, outside 16 bits; "
+            "rescale it to 0..65535."
+        )
+    return values.astype(np.uint16)
 
 
 def _finite(values: np.ndarray, path: Path) -> np.ndarray:
@@ -176,7 +363,7 @@ def _refuse_deep_colour(image: Image.Image, path: Path) -> None:
         with path.open("rb") as file:
             depth = file.read(25)[24]
     elif image.format == "TIFF":
-        depth = max(image.tag_v2.get(258, (8,)))
+        depth = max(image.tag_v2.get(BITS, (8,)))
     else:
         return
     if depth > 8:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "PPM", "NPY")
 PICTURE = np.random.default_rng(0).integers(0, 256, (13, 17, 3), dtype=np.uint8)
 # Where the formats keep the width, for what is written here: offset, struct format.
 WIDTH = {"PNG": (16, ">I"), "BMP": (18, "<i")}
@@ -16,7 +16,10 @@ WIDTH = {"PNG": (16, ">I"), "BMP": (18, "<i")}
 def whole(kind: str) -> bytes:
     """A good file of this format."""
     content = io.BytesIO()
-    Image.fromarray(PICTURE).save(content, format=kind)
+    if kind == "NPY":
+        np.save(content, PICTURE[..., 0])
+    else:
+        Image.fromarray(PICTURE).save(content, format=kind)
     return content.getvalue()
 
 

@@ -473,6 +473,6 @@ def test_a_data_root_that_is_none(tmp_path):
 def test_files_of_other_kinds_are_noted_by_role(pairs):
     assert not any("other kinds" in note for note in training(pairs)[0].notes())
     for i in range(30):
-        (pairs / "trainB" / f"g{i}.pgm").touch()
+        (pairs / "trainB" / f"g{i}.fff").touch()
     notes = [note for note in training(pairs)[0].notes() if "other kinds" in note]
-    assert notes == ["B: 30 files of other kinds are not read (.pgm)"]
+    assert notes == ["B: 30 files of other kinds are not read (.fff)"]

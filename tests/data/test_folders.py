@@ -173,14 +173,14 @@ def test_files_of_other_kinds_are_counted(tmp_path, flat):
         (tmp_path / name).touch()
     assert unread_note(tmp_path) == ""
     (tmp_path / "x").mkdir()
-    (tmp_path / "x" / "g.PGM").touch()
-    assert unread_note(tmp_path) == "1 file of other kinds is not read (.pgm)"
+    (tmp_path / "x" / "g.FFF").touch()
+    assert unread_note(tmp_path) == "1 file of other kinds is not read (.fff)"
     for i in range(29):
-        (tmp_path / f"g{i}.pgm").touch()
-    assert unread_note(tmp_path) == "30 files of other kinds are not read (.pgm)"
+        (tmp_path / f"g{i}.fff").touch()
+    assert unread_note(tmp_path) == "30 files of other kinds are not read (.fff)"
     for name in ("README", "n.txt", "m.txt"):
         (tmp_path / name).touch()
-    told = "33 files of other kinds are not read (30 .pgm, 2 .txt, 1 without extension)"
+    told = "33 files of other kinds are not read (30 .fff, 2 .txt, 1 without extension)"
     assert unread_note(tmp_path) == told
 
 
@@ -192,6 +192,6 @@ def test_many_other_kinds_are_not_all_named(tmp_path):
 
 
 def test_a_folder_of_other_kinds_alone_tells_which(tmp_path):
-    (tmp_path / "a.pgm").touch()
-    with pytest.raises(UserError, match=r"there is no image .*1 file of .*\(\.pgm\)"):
+    (tmp_path / "a.fff").touch()
+    with pytest.raises(UserError, match=r"there is no image .*1 file of .*\(\.fff\)"):
         find_images(tmp_path)

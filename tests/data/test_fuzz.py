@@ -44,7 +44,7 @@ def test_every_broken_image_is_refused_and_listed(tmp_path, kind, content):
 def test_the_corpus_is_made_of_good_files(tmp_path, kind):
     path = tmp_path / "x"
     path.write_bytes(whole(kind))
-    assert read_image(path).shape == (13, 17, 3)
+    assert read_image(path).shape == ((13, 17) if kind == "NPY" else (13, 17, 3))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

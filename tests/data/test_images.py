@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from PIL import Image
 
 from data.images import (
     NotFiniteError,
+    PagesError,
     read_image,
     read_layout,
+    read_pages,
     read_size,
     read_type,
     write_image,
@@ -256,7 +259,304 @@ def test_only_tiff_takes_floats(tmp_path):
 
 def test_inks_are_refused(tmp_path):
     Image.new("CMYK", (4, 4)).save(tmp_path / "x.jpg")
-    refuses(tmp_path / "x.jpg", "'CMYK'")
+    refuses(tmp_path / "x.jpg", "CMYK inks")
+
+
+UPRIGHT = {
+    1: lambda image: image,
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.T,
+    6: lambda image: image.T[:, ::-1],
+    7: lambda image: image[::-1, ::-1].T,
+    8: lambda image: image.T[::-1],
+}
+
+
+def agrees(path: Path, expected: np.ndarray) -> None:
+    """The pixels are these, and the head says so."""
+    back = read_image(path)
+    assert back.dtype == expected.dtype and back.dtype.isnative
+    np.testing.assert_array_equal(back, expected)
+    assert read_layout(path) == (expected.shape, expected.dtype)
+    assert read_size(path) == expected.shape[:2]
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("image", [GREY, COUNTS, KELVIN], ids=["grey", "16 bits", "floats"])
+def test_a_tiff_is_turned_upright(tmp_path, image, order, compression, orientation):
+    tags = [(274, "H", 1, orientation, True)]
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, image, byteorder=order, compression=compression, extratags=tags)
+    agrees(path, UPRIGHT[orientation](image))
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("kind", ["png", "webp"])
+def test_so_are_other_files(tmp_path, write, kind, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    path = write(tmp_path / f"x.{kind}", RGB, exif=exif, lossless=True)
+    bands = [UPRIGHT[orientation](band) for band in RGB.transpose(2, 0, 1)]
+    agrees(path, np.stack(bands, axis=-1))
+
+
+def test_so_is_a_jpeg_whose_broken_exif_does_no_harm(tmp_path, write):
+    exif = Image.Exif()
+    exif[274] = 6
+    path = write(tmp_path / "x.jpg", GREY, quality=100)
+    plain = read_image(path)
+    agrees(write(path, GREY, quality=100, exif=exif), plain.T[:, ::-1])
+    agrees(write(path, GREY, quality=100, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"), plain)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("image", [GREY, COUNTS], ids=["grey", "16 bits"])
+def test_white_is_zero_at_every_depth(tmp_path, image, order, compression):
+    options = {"byteorder": order, "compression": compression, "photometric": "miniswhite"}
+    tifffile.imwrite(tmp_path / "x.tif", image, **options)
+    agrees(tmp_path / "x.tif", np.iinfo(image.dtype).max - image)
+
+
+def test_white_is_zero_only_where_the_file_says_so(tmp_path):
+    """Without the tag, Pillow takes it for granted."""
+    tags = [(256, 4), (257, 1), (258, 8), (259, 1), (273, 200), (277, 1), (278, 1), (279, 4)]
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    content = head + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    (tmp_path / "x.tif").write_bytes(content.ljust(200, b"\0") + bytes([0, 1, 2, 255]))
+    agrees(tmp_path / "x.tif", np.array([[0, 1, 2, 255]], np.uint8))
+
+
+def test_floats_of_which_zero_is_white_are_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "x.tif", KELVIN, photometric="miniswhite")
+    refuses(tmp_path / "x.tif", "zero is white")
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_signed_counts_of_either_byte_order(tmp_path, kind, order, compression):
+    path, counts = tmp_path / "x.tif", (COUNTS // 2).astype(kind)
+    tifffile.imwrite(path, counts, byteorder=order, compression=compression)
+    agrees(path, counts.astype(np.uint16))
+    tifffile.imwrite(path, counts - kind(5), byteorder=order, compression=compression)
+    refuses(path, "holds values from -5 to")
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "reason"),
+    [
+        (KELVIN.astype(np.float64), {}, "64-bit floats"),
+        (KELVIN.astype(np.float16), {}, "16-bit floats"),
+        (KELVIN.astype(np.complex64), {}, "64-bit complex numbers"),
+        (COUNTS.astype(np.uint64), {}, "64 bits"),
+        (COUNTS.astype(np.int16), {"photometric": "miniswhite"}, "16-bit signed.* white is zero"),
+        (np.stack([COUNTS] * 2, -1), {"extrasamples": ["unassalpha"]}, "2 bands of 16 bits"),
+        (COUNTS.astype(np.uint64), {"bigtiff": True}, "64 bits"),
+    ],
+)
+def test_a_tiff_that_is_not_read_is_refused_for_what_it_holds(tmp_path, image, options, reason):
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, image, **{"photometric": "minisblack", **options})
+    assert re.search(f"a TIFF of {reason}, which", refuses(path, "save one grey band"))
+
+
+# --- several images in a file
+
+
+def stacked(path: Path, images: list[np.ndarray]) -> Path:
+    """A file of several images, of the kind that its name says."""
+    if path.suffix == ".tif":
+        tifffile.imwrite(path, np.stack(images), photometric="minisblack")
+    elif path.suffix == ".npy":
+        np.save(path, np.stack(images))
+    elif path.suffix == ".pgm":
+        path.write_bytes(b"".join(pgm(image) for image in images))
+    else:
+        first, *others = map(Image.fromarray, images)
+        first.save(path, save_all=True, append_images=others, lossless=True)
+    return path
+
+
+FRAMES = [np.roll(RGB[..., 0], i, axis=1) for i in range(3)]
+
+
+@pytest.mark.parametrize("kind", ["tif", "png", "webp", "npy", "pgm"])
+def test_several_images_in_a_file_are_refused_by_their_number(tmp_path, kind):
+    path = stacked(tmp_path / f"x.{kind}", FRAMES)
+    with pytest.raises(PagesError, match=r"x\..* holds 3 images.*split_pages"):
+        read_image(path)
+    pages = list(read_pages(path))
+    assert len(pages) == 3
+    for page, frame in zip(pages, FRAMES, strict=True):
+        np.testing.assert_array_equal(page if page.ndim == 2 else page[..., 0], frame)
+
+
+@pytest.mark.parametrize("kind", ["tif", "npy", "pgm"])
+def test_pages_of_16_bits_keep_their_counts(tmp_path, kind):
+    counts = [COUNTS, COUNTS[::-1]]
+    np.testing.assert_array_equal(list(read_pages(stacked(tmp_path / f"x.{kind}", counts))), counts)
+
+
+def test_a_smaller_version_beside_an_image_is_no_page(tmp_path):
+    for name, first, second in (("x", COUNTS, COUNTS[::4, ::4]), ("y", COUNTS[::4, ::4], COUNTS)):
+        with tifffile.TiffWriter(tmp_path / f"{name}.tif") as file:
+            for image in (first, second):
+                file.write(image, subfiletype=int(image.shape != COUNTS.shape))
+        agrees(tmp_path / f"{name}.tif", COUNTS)
+
+
+def test_two_sizes_without_a_word_are_two_images(tmp_path):
+    tifffile.imwrite(tmp_path / "x.tif", COUNTS[::4, ::4])
+    tifffile.imwrite(tmp_path / "x.tif", COUNTS, append=True)
+    refuses(tmp_path / "x.tif", "holds 2 images")
+    assert [page.shape for page in read_pages(tmp_path / "x.tif")] == [(4, 5), (13, 17)]
+
+
+def test_the_previews_and_maps_in_a_jpeg_are_no_pages(tmp_path):
+    path = tmp_path / "x.jpg"
+    Image.fromarray(GREY).save(path, "MPO", save_all=True, append_images=[Image.fromarray(GREY)])
+    with Image.open(path) as image:
+        assert image.n_frames == 2  # the second of no kind that viewers show
+    assert read_image(path).shape == GREY.shape
+    content = path.read_bytes()
+    # Where the head of its index says that the entries are, each of 16 bytes (CIPA DC-007).
+    second = content.index(b"MPF\0") + 4 + 50 + 16
+    disparity = struct.pack("<I", 0x020002)
+    path.write_bytes(content[:second] + disparity + content[second + 4 :])
+    refuses(path, "holds 2 images")
+
+
+# --- PGM, PPM and NumPy's arrays
+
+
+def pgm(image: np.ndarray, *, largest: int | None = None, comment: bytes = b"") -> bytes:
+    """A binary PGM or PPM file by hand (netpbm's pgm(5), ppm(5))."""
+    largest = largest or np.iinfo(image.dtype).max
+    head = b"P6" if image.ndim == 3 else b"P5"
+    size = f"{image.shape[1]} {image.shape[0]}\n{largest}\n".encode()
+    big_endian = image.dtype.newbyteorder(">")
+    return head + b"\n" + comment + size + image.astype(big_endian).tobytes()
+
+
+def in_words(image: np.ndarray, *, largest: int) -> bytes:
+    """The same as text."""
+    size = f"{image.shape[1]} {image.shape[0]} #it\n{largest}\n"
+    return (f"P{3 if image.ndim == 3 else 2}\n{size}" + " ".join(map(str, image.flat))).encode()
+
+
+@pytest.mark.parametrize("image", [GREY, COUNTS, RGB], ids=["grey", "16 bits", "rgb"])
+def test_pgm_and_ppm_come_as_they_are(tmp_path, image):
+    largest = int(np.iinfo(image.dtype).max)
+    for content in (
+        pgm(image),
+        pgm(image, comment=b"# by a camera, 5 6\n#\n"),
+        pgm(image) + b"\n",
+        in_words(image, largest=largest),
+        in_words(image, largest=largest).replace(b" ", b"\n# 7\n", 60),
+    ):
+        (tmp_path / "x.pgm").write_bytes(content)
+        agrees(tmp_path / "x.pgm", image)
+    if image is not COUNTS:
+        Image.fromarray(image).save(tmp_path / "x.ppm")
+        agrees(tmp_path / "x.ppm", image)
+
+
+def test_counts_of_14_bits_are_not_stretched_and_few_levels_are(tmp_path):
+    counts, path = COUNTS // 4, tmp_path / "x.pgm"
+    for content in (pgm(counts, largest=16383), in_words(counts, largest=16383)):
+        path.write_bytes(content)
+        agrees(path, counts)
+    path.write_bytes(pgm(GREY // 64, largest=3))
+    agrees(path, GREY // 64 * 85)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"P5 100000 100000 65535\n" + bytes(99), "breaks off"),
+        (b"P5 9999999999 9999999999 255\n" + bytes(99), "breaks off"),
+        (b"P2 9999999999 9999999999 255\n1 2 3", "breaks off"),
+        (b"P5 0 4 255\n", "broken head"),
+        (b"P5 4 4 65536\n" + bytes(64), "broken head"),
+        (b"P5 4 4 0\n" + bytes(64), "broken head"),
+        (b"P5 4\n", "broken head"),
+        (b"P5 2 1 1000\n" + b"\3\xe8\3\xe9", "holds 1001 where 1000"),
+        (b"P2 2 1 255\n1 -2", "no numbers"),
+        (b"P2 2 1 255\n1 256", "holds 256 where 255"),
+        (b"P2 2 2 255\n1 20000 3", "breaks off"),
+        (b"P2 2 1 255\n1 " + b"9" * 999, "no numbers"),
+        (b"P6 1 1 65535\n" + bytes(6), "several bands of 16 bits"),
+        (b"P4 8 1\n\0", "PBM bitmaps"),
+        (b"P7\nWIDTH 1", "PAM images"),
+        (b"Pf\n1 1\n-1.0\n" + bytes(4), "PFM floats"),
+        (b"P5 1 1 255\n\0P5 2 1 255\n\0\0", "several sizes"),
+        (b"P5 1 1 255\n\0\r\nabc", "more bytes"),
+    ],
+)
+def test_a_pgm_that_cannot_be_is_refused_before_memory_is_taken(
+    tmp_path, limit_memory, content, reason
+):
+    path = tmp_path / "x.pgm"
+    path.write_bytes(content)
+    limit_memory(2**28)
+    refuses(path, reason)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", ["u1", ">u2", "<u2", "<i2", ">i4", "i8", "u8", ">f4", "f2"])
+def test_arrays_come_as_they_are(tmp_path, kind, order):
+    image = GREY if kind == "u1" else GREY.astype(np.float32 if "f" in kind else np.uint16)
+    np.save(tmp_path / "x.npy", np.asarray(image.astype(kind), order=order))
+    agrees(tmp_path / "x.npy", image)
+
+
+def test_arrays_of_64_bit_floats_are_rounded_to_32(tmp_path):
+    kelvin = KELVIN + np.random.default_rng(0).random(KELVIN.shape)
+    np.save(tmp_path / "x.npy", kelvin)
+    agrees(tmp_path / "x.npy", kelvin.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.zeros((2, 3), bool), "bool"),
+        (np.zeros((2, 3), complex), "complex"),
+        (np.zeros((4, 4, 3), np.uint8), "an array of 4x4x3"),
+        (np.zeros(4, np.uint8), "an array of 4;"),
+        (np.zeros((2, 2, 2, 2), np.uint8), "an array of 2x2x2x2"),
+        (np.array([[-1, 2]]), "from -1 to 2"),
+        (np.array([[1.0, np.nan]]), "NaN"),
+        (np.array([[1.0, 1e300]]), "infinite"),
+    ],
+)
+def test_other_arrays_are_refused(tmp_path, array, reason):
+    np.save(tmp_path / "x.npy", array)
+    refuses(tmp_path / "x.npy", reason)
+
+
+def test_objects_in_an_array_are_not_made(tmp_path):
+    marker = tmp_path / "made"
+
+    class Trap:
+        def __reduce__(self):
+            return Path.touch, (marker,)
+
+    np.save(tmp_path / "x.npy", np.array([[Trap()]], object), allow_pickle=True)
+    refuses(tmp_path / "x.npy", "objects")
+    assert not marker.exists()
+
+
+def test_an_array_that_is_not_there_takes_no_memory(tmp_path, limit_memory):
+    head = str({"descr": "<f4", "fortran_order": False, "shape": (30000, 5000)}).encode()
+    content = b"\x93NUMPY\1\0" + struct.pack("<H", len(head) + 1) + head + b"\n" + bytes(64)
+    (tmp_path / "x.npy").write_bytes(content)
+    limit_memory(2**28)
+    refuses(tmp_path / "x.npy", "cannot be decoded")
 
 
 def test_few_bits_a_pixel_are_spread_over_8_bits(tmp_path):

@@ -440,9 +440,9 @@ def test_what_systems_put_beside_images_is_no_data(data, tmp_path):
 
 def test_files_of_other_kinds_are_counted(data, tmp_path, capsys):
     for i in range(3):
-        (data / "sim" / "train" / f"{i}.pgm").touch()
+        (data / "sim" / "train" / f"{i}.fff").touch()
     make(data, tmp_path / "out")
-    told = f"{data / 'sim' / 'train'}: 3 files of other kinds are not read (.pgm)\n"
+    told = f"{data / 'sim' / 'train'}: 3 files of other kinds are not read (.fff)\n"
     assert capsys.readouterr().out.startswith(told)
 
 

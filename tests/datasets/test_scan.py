@@ -74,9 +74,9 @@ def test_a_folder_that_cannot_be_searched_ends_with_2(tmp_path):
 
 def test_files_of_other_kinds_are_counted_and_no_fault(folder, capsys):
     for i in range(30):
-        (folder / f"g{i}.pgm").touch()
+        (folder / f"g{i}.fff").touch()
     (folder / "@eaDir").mkdir()
     (folder / "@eaDir" / "0.png").touch()
     main(["--images", str(folder)])
-    told = f"{folder}: 30 files of other kinds are not read (.pgm)\n4 images: no fault\n"
+    told = f"{folder}: 30 files of other kinds are not read (.fff)\n4 images: no fault\n"
     assert capsys.readouterr().out == told
