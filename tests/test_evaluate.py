@@ -912,3 +912,25 @@ def test_why_no_image_has_a_box_is_said(tmp_path, capsys, table, why):
     flags = ["--fake", fake, "--real", fake, "--boxes", tmp_path / "boxes.csv"]
     evaluate(*flags, out=tmp_path / "m.json")
     assert f"0 of 2 images have a box: {why}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("set_too", [False, True])
+def test_of_a_results_folder_the_translations_alone_count(tmp_path, set_too):
+    results = make_results(tmp_path / "r")
+    real = make_results(tmp_path / "other") / "images" / "real_B"
+    found = []
+    for folder in (results, results / "images", results / "images" / "fake_B"):
+        words = ["--set", "ours", folder, real] if set_too else ["--fake", folder, "--real", real]
+        evaluate(*words, out=tmp_path / "means.json")
+        found.append(rows_of(tmp_path / "means.csv"))
+    assert {row["image"] for row in found[0]} == {"x", "y", "z"}
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("flag", ["--real", "--source"])
+def test_results_are_no_real_images(tmp_path, flag):
+    results = make_results(tmp_path / "r")
+    kinds = {"--fake": "fake_B", "--real": "real_B", "--source": "real_A"}
+    folders = {name: results / "images" / kind for name, kind in kinds.items()} | {flag: results}
+    with pytest.raises(UserError, match=r"holds results of test\.py"):
+        main([str(word) for pair in folders.items() for word in pair])
