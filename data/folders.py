@@ -2,14 +2,15 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from data.images import EXTENSIONS
 from util.errors import UserError
 
 LABELS_FILE = "labels.csv"
+SOURCES, TRANSLATIONS = "real_A", "fake_B"  # folders that test.py writes side by side
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ SHOWN_KINDS = 5
 def find_images(folder: Path, *, limit: int | None = None) -> list[ImageFile]:
     """All images below `folder`, sorted by name, as `walk_files` finds them.
 
-    Raises UserError for a folder that is missing or has no image, for a loop of links, and for two
-    images of one name.
+    Raises UserError for a folder that is missing or has no image, for a loop of links, for two
+    images of one name, and for results of test.py, whose translations lie beside their sources.
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; check its name.")
@@ -59,7 +60,25 @@ def find_images(folder: Path, *, limit: int | None = None) -> list[ImageFile]:
         raise UserError(
             f"there is no image in {folder} or below ({kinds}){note}; put images there."
         )
+    _refuse_results(folder, found)
     return [ImageFile(found[name], name) for name in sorted(found)[:limit]]
+
+
+def _refuse_results(folder: Path, names: Iterable[str]) -> None:
+    """One set would be made of the kinds of images that test.py puts side by side."""
+    folders = {parent for name in names for parent in PurePosixPath(name).parents}
+    for found in sorted(folders):
+        if found.name == TRANSLATIONS and found.with_name(SOURCES) in folders:
+            raise UserError(
+                f"{folder / found.parent} holds results of test.py, translations beside their "
+                f"sources; name one kind of images, such as {folder / found}."
+            )
+
+
+def translations_in(folder: Path) -> Path:
+    """The translations of a results folder of test.py, or of its images; else the folder itself."""
+    places = (folder / TRANSLATIONS, folder / "images" / TRANSLATIONS)
+    return next((place for place in places if place.is_dir()), folder)
 
 
 def walk_files(folder: Path) -> Iterator[Path]:

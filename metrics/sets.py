@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from data.folders import ImageFile, find_images, pair_by_name
+from data.folders import ImageFile, find_images, pair_by_name, translations_in
 from data.images import read_type
 from data.value_map import read_as
 from data.value_type import ValueType
@@ -87,9 +87,11 @@ def find_results(folder: Path, *, name: str = "fake_B") -> ImageSet:
 def find_folders(name: str, fake: Path, target: Path | None, source: Path | None) -> ImageSet:
     """The set of the images in `fake`, with those of equal names in `target` and `source`.
 
+    fake: translations, or a results folder of test.py, whose own targets and sources do not count.
     Targets of other names leave the set without "real_B": it can be compared as a whole only.
     Raises UserError for a folder without images, and for sources of other names.
     """
+    fake = translations_in(fake)
     found = find_images(fake)
     files = {"fake_B": [image.path for image in found]}
     unmatched = None
@@ -131,7 +133,7 @@ def find_set(words: Sequence[str]) -> ImageSet:
         if not folder.is_dir():
             raise UserError(f"there is no folder {folder}; check --set {name}.")
     fake = folders[0]
-    if len(folders) == 1 and any((p / "fake_B").is_dir() for p in (fake, fake / "images")):
+    if len(folders) == 1 and translations_in(fake) != fake:
         return find_results(fake, name=name)
     target, source = (*folders[1:], None, None)[:2]
     return find_folders(name, fake, target, source)

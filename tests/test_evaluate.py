@@ -852,17 +852,20 @@ def test_sets_without_common_ranges_stay_as_they_are(tmp_path, capsys):
     assert "fake_B: no range is known" in printed or "not matched in range" in printed
 
 
+TRUE = "run/images/real_B"
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
         (["--fake", "run/images/fake_B"], "nothing to be compared with; add --real"),
-        (["--fake", "nowhere", "--real", "run"], "no folder nowhere; check --fake"),
+        (["--fake", "nowhere", "--real", TRUE], "no folder nowhere; check --fake"),
         (["--fake", "run", "--real", "nowhere"], "no folder nowhere; check --real"),
-        (["--fake", "run", "--real", "run", "--source", "nowhere"], "check --source"),
+        (["--fake", "run", "--real", TRUE, "--source", "nowhere"], "check --source"),
         (["--results", "run", "--fake", "run"], "several kinds of input"),
         (["--results", "run", "--source", "run"], "--source belongs to --fake"),
         (["--set", "a", "run/images/fake_B"], "--set a has nothing to be compared with"),
-        (["--real", "run", "--set", "a", "run", "--set", "a", "run"], "--set a is given twice"),
+        (["--real", TRUE, "--set", "a", "run", "--set", "a", "run"], "--set a is given twice"),
         (["--results", "run", "--match_range", "500"], "--match_range needs --real"),
         (["--results", "run", "--boxes", "nowhere.csv"], r"no table nowhere\.csv"),
         (
@@ -995,3 +998,25 @@ def test_what_does_not_beat_the_fitted_sensor_is_said(tmp_path, fitted, dataroot
     found = [n for note in report["notes"] for n in BEATEN.findall(note)]
     names = [name for names in found for name in names.split(", ") if name != "spectrum"]
     assert names == lost
+
+
+@pytest.mark.parametrize("set_too", [False, True])
+def test_of_a_results_folder_the_translations_alone_count(tmp_path, set_too):
+    results = make_results(tmp_path / "r")
+    real = make_results(tmp_path / "other") / "images" / "real_B"
+    found = []
+    for folder in (results, results / "images", results / "images" / "fake_B"):
+        words = ["--set", "ours", folder, real] if set_too else ["--fake", folder, "--real", real]
+        evaluate(*words, out=tmp_path / "means.json")
+        found.append(rows_of(tmp_path / "means.csv"))
+    assert {row["image"] for row in found[0]} == {"x", "y", "z"}
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("flag", ["--real", "--source"])
+def test_results_are_no_real_images(tmp_path, flag):
+    results = make_results(tmp_path / "r")
+    kinds = {"--fake": "fake_B", "--real": "real_B", "--source": "real_A"}
+    folders = {name: results / "images" / kind for name, kind in kinds.items()} | {flag: results}
+    with pytest.raises(UserError, match=r"holds results of test\.py"):
+        main([str(word) for pair in folders.items() for word in pair])

@@ -7,6 +7,7 @@ from data.folders import (
     pair_by_name,
     phase_folder,
     require_phase_folder,
+    translations_in,
     unread_note,
     walk_files,
 )
@@ -72,6 +73,22 @@ def test_a_folder_that_is_linked_twice_is_read_once(tmp_path, flat):
         (tmp_path / "trainA" / name).symlink_to(store)
     (tmp_path / "top").symlink_to(tmp_path / "trainA")  # itself a link, like all of them
     assert names(tmp_path / "trainA") == names(tmp_path / "top") == ["x/a"]
+
+
+@pytest.mark.parametrize("place", ["", "images/", "run/test_latest/images/"])
+def test_results_of_test_py_are_no_set_of_images(tmp_path, flat, place):
+    flat(tmp_path, {f"{place}{kind}/T72/1.png": 1 for kind in ("real_A", "fake_B", "real_B")})
+    with pytest.raises(UserError, match=r"holds results of test\.py") as caught:
+        find_images(tmp_path)
+    assert str(tmp_path / place / "fake_B") in str(caught.value)
+    assert names(tmp_path / place / "fake_B") == ["T72/1"]
+
+
+def test_the_translations_of_results(tmp_path, flat):
+    results = flat(tmp_path / "r", {f"images/{kind}/1.png": 1 for kind in ("real_A", "fake_B")})
+    fakes = results / "images" / "fake_B"
+    assert translations_in(results) == translations_in(results / "images") == fakes
+    assert translations_in(fakes) == fakes
 
 
 def test_two_images_of_one_name_are_refused(tmp_path, flat):
