@@ -27,7 +27,7 @@ from data.folders import (
     require_phase_folder,
     unread_note,
 )
-from data.images import read_type
+from data.images import has_counts_inside, read_type
 from data.labels import Label, class_of_folder, read_labels
 from data.raw import RawBatch, RawImage, RawImages, RawSample, divide
 from data.transforms import Preprocessing, resize_and_cut, to_bands
@@ -331,13 +331,19 @@ class ImageDataset:
         raise NotImplementedError
 
     def notes(self) -> list[str]:
-        """How the decoded images are kept, and what beside them is not read, for people."""
+        """How the decoded images are kept, and what of their folders is not read, for people."""
         roles: dict[Images | Path, list[str]] = {}
         for role, domain in self.domains.items():
             for subject in (domain.images, domain.files[0].searched):
                 roles.setdefault(subject, []).append(role)
         notes = {s: unread_note(s) if isinstance(s, Path) else s.note for s in roles}
-        return [f"{', '.join(of)}: {notes[s]}" for s, of in roles.items() if notes[s]]
+        pictures = [
+            f"{role}: {domain.files[0].path} is the picture of a FLIR camera's counts, which are "
+            "in the file, too, and not read"
+            for role, domain in self.domains.items()
+            if has_counts_inside(domain.files[0].path)
+        ]
+        return [f"{', '.join(of)}: {notes[s]}" for s, of in roles.items() if notes[s]] + pictures
 
     def label_files(self) -> None:
         """The class of each sample: of A's file, else of its partner's; class folders otherwise."""

@@ -7,17 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from tqdm import tqdm
 
-from data.images import NotFiniteError, read_image, read_type
+from data.images import NotFiniteError, PagesError, has_counts_inside, read_image, read_type
 from data.value_map import require_type
 from data.value_type import ValueType
 from util.errors import DamagedError, UserError
 
 Kind = Literal[
-    "unreadable", "truncated", "empty", "not finite", "constant", "wrong size", "wrong depth"
+    *("unreadable", "truncated", "empty", "several images", "not finite", "constant"),
+    *("wrong size", "wrong depth", "bytes swapped", "counts inside"),
 ]
 Size = tuple[int, int]
+
+# Noise is as rough either way; of an image, swapping bytes makes noise.
+MUCH_SMOOTHER = 2.0
 
 
 @dataclass(frozen=True)
@@ -31,18 +36,26 @@ class Fault:
 
 @dataclass(frozen=True)
 class Seen:
-    """An image that was decoded whole: (height, width), type, whether all its pixels are one."""
+    """An image that was decoded whole.
+
+    size: (height, width); constant: whether all its pixels are one; swapped: whether its bytes seem
+    to be; counts_inside: whether it is but the picture of counts, which are in the file, too.
+    """
 
     path: Path
     size: Size
     type: ValueType
     constant: bool
+    swapped: bool = False
+    counts_inside: bool = False
 
 
 def look(path: Path) -> Seen | Fault:
     """Decode one image, as training does."""
     try:
-        image, found = read_image(path), read_type(path)
+        image, found, inside = read_image(path), read_type(path), has_counts_inside(path)
+    except PagesError as error:
+        return Fault(path, "several images", str(error))
     except NotFiniteError as error:
         return Fault(path, "not finite", str(error))
     except DamagedError as error:  # there is a head, but not all behind it
@@ -51,7 +64,20 @@ def look(path: Path) -> Seen | Fault:
         empty = path.is_file() and not path.stat().st_size
         return Fault(path, "empty" if empty else "unreadable", str(error))
     constant = bool(image.min() == image.max())
-    return Seen(path, image.shape[:2], found, constant)
+    return Seen(path, image.shape[:2], found, constant, _is_swapped(image), inside)
+
+
+def _is_swapped(image: np.ndarray) -> bool:
+    """Whether a 16-bit image is much smoother with the bytes of each count swapped."""
+    if image.dtype != np.uint16:
+        return False
+    return _roughness(image) > MUCH_SMOOTHER * _roughness(image.byteswap()) > 0
+
+
+def _roughness(image: np.ndarray) -> float:
+    """Mean difference of neighbours in a row, in standard deviations; 0 without any contrast."""
+    spread = float(image.std())
+    return float(np.abs(np.diff(image.astype(np.int32))).mean()) / spread if spread else 0.0
 
 
 def look_at_all(paths: Sequence[Path]) -> list[Seen | Fault]:
@@ -90,6 +116,21 @@ def _faults(one: Seen | Fault, *, size: Size, wanted: ValueType) -> Iterable[Fau
         yield Fault(one.path, "wrong size", reason)
     if fault := _of_type(one, wanted):
         yield fault
+    if one.swapped:
+        yield Fault(
+            one.path,
+            "bytes swapped",
+            f"{one.path} is much smoother with the two bytes of each count swapped, as some "
+            "cameras and programs write them; swap them.",
+        )
+    if one.counts_inside:
+        yield Fault(
+            one.path,
+            "counts inside",
+            f"{one.path} has a FLIR camera's counts inside, which are not read: its picture is, "
+            "whose grey levels or false colours are no temperatures; export the counts as 16-bit "
+            "TIFF.",
+        )
 
 
 def _of_type(one: Seen, wanted: ValueType) -> Fault | None:

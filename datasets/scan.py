@@ -7,15 +7,18 @@ decodes every image in these folders and below, with the reader that training us
     empty           a file of no bytes
     unreadable      no image, of a kind that is not supported, or one that may not be read
     truncated       an image that breaks off or cannot be decoded
+    several images  a TIFF stack, an animation and the like; see split_pages.py
     not finite      floats with NaN or infinite pixels
     constant        all pixels have one value
     wrong size      not --size or, without it, not the size of most images of its folder
     wrong depth     not --bits or, without it, not the type of most; floats of another unit, too
+    bytes swapped   counts of 16 bits that are much smoother with their bytes swapped
+    counts inside   a JPEG of a FLIR camera: the picture is read, the counts inside are not
 
 Files of kinds that are not read are counted, and are no fault. The exit code is 0 where there is
 none, 1 where there is one, 2 for a folder that cannot be searched. Training with --on_bad_image
-skip leaves out what it would stop at: what is empty, unreadable, truncated, not finite or of
-another depth; sizes only where a pair or the crop needs others, and constant images never.
+skip leaves out what it would stop at: what is empty, unreadable, truncated, not finite, several
+images or of another depth; sizes only where a pair or the crop needs others; the others never.
 """
 
 import argparse
@@ -72,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         rows = (dict(zip(COLUMNS, (str(f.path), f.kind, f.reason), strict=True)) for f in faults)
         write_table(args.out, COLUMNS, rows)
     for fault in faults:
-        print(f"{fault.kind + ':':12} {fault.reason}")
+        print(f"{fault.kind + ':':15} {fault.reason}")
     for folder in sets:
         if note := unread_note(folder):
             print(f"{folder}: {note}")

@@ -10,7 +10,7 @@ import torch
 
 import train
 from data.build import build_test_dataset, build_validation_datasets
-from data.faults import find_faults
+from data.faults import find_bad, find_faults
 from data.images import write_image
 from data.loader import Loader
 from data.value_map import ValueMap
@@ -218,3 +218,57 @@ def test_training_says_what_it_leaves_out_and_does_so_when_it_goes_on(
     train.main([*places, "--continue_train", "--n_epochs", "2"])
     grown = json.loads((tmp_path / "runs" / "x" / "run.json").read_text())["left_out"]
     assert grown.keys() == record.keys() | {"trainB/2.png"}
+
+
+def one_fault(path):
+    (fault,) = find_faults([path])
+    assert str(path) in fault.reason
+    return fault.kind
+
+
+def scene(*, low: int, high: int) -> np.ndarray:
+    """Hills with noise, in counts."""
+    x = np.linspace(0, 9, 64)
+    values = np.add.outer(np.sin(x), np.cos(x)) / 4 + 0.5
+    noise = np.random.default_rng(0).normal(0, 0.02, values.shape)
+    return (low + (values + noise).clip(0, 1) * (high - low)).astype(np.uint16)
+
+
+@pytest.mark.parametrize(("low", "high"), [(7000, 10000), (0, 65535), (100, 16000), (5000, 7000)])
+def test_counts_with_swapped_bytes_are_listed(tmp_path, low, high):
+    counts = scene(low=low, high=high)
+    write_image(tmp_path / "right.png", counts)
+    write_image(tmp_path / "swapped.png", counts.byteswap())
+    assert find_faults([tmp_path / "right.png"]) == []
+    assert one_fault(tmp_path / "swapped.png") == "bytes swapped"
+
+
+def test_noise_and_8_bits_in_16_do_not_look_swapped(tmp_path):
+    rng = np.random.default_rng(0)
+    ranges = ((0, 65536), (0, 256), (4990, 5250))
+    counts = [rng.integers(low, high, (64, 64)) for low, high in ranges]
+    counts += [scene(low=0, high=255) << 8, scene(low=0, high=255) * 257, scene(low=0, high=255)]
+    for i, image in enumerate(counts):
+        write_image(tmp_path / f"{i}.png", image.astype(np.uint16))
+    assert find_faults(sorted(tmp_path.iterdir())) == []
+
+
+def test_several_images_in_a_file_are_listed(tmp_path):
+    np.save(tmp_path / "x.npy", np.stack([scene(low=0, high=9000)] * 3))
+    assert one_fault(tmp_path / "x.npy") == "several images"
+    bad = find_bad([[tmp_path / "x.npy"]], types=[None], check_sizes=lambda paths, sizes: None)
+    assert "holds 3 images" in bad[tmp_path / "x.npy"]
+
+
+def test_a_picture_with_counts_inside_is_listed_and_its_training_says_so(folder):
+    path = folder / "trainA" / "0.jpg"
+    (folder / "trainA" / "0.png").unlink()
+    write_image(path, np.random.default_rng(0).integers(0, 256, (40, 44, 3), dtype=np.uint8))
+    content = path.read_bytes()
+    segment = b"FLIR\0\1\0\0" + bytes(99)
+    size = (len(segment) + 2).to_bytes(2, "big")
+    assert not any("FLIR" in note for note in build(folder).notes())
+    path.write_bytes(content[:2] + b"\xff\xe1" + size + segment + content[2:])
+    assert one_fault(path) == "counts inside"
+    (note,) = [note for note in build(folder).notes() if "FLIR" in note]
+    assert str(path) in note

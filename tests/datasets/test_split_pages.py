@@ -61,7 +61,7 @@ def test_what_cannot_be_split_is_told_after_the_rest(recordings, tmp_path):
 
 def test_a_folder_that_has_something_is_left_alone(recordings, tmp_path):
     for out in (recordings, recordings / "new"):
-        with pytest.raises(UserError, match="among the files"):
+        with pytest.raises(UserError, match="among the images"):
             split(recordings, out)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "x").touch()
