@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from tqdm import tqdm
 
-from data.images import read_image
+from data.images import read_image, read_layout
 from data.value_map import require_depth
 from util.errors import DamagedError, UserError
 
@@ -120,6 +121,31 @@ def find_bad(
             except UserError as error:
                 bad[paths[0]] = str(error)
     return bad
+
+
+def check_heads(
+    samples: Sequence[Sequence[Path]],
+    *,
+    bits: Sequence[int | None],
+    check_sizes: Callable[[Sequence[Path], Sequence[Size]], None],
+) -> None:
+    """Raises UserError for the first sample at which training would stop, as the heads tell.
+
+    What only decoding shows is not seen. samples, check_sizes: as in `find_bad`; bits: by domain,
+    None for that of its first file.
+    """
+    wanted = list(bits)
+    with ThreadPoolExecutor() as pool:
+        for paths, layouts in zip(samples, pool.map(_layouts, samples), strict=True):
+            for place, (path, (_, dtype)) in enumerate(zip(paths, layouts, strict=True)):
+                depth = dtype.itemsize * 8
+                wanted[place] = wanted[place] or depth
+                require_depth(path, depth, bits=wanted[place])
+            check_sizes(paths, [shape[:2] for shape, _ in layouts])
+
+
+def _layouts(paths: Sequence[Path]) -> list[tuple[tuple[int, ...], np.dtype]]:
+    return [read_layout(path) for path in paths]
 
 
 def _most(values: Iterable[Any]) -> Any:

@@ -121,6 +121,27 @@ def test_without_the_flag_the_image_is_named(folder, spoilt, kind, cache):
         list(batches(build(folder, "--cache", cache, "--serial_batches"), epoch=1))
 
 
+LATE = {
+    "of another depth": (SPOIL["wrong depth"], (), "bits"),
+    "no image": (SPOIL["unreadable"], (), "not a readable image"),
+    "of unequal pairs": (SPOIL["wrong size"], ("--model", "pix2pix"), "must have one size"),
+    "below the crop": (
+        lambda path: write_image(path, picture(9, size=(30, 48))),
+        ("--preprocess", "crop"),
+        "smaller than --crop_size 32",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "flags", "words"), LATE.values(), ids=LATE)
+def test_what_the_heads_tell_is_said_before_an_image_is_asked_for(folder, spoil, flags, words):
+    path = folder / "trainA" / "7.png"
+    spoil(path)
+    with pytest.raises(UserError, match=words) as caught:
+        build(folder, "--cache", "none", *flags)
+    assert str(path) in str(caught.value)
+
+
 def test_a_bad_half_takes_its_pair_with_it(folder, spoilt):
     (folder / "trainB" / "9.png").write_bytes(b"")
     dataset = build(folder, "--model", "pix2pix", "--on_bad_image", "skip")
