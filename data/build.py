@@ -101,8 +101,8 @@ def build_test_dataset(
     selection = _selection(
         data, model, seed=seed, training=False, value_maps=value_maps, left_out={}
     )
-    # Each image is read once: nothing is gained by keeping it. None is left out.
-    selection = replace(selection, cache="none", skip_bad=False)
+    # Each image is read once at most: nothing is gained by keeping it. None is left out.
+    selection = replace(selection, cache="none", skip_bad=False, all_read=False)
     modes = {"aligned": AlignedDataset, "unaligned": UnalignedDataset, "single": SingleDataset}
     if data.dataset_mode not in modes:
         raise UserError(

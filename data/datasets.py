@@ -18,7 +18,7 @@ from torch import Tensor
 
 from data.augment import ThermalChange, augment_thermal
 from data.cache import Cache, Images, keep_images
-from data.faults import Size, find_bad
+from data.faults import Size, check_heads, find_bad
 from data.folders import (
     ImageFile,
     find_images,
@@ -131,7 +131,8 @@ class Selection:
 
     value_maps: of a checkpoint, by role; value_ranges: where there is none, the ends of the maps,
     by role; what neither has is found in the files; cache: where decoded images are kept.
-    left_out: images to do without, path below `root` -> why; skip_bad: whether to look for others.
+    left_out: images to do without, path below `root` -> why; skip_bad: whether to look for others;
+    all_read: whether all images will be read, so that the heads of all must fit.
     """
 
     root: Path
@@ -148,6 +149,7 @@ class Selection:
     cache: Cache = "none"
     left_out: Mapping[str, str] = field(default_factory=dict)
     skip_bad: bool = False
+    all_read: bool = True
 
     def domain(
         self,
@@ -217,14 +219,17 @@ class Selection:
         """`samples`, a file for each of `roles`, less those with a file to do without.
 
         check_sizes: as in `find_bad`; None for that of the crop alone. Raises UserError where
-        nothing is left.
+        nothing is left, and for a bad file by its head where none is skipped.
         """
         left_out = dict(self.left_out)
         kept = self._without(left_out, samples)
+        types = [m.type if (m := self.value_maps.get(role)) else None for role in roles]
+        paths = [[file.path for file in sample] for sample in kept]
+        check_sizes = check_sizes or self.check_crop
+        if kept and not self.skip_bad and self.all_read:
+            check_heads(paths, types=types, check_sizes=check_sizes)
         if kept and self.skip_bad:
-            types = [m.type if (m := self.value_maps.get(role)) else None for role in roles]
-            paths = [[file.path for file in sample] for sample in kept]
-            bad = find_bad(paths, types=types, check_sizes=check_sizes or self.check_crop)
+            bad = find_bad(paths, types=types, check_sizes=check_sizes)
             left_out |= {self._below_root(path): why for path, why in bad.items()}
             kept = self._without(left_out, kept)
         if not kept:

@@ -10,7 +10,14 @@ from typing import Any, Literal
 import numpy as np
 from tqdm import tqdm
 
-from data.images import NotFiniteError, PagesError, has_counts_inside, read_image, read_type
+from data.images import (
+    NotFiniteError,
+    PagesError,
+    has_counts_inside,
+    read_image,
+    read_size,
+    read_type,
+)
 from data.value_map import require_type
 from data.value_type import ValueType
 from util.errors import DamagedError, UserError
@@ -169,6 +176,30 @@ def find_bad(
             except UserError as error:
                 bad[paths[0]] = str(error)
     return bad
+
+
+def check_heads(
+    samples: Sequence[Sequence[Path]],
+    *,
+    types: Sequence[ValueType | None],
+    check_sizes: Callable[[Sequence[Path], Sequence[Size]], None],
+) -> None:
+    """Raises UserError for the first sample at which training would stop, as the heads tell.
+
+    What only decoding shows is not seen. samples, check_sizes: as in `find_bad`; types: by domain,
+    None for that of its first file.
+    """
+    wanted = list(types)
+    with ThreadPoolExecutor() as pool:
+        for paths, heads in zip(samples, pool.map(_heads, samples), strict=True):
+            for domain, (path, (_, found)) in enumerate(zip(paths, heads, strict=True)):
+                wanted[domain] = wanted[domain] or found
+                require_type(path, found, wanted[domain])
+            check_sizes(paths, [size for size, _ in heads])
+
+
+def _heads(paths: Sequence[Path]) -> list[tuple[Size, ValueType]]:
+    return [(read_size(path), read_type(path)) for path in paths]
 
 
 def _most(values: Iterable[Any]) -> Any:

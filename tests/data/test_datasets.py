@@ -102,8 +102,8 @@ def test_pairs_share_crop_and_mirror(tmp_path, write):
 def test_pairs_of_two_sizes_are_named(tmp_path, flat):
     flat(tmp_path / "trainA", {"x.png": 1}, size=(8, 10))
     flat(tmp_path / "trainB", {"x.png": 1}, size=(8, 12))
-    error = item(training(tmp_path)[0], 1, 0)
-    assert isinstance(error, UserError) and "x.png has images of 10x8 and 12x8" in str(error)
+    with pytest.raises(UserError, match=r"x\.png has images of 10x8 and 12x8"):
+        training(tmp_path)
 
 
 def test_side_by_side_images(tmp_path, write):
@@ -124,8 +124,8 @@ def test_side_by_side_counts_have_one_value_map(tmp_path, write):
 
 def test_a_side_by_side_image_of_odd_width_is_named(tmp_path, write):
     path = write(tmp_path / "train" / "x.png", np.zeros((4, 7), np.uint8))
-    error = item(training(tmp_path)[0], 1, 0)
-    assert isinstance(error, UserError) and f"{path} is 7 pixels wide" in str(error)
+    with pytest.raises(UserError, match=f"{path} is 7 pixels wide"):
+        training(tmp_path)
 
 
 @pytest.mark.parametrize("folder", ["trainB", "train/B"])
@@ -350,7 +350,8 @@ def test_16_bits_in_three_bands_are_refused(tmp_path, write, flag, joined):
 
 
 def test_a_broken_image_comes_back_as_its_error(pairs):
-    (pairs / "trainA" / "v" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    file = pairs / "trainA" / "v" / "b.png"
+    file.write_bytes(file.read_bytes()[:45])  # the head is whole
     dataset, _ = training(pairs, "--cache", "none")
     assert isinstance(item(dataset, 1, 0), Sample)
     assert isinstance(item(dataset, 1, 1), UserError) and "b.png" in str(item(dataset, 1, 1))

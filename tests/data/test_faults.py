@@ -126,9 +126,31 @@ def test_bad_images_are_left_out_and_the_rest_is_as_if_they_had_never_been(
 def test_without_the_flag_the_image_is_named(folder, spoilt, kind, cache):
     for other in SPOIL.keys() - {kind}:
         spoilt[other].unlink()
-    # Of two depths that of the first image counts: here the bad one's.
-    with pytest.raises(UserError, match="bits" if kind == "wrong depth" else spoilt[kind].name):
+    # Of two types that of the first image counts: here the bad one's, of floats among others.
+    of_its_type = kind in ("wrong depth", "not finite")
+    with pytest.raises(UserError, match="bits" if of_its_type else spoilt[kind].name):
         list(batches(build(folder, "--cache", cache, "--serial_batches"), epoch=1))
+
+
+LATE = {
+    "of another depth": (SPOIL["wrong depth"], (), "bits"),
+    "no image": (SPOIL["unreadable"], (), "not a readable image"),
+    "of unequal pairs": (SPOIL["wrong size"], ("--model", "pix2pix"), "must have one size"),
+    "below the crop": (
+        lambda path: write_image(path, picture(9, size=(30, 48))),
+        ("--preprocess", "crop"),
+        "smaller than --crop_size 32",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "flags", "words"), LATE.values(), ids=LATE)
+def test_what_the_heads_tell_is_said_before_an_image_is_asked_for(folder, spoil, flags, words):
+    path = folder / "trainA" / "7.png"
+    spoil(path)
+    with pytest.raises(UserError, match=words) as caught:
+        build(folder, "--cache", "none", *flags)
+    assert str(path) in str(caught.value)
 
 
 def test_a_bad_half_takes_its_pair_with_it(folder, spoilt):
