@@ -1,12 +1,15 @@
 """16-bit counts through test.py and make_pseudo_pairs.py: kept to the count, in their own units."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
+import evaluate
 import test as test_program
 import train
 import translating.start
@@ -415,3 +418,54 @@ def test_aligned_results_keep_16_bits(bare, data):
     results = bare(data, "--dataset_mode", "aligned")
     for kind, letter in (("real_A", "A"), ("real_B", "B")):
         assert greatest_difference(data / f"test{letter}", results / "images" / kind) == 0
+
+
+def write_kind(folder: Path, kind: str, image: np.ndarray, name: str) -> np.ndarray:
+    """Write an image in this kind of file; returns what it is for the project."""
+    folder.mkdir(parents=True, exist_ok=True)
+    height, width = image.shape
+    if kind == "14-bit pgm":
+        content = f"P5\n{width} {height}\n16383\n".encode() + image.astype(">u2").tobytes()
+        (folder / f"{name}.pgm").write_bytes(content)
+    elif kind == "pgm text":
+        content = f"P2\n{width} {height}\n65535\n" + " ".join(map(str, image.flat))
+        (folder / f"{name}.pgm").write_text(content)
+    elif kind == "npy":
+        np.save(folder / f"{name}.npy", image.astype(np.int32))
+    elif kind == "float npy":
+        image = image / np.float32(100)
+        np.save(folder / f"{name}.npy", image)
+    elif kind == "tiff on its side":
+        tags = [(274, "H", 1, 6, True)]
+        tifffile.imwrite(folder / f"{name}.tif", np.rot90(image), extratags=tags)
+    else:
+        assert kind == "white is zero"
+        tifffile.imwrite(folder / f"{name}.tif", 65535 - image, photometric="miniswhite")
+    return image
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["14-bit pgm", "pgm text", "npy", "float npy", "tiff on its side", "white is zero"],
+)
+def test_each_kind_of_file_goes_through_train_test_and_evaluate(tmp_path, call, data, kind):
+    shutil.rmtree(data)
+    images = {}
+    for folder in ("trainA", "trainB", "testA", "testB"):
+        for seed in range(2):
+            image = frame(seed, low=1000 + 100 * seed, high=9000, size=(40, 48))
+            images[folder, seed] = write_kind(data / folder, kind, image, str(seed))
+    call(train)
+    results = call(test_program) / "test_latest"
+    suffix = "tiff" if kind == "float npy" else "png"
+    for role in ("real_A", "fake_B"):
+        for seed in range(2):
+            back = read_image(results / "images" / role / f"{seed}.{suffix}")
+            # The generator is the identity, the two domains have one range.
+            np.testing.assert_allclose(back, images["testA", seed], atol=1e-2)
+    out = tmp_path / "metrics.json"
+    fake, real = results / "images" / "fake_B", data / "testB"
+    evaluate.main(["--fake", str(fake), "--real", str(real), "--out", str(out), "--gpu_ids", "-1"])
+    notes = json.loads(out.read_text())["notes"]
+    equal = "2 of 2 pairs are equal images" if suffix == "png" else "2 of 2 images show the scene"
+    assert any(equal in note for note in notes)
