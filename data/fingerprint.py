@@ -5,10 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from data.datasets import ImageDataset
 from util.errors import UserError
 from util.files import file_hash
+
+if TYPE_CHECKING:  # torch takes seconds, and scripts of datasets/ need none of it
+    from data.datasets import ImageDataset
 
 
 def digests(paths: Sequence[Path]) -> list[str]:
@@ -26,7 +29,7 @@ def fingerprint(rows: Iterable[tuple[str, ...]]) -> str:
     return sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
-def image_fingerprint(*datasets: ImageDataset) -> str:
+def image_fingerprint(*datasets: "ImageDataset") -> str:
     """Of the images of all domains: role, name, class and content of each."""
     rows: list[tuple[str, ...]] = []
     for dataset in datasets:
