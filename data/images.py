@@ -101,19 +101,21 @@ def count_pages(path: Path) -> int:
 def read_size(path: Path) -> tuple[int, int]:
     """(height, width) of an image as `read_image` returns it, from the head of the file alone.
 
-    Raises UserError for a file that is missing or no image.
+    Raises UserError for a file that is missing or no image, PagesError for several images.
     """
     with _opened(path) as found:
+        _require_one_page(path, found.pages)
         return found.shape[:2]
 
 
 def read_layout(path: Path) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and type of an image as `read_image` returns it, from the head of the file alone.
 
-    Raises UserError for a file that is missing or no image. What `read_image` refuses for its
-    content has a layout, too.
+    Raises UserError for a file that is missing or no image, PagesError for several images. What
+    `read_image` refuses for its content has a layout, too.
     """
     with _opened(path) as found:
+        _require_one_page(path, found.pages)
         return found.shape, np.dtype(found.type.dtype)
 
 
