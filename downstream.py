@@ -38,6 +38,8 @@ OWN_FLAGS = frozenset(
     | {"epoch_count", "pretrained_name"}
 )
 
+LIGHTER = "give a smaller --batch_size or --load_size behind the lone --"
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse, then train what is not trained yet, test, and write the table."""
@@ -100,4 +102,4 @@ def common_config(flags: Sequence[str]) -> TrainConfig:
 
 
 if __name__ == "__main__":
-    run_main(main, lighter="give a smaller --batch_size or --load_size behind the lone --")
+    run_main(main, patient=True, lighter=LIGHTER)

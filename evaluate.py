@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from options import parse_evaluate
 from util.errors import run_main
 
+LIGHTER = "measure smaller images, or on the CPU (--gpu_ids -1)"
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse, then measure, print and write."""
@@ -17,8 +19,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Only now, as torch takes seconds: --help and a wrong flag are answered without.
     from metrics.evaluate import evaluate
 
-    evaluate(options)
+    for text in evaluate(options):
+        print(text, flush=True)
 
 
 if __name__ == "__main__":
-    run_main(main, lighter="measure smaller images, or on the CPU (--gpu_ids -1)")
+    run_main(main, patient=True, lighter=LIGHTER)

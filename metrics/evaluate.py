@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +17,17 @@ from metrics.report.strips import reference_view, set_views
 from metrics.report.text_tables import images_csv, markdown_tables, table_csv, terminal_tables
 from metrics.sets import ImageSet
 from options import EvaluateOptions
-from util.device import select_device
+from util.compute import select_compute
 from util.errors import UserError
 from util.files import check_writable, write_text
 from util.packages import require
 
 
-def evaluate(options: EvaluateOptions) -> None:
-    """Find the images, measure each set, print the tables, write the files. Raises UserError."""
+def evaluate(options: EvaluateOptions) -> Iterator[str]:
+    """Find the images, measure each set, write the files; yields what is to be read on the screen.
+
+    Raises UserError.
+    """
     sets, real = find_sets(options)
     files = Files.of(options)
     instruments = load_instruments(options, _device(options))
@@ -36,13 +39,13 @@ def evaluate(options: EvaluateOptions) -> None:
     rows = [evaluation.measure(images) for images in sets]
     reference = evaluation.reference(rows)
     record = record_of(rows, reference, instruments, options, matching=matching)
-    print(terminal_tables(record), "\n".join(record.notes), sep="\n\n", end="\n\n")
-    files.write(record, rows, reference)
+    yield "\n\n".join([terminal_tables(record), "\n".join(record.notes), ""])
+    yield from files.write(record, rows, reference)
     _check_required(options, record)
 
 
 def _device(options: EvaluateOptions) -> torch.device:
-    device = select_device(options.gpu_ids)
+    device = select_compute(options.gpu_ids, "fp32").device
     # Metrics need double precision, which MPS lacks.
     return torch.device("cpu") if device.type == "mps" else device
 
@@ -126,8 +129,8 @@ class Files:
 
     def write(
         self, record: Record, rows: Sequence[MeasuredSet], reference: Reference | None
-    ) -> None:
-        """All files, and their names on the screen."""
+    ) -> Iterator[str]:
+        """All files; yields where each of them is."""
         content = json.dumps(plain_values(record), indent=1, allow_nan=False) + "\n"
         values = {row.images.name: row.values for row in rows}
         if reference and all(reference.values is not row.values for row in rows):
@@ -135,14 +138,14 @@ class Files:
         if self.images is not None:
             try:
                 write_text(self.images, images_csv(values))
-                print(f"values of each image in {self.images}")
+                yield f"values of each image in {self.images}"
             except UserError as error:
                 if self.images_required:
                     raise
-                print(f"values of each image are not kept: {error}")
+                yield f"values of each image are not kept: {error}"
         if self.means is not None:
             write_text(self.means, content)
-            print(f"means in {self.means}")
+            yield f"means in {self.means}"
         if self.report is not None:
             write_text(self.report / "report.json", content)
             write_text(self.report / "table.md", markdown_tables(record))
@@ -155,4 +158,4 @@ class Files:
                 rows=set_views(rows),
                 reference=reference_view(reference, rows) if reference else None,
             )
-            print(f"report in {self.report / 'report.html'}")
+            yield f"report in {self.report / 'report.html'}"

@@ -33,7 +33,8 @@ plain="$RESULTS/mwir_pix2pix/truth_latest" # its real_A is the simulator's view,
     --set "sensor fit" "$RESULTS/mwir_sensor_fit/truth_latest" \
     --set "Pix2Pix" "$plain" \
     --set "Pix2Pix + Grad-CAM" "$RESULTS/mwir_pix2pix_gradcam/truth_latest" \
-    --classifier "$CHECKPOINTS/mwir_judge/latest_net_classifier.pth" --report "$RESULTS/truth"
+    --classifier "$CHECKPOINTS/mwir_judge/latest_net_classifier.pth" --boxes "$images/labels.csv" \
+    --report "$RESULTS/truth"
 if [ "${1:-}" = ablation ]; then
     "$ROOT/scripts/run_ablation.sh" "$images"
 fi

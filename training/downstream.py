@@ -37,11 +37,12 @@ from metrics.provenance import versions
 from metrics.report.plain_text import aligned
 from models.networks.classifier import load_classifier
 from options import TrainConfig, to_dict
+from training.messages import say
 from training.position import Position
 from training.run_folder import RunFolder
 from training.start import is_begun, train
 from util.checkpoint import digest, load
-from util.device import select_device
+from util.compute import select_compute
 from util.errors import UserError
 from util.files import absolute, write_text
 
@@ -79,14 +80,14 @@ def compare(
     header = f"Tested on {len(shown.items)} images of {len(classes)} classes: {', '.join(classes)}."
     notes = _notes(results, test, classes)
     cells = table(rows, chance=1 / len(classes))
-    print("\n".join(["", header, "", aligned(cells), "", *notes]))
+    say("\n".join(["", header, "", aligned(cells), "", *notes]))
     report = _report(rows, results, shown)
     report |= {"left_out": left_out(test, sets, classes), "notes": notes, "flags": list(flags)}
     lines = [header, "", as_markdown(cells), "", *(f"- {note}" for note in notes)]
     write_text(out / "downstream.json", json.dumps(report, indent=1, allow_nan=False) + "\n")
     write_text(out / "downstream.csv", _csv(results))
     write_text(out / "downstream.md", "\n".join(lines) + "\n")
-    print(f"table in {out / 'downstream.md'}; downstream.csv and downstream.json beside it")
+    say(f"table in {out / 'downstream.md'}; downstream.csv and downstream.json beside it")
 
 
 def find_set(name: str, folder: str | Path, *, phase: str, flag: str) -> LabelledSet:
@@ -170,7 +171,7 @@ class Trial:
         )
         items = [(image, name) for image, name, _ in test.items]
         dataset = LabeledDataset(selection, items, classes=classes, augment=False)
-        device = select_device(self.config.run.gpu_ids)
+        device = select_compute(self.config.run.gpu_ids, "fp32").device
         loader = Loader(
             dataset,
             batch_size=data.batch_size,

@@ -79,7 +79,8 @@ def run_main(
 ) -> None:
     """Run an entry point: a UserError becomes one line on stderr and exit code 2, no traceback.
 
-    Ctrl-C leaves with the shell's code for it, 130. Signs that the terminal lacks become "?".
+    Ctrl-C leaves with the shell's code for it, 130, a closed pipe with 141. Signs that the terminal
+    lacks become "?".
     patient: whether the program is worth more than its words, and goes on where they can no longer
     be written: the disk with the job's output is full, the program behind the pipe is gone.
     lighter: what the user can do where memory does not suffice.
@@ -97,6 +98,10 @@ def run_main(
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
+    except BrokenPipeError:  # of `| head`, which has read enough
+        # Or the interpreter would complain when it flushes what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201
         raise SystemExit(130) from None

@@ -88,8 +88,9 @@ def make(name: str, folder: Path) -> None:
     results = f"results/{name}/test_latest"
     program("evaluate.py", "--results", results, "--out", "evaluated.json", cwd=folder)
     evaluated = json.loads((folder / "evaluated.json").read_text())
+    for_people = shutil.ignore_patterns("index.html", "previews")
     for part in ("data", "checkpoints", "results"):
-        shutil.copytree(folder / part, HERE / part, dirs_exist_ok=True)
+        shutil.copytree(folder / part, HERE / part, ignore=for_people, dirs_exist_ok=True)
     program("train.py", *FLAGS[name], *ONE_MORE, *data, cwd=folder)
     content = {
         "losses": losses(folder / "checkpoints" / name),
