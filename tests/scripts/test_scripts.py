@@ -46,8 +46,8 @@ def call(script, *flags, env, cwd):
 
 
 def test_the_pipeline_and_what_stands_on_it(places, tmp_path):
-    """One after the other: the pipeline, the ablation, which is the same and more, the downstream
-    table.
+    """The ablation, which begins with the pipeline; other data; the downstream table, which begins
+    with the pipeline again.
     """
     work, env = places
     data = work / "demo images"
@@ -60,9 +60,10 @@ def test_the_pipeline_and_what_stands_on_it(places, tmp_path):
     }
     relative = data.relative_to(work)
     done = call(
-        "run_pipeline.sh", relative, "--gpu_ids", "-1", "--num_threads", 0, env=env, cwd=work
+        "run_ablation.sh", relative, "--gpu_ids", "-1", "--num_threads", 0, env=env, cwd=work
     )
     assert done.returncode == 0, done.stderr
+    check_ablation(work / "results" / "ablation")
     for name in STAGES:
         assert (work / "checkpoints" / name / "finished").exists()
     results = work / "results" / "mwir_pix2pix_gradcam" / "test_latest" / "images"
@@ -77,15 +78,12 @@ def test_the_pipeline_and_what_stands_on_it(places, tmp_path):
     refuse_other_data_and_flags(data, env, work)
     # How images are read makes no other run.
     flags = (data, "--gpu_ids", "-1", "--num_threads", 1)
-    done = call("run_ablation.sh", *flags, env=env, cwd=tmp_path)
+    env["DOWNSTREAM_FLAGS"] = "--seeds 1"
+    done = call("run_downstream.sh", *flags, env=env, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     # The runs, their results (of real2cut twice, and of its training images), the pseudo-pairs.
     assert done.stdout.count(": left as it is") == len(STAGES) + 5 + 1
     assert before == {path: path.stat().st_mtime_ns for path in before}
-    check_ablation(work / "results" / "ablation")
-    env["DOWNSTREAM_FLAGS"] = "--seeds 1"
-    done = call("run_downstream.sh", *flags, env=env, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
     table = json.loads((work / "results" / "downstream" / "downstream.json").read_text())
     assert [row["name"] for row in table["sets"]] == ["real", "translated", "simulator-like"]
 
