@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from data.boxes import clip_boxes
+
 GAIN = 0.3  # standard deviation of the log contrast
 OFFSET = 0.25  # largest brightness change, in units of [-1, 1]
 SHIFT = 0.15  # largest displacement, as a share of the side
@@ -53,6 +55,14 @@ class ThermalChange:
         numbers = [[c.zoom, c.right, c.down, c.gain, c.offset] for c in changes]
         noise = torch.from_numpy(np.stack([change.noise for change in changes]))
         return cls(*torch.tensor(numbers, dtype=torch.float32).unbind(dim=1), noise)
+
+    def place(self, boxes: np.ndarray) -> np.ndarray:
+        """Boxes (N, 4) in an image -> (M, 4) in what becomes of it, clipped; of a single change."""
+        size = np.array(self.noise.shape[:-3:-1], np.float32)  # width, height
+        middle = np.array([self.right, self.down], np.float32)
+        seen = (boxes.reshape(-1, 2, 2) / size * 2 - 1 - middle) / self.zoom
+        height, width = self.noise.shape[-2:]
+        return clip_boxes(((seen + 1) / 2 * size).astype(np.float32).reshape(-1, 4), height, width)
 
 
 def augment_thermal(images: Tensor, change: ThermalChange) -> Tensor:

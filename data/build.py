@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from data.boxes import BoxTable
 from data.datasets import (
     AlignedDataset,
     ImageDataset,
@@ -30,17 +31,30 @@ def build_training_datasets(
     full_size_after: int,
     value_maps: Mapping[str, ValueMap],
     left_out: Mapping[str, str],
+    boxes_for: str | None = None,
 ) -> tuple[ImageDataset, ImageDataset | None]:
     """The training dataset, and a validation dataset for --dataset_mode labeled.
 
     full_size_after: last epoch whose unpaired images are resized beyond the crop. value_maps: of
     the run that is continued; {} finds them in the files. left_out: images that it does without,
-    path below the data root -> why; with --on_bad_image skip the datasets leave out more. Raises
-    UserError for folders or labels that do not fit.
+    path below the data root -> why; with --on_bad_image skip the datasets leave out more.
+    boxes_for: the flag that needs boxes of the targets; None reads none. Raises UserError for
+    folders, labels or boxes that do not fit.
     """
     selection = _selection(
         data, model, seed=seed, training=True, value_maps=value_maps, left_out=left_out
     )
+    if boxes_for:
+        selection = replace(selection, boxes=BoxTable(selection.root))
+    training, held_out = _training_datasets(data, model, selection, full_size_after)
+    if boxes_for:
+        training.require_boxes(boxes_for)
+    return training, held_out
+
+
+def _training_datasets(
+    data: DataOptions, model: ModelOptions, selection: Selection, full_size_after: int
+) -> tuple[ImageDataset, ImageDataset | None]:
     if data.dataset_mode == "labeled":
         return _labeled_datasets(model, selection)
     if data.dataset_mode == "aligned":

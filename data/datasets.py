@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from data.augment import ThermalChange, augment_thermal
+from data.boxes import BoxTable, Half
 from data.cache import Cache, Images, keep_images
 from data.faults import Size, check_heads, find_bad
 from data.folders import (
@@ -28,9 +28,10 @@ from data.folders import (
     unread_note,
 )
 from data.images import has_counts_inside, read_type
+from data.label_index import BOX_COLUMNS
 from data.labels import Label, class_of_folder, read_labels
 from data.raw import RawBatch, RawImage, RawImages, RawSample, divide
-from data.transforms import Preprocessing, resize_and_cut, to_bands
+from data.transforms import Placement, Preprocessing, resize_and_cut, to_bands
 from data.value_map import ValueMap, find_value_map, given_value_map, read_as, require_type
 from data.value_type import UINT8
 from options import ValueRange
@@ -43,15 +44,14 @@ from util.seeding import generator_for
 PHASE_FOLDER = re.compile(r"(train|val|test)(_?[AB])?")
 SAMPLED = 256  # images that say enough of the values of a set
 
-Half = Literal["left", "right"]  # of a side-by-side image
-
 
 @dataclass(frozen=True)
 class Domain:
     """The images of one domain, their value map and the number of bands they are handed out in.
 
     images: what decodes the files; clipped: whether values beyond the map's range are cut off at
-    -1 and 1; half: which part of each file it is, None for the whole.
+    -1 and 1; half: which part of each file it is, None for the whole; boxes: (N, 4) of the targets
+    of each image, in its pixels, None where nobody asked for them.
     """
 
     files: Sequence[ImageFile]
@@ -60,6 +60,7 @@ class Domain:
     bands: int
     clipped: bool
     half: Half | None = None
+    boxes: Sequence[np.ndarray] | None = None
 
     def read(self, index: int) -> np.ndarray:
         """File values of image `index`: (H, W) or (H, W, 3). Raises UserError for a bad one."""
@@ -90,7 +91,21 @@ class Domain:
         path = str(self.files[index].path)
         placement = preprocessing.draw(*values.shape[:2], rng, name=path)
         shape = (self.bands, placement.height, placement.width)
-        return RawImage(values, placement, ThermalChange.draw(shape, rng) if augment else None)
+        change = ThermalChange.draw(shape, rng) if augment else None
+        return self.raw(index, values, placement, change)
+
+    def raw(
+        self,
+        index: int,
+        values: np.ndarray,
+        placement: Placement,
+        change: ThermalChange | None = None,
+    ) -> RawImage:
+        """Image `index`, whose values were read, with its boxes where they come to lie."""
+        if self.boxes is None:
+            return RawImage(values, placement, change)
+        boxes = placement.place(self.boxes[index], *values.shape[:2])
+        return RawImage(values, placement, change, change.place(boxes) if change else boxes)
 
     def encode(self, values: Tensor) -> Tensor:
         """File values (N, H, W) or (N, H, W, 3) -> (N, bands, H, W), their range as [-1, 1]."""
@@ -132,7 +147,8 @@ class Selection:
     value_maps: of a checkpoint, by role; value_ranges: where there is none, the ends of the maps,
     by role; what neither has is found in the files; cache: where decoded images are kept.
     left_out: images to do without, path below `root` -> why; skip_bad: whether to look for others;
-    all_read: whether all images will be read, so that the heads of all must fit.
+    all_read: whether all images will be read, so that the heads of all must fit. boxes: of the
+    targets, None where nobody asked for them.
     """
 
     root: Path
@@ -150,6 +166,7 @@ class Selection:
     left_out: Mapping[str, str] = field(default_factory=dict)
     skip_bad: bool = False
     all_read: bool = True
+    boxes: BoxTable | None = None
 
     def domain(
         self,
@@ -175,7 +192,8 @@ class Selection:
             )
         # G ends in tanh: a target beyond the range would tell D by that alone what is real.
         clipped = role == "B" and self.preprocessing.training
-        return Domain(files, images, value_map, bands, clipped, half)
+        boxes = self.boxes and self.boxes.of([file.path for file in files], half=half)
+        return Domain(files, images, value_map, bands, clipped, half, boxes)
 
     def _new_map(self, role: str, files: Sequence[ImageFile], images: Images) -> ValueMap:
         ends = self.value_ranges.get(role, "auto")
@@ -329,14 +347,27 @@ class ImageDataset:
     def prepare(self, raw: RawBatch) -> Batch:
         """What `collect` gave -> images in [-1, 1], made on the device where `raw` lies."""
         images = {role: self.domains[role].prepare(found) for role, found in raw.images.items()}
-        return Batch(images["A"], images.get("B"), raw.label, raw.names)
+        boxes = raw.boxes.get("A"), raw.boxes.get("B")
+        return Batch(images["A"], images.get("B"), raw.label, raw.names, *boxes)
 
     def sample(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
         """Read one sample, drawing from `rng` alone."""
         raise NotImplementedError
 
+    def require_boxes(self, flag: str) -> None:
+        """Raises UserError where a domain has no box. flag: what needs them."""
+        for role, domain in self.domains.items():
+            if not any(map(len, domain.boxes)):
+                raise UserError(
+                    f"{flag} needs boxes of the targets in A and in B, and none of the images "
+                    f"{role} has one: {self.selection.boxes.why_none}; write them there, in the "
+                    f"columns {', '.join(BOX_COLUMNS)}, or leave the flag out."
+                )
+
     def notes(self) -> list[str]:
-        """How the decoded images are kept, and what of their folders is not read, for people."""
+        """How the decoded images are kept, how many have boxes where these are asked for, and what
+        of their folders is not read, for people.
+        """
         roles: dict[Images | Path, list[str]] = {}
         for role, domain in self.domains.items():
             for subject in (domain.images, domain.files[0].searched):
@@ -348,7 +379,14 @@ class ImageDataset:
             for role, domain in self.domains.items()
             if has_counts_inside(domain.files[0].path)
         ]
-        return [f"{', '.join(of)}: {notes[s]}" for s, of in roles.items() if notes[s]] + pictures
+        boxed = [
+            f"{role}: {sum(map(bool, map(len, domain.boxes)))} of {len(domain.files)} images have "
+            "boxes"
+            for role, domain in self.domains.items()
+            if domain.boxes is not None
+        ]
+        kept = [f"{', '.join(of)}: {notes[s]}" for s, of in roles.items() if notes[s]]
+        return kept + boxed + pictures
 
     def label_files(self) -> None:
         """The class of each sample: of A's file, else of its partner's; class folders otherwise."""
@@ -399,7 +437,10 @@ class UnalignedDataset(ImageDataset):
 
 
 class AlignedDataset(ImageDataset):
-    """Pairs: two folders of equal relative names, or images with A left and B right."""
+    """Pairs: two folders of equal relative names, or images with A left and B right.
+
+    The two of a pair show one scene: each has the boxes of both.
+    """
 
     def __init__(self, selection: Selection) -> None:
         super().__init__(selection)
@@ -420,6 +461,7 @@ class AlignedDataset(ImageDataset):
             self.domains["B"] = selection.domain("B", self.files, images=images, half=half_b)
         else:
             self._find_folders(letter_a, letter_b)
+        self._share_boxes()
         self.label_files()
 
     def _find_folders(self, letter_a: str, letter_b: str) -> None:
@@ -441,6 +483,12 @@ class AlignedDataset(ImageDataset):
         self.domains["A"] = self.selection.domain("A", found.files(0))
         self.domains["B"] = self.selection.domain("B", found.files(1))
 
+    def _share_boxes(self) -> None:
+        if self.selection.boxes:
+            pairs = zip(*(domain.boxes for domain in self.domains.values()), strict=True)
+            shared = [np.unique(np.concatenate(pair), axis=0) for pair in pairs]
+            self.domains = {r: replace(d, boxes=shared) for r, d in self.domains.items()}
+
     def sample(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
         file = self.files[index]
         if self.side_by_side:
@@ -451,7 +499,7 @@ class AlignedDataset(ImageDataset):
         sizes = [image.shape[:2] for image in images.values()]
         _require_one_size(file.path, sizes)
         placement = self.preprocessing.draw(*sizes[0], rng, name=str(file.path))
-        raw = {role: RawImage(image, placement) for role, image in images.items()}
+        raw = {r: self.domains[r].raw(index, image, placement) for r, image in images.items()}
         return RawSample(raw, self.labels[index], file.name)
 
     def _check_pair(self, paths: Sequence[Path], sizes: Sequence[Size]) -> None:

@@ -30,15 +30,18 @@ def fingerprint(rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def image_fingerprint(*datasets: "ImageDataset") -> str:
-    """Of the images of all domains: role, name, class and content of each."""
+    """Of the images of all domains: role, name, class, content and, where they are read, boxes."""
     rows: list[tuple[str, ...]] = []
     for dataset in datasets:
         classes = [dataset.classes[index] if index >= 0 else "" for index in dataset.labels]
         for role, domain in sorted(dataset.domains.items()):
             contents = digests([file.path for file in domain.files])
             named = classes if len(classes) == len(contents) else [""] * len(contents)
-            files = zip(domain.files, named, contents, strict=True)
-            rows += [(role, file.name, name, content) for file, name, content in files]
+            boxes = [()] * len(contents)
+            if domain.boxes is not None:
+                boxes = [(str(found.tolist()),) for found in domain.boxes]
+            files = zip(domain.files, named, contents, boxes, strict=True)
+            rows += [(role, file.name, name, content, *box) for file, name, content, box in files]
     return fingerprint(rows)
 
 

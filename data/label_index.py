@@ -98,6 +98,10 @@ class LabelIndex:
             return f"no table has a box in the columns {', '.join(BOX_COLUMNS)}"
         return f"the tables have {len(boxed)}, of other names, such as {boxed[0].file}"
 
+    def listed(self, path: Path) -> ImageLabel | None:
+        """The label of an image that a table lists by this very path; None where none does."""
+        return self._by_path.get(absolute(path))
+
     def find(self, file: ImageFile) -> ImageLabel | None:
         """The label of an image: of its own path, else of a listed image of the same name.
 
@@ -107,7 +111,7 @@ class LabelIndex:
         that fits decides. None where none does. Raises UserError where it fits several listed
         images whose labels differ.
         """
-        own = self._by_path.get(absolute(file.path))
+        own = self.listed(file.path)
         if own is not None:
             return own
         found = next((self._by_name[n] for n in _suffixes(file.name) if n in self._by_name), [])

@@ -14,17 +14,23 @@ import torch
 from torch import Tensor
 
 from data.augment import ThermalChange
+from data.boxes import pad_boxes
 from data.transforms import Placement
 from util.errors import UserError
 
 
 @dataclass(frozen=True)
 class RawImage:
-    """One image: (H, W) or (H, W, 3), of a ValueType; change: None without augmentation."""
+    """One image: (H, W) or (H, W, 3), of a ValueType; change: None without augmentation.
+
+    boxes: (N, 4) of the targets where they come to lie in the network's image (data/boxes.py), None
+    where nobody asked for them.
+    """
 
     values: np.ndarray
     placement: Placement
     change: ThermalChange | None = None
+    boxes: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -86,11 +92,12 @@ class RawImages:
 
 @dataclass(frozen=True)
 class RawBatch:
-    """What becomes a Batch: images by role, label (B,), names."""
+    """What becomes a Batch: images by role, label (B,), names, boxes (B, N, 4) by role or {}."""
 
     images: dict[str, RawImages]
     label: Tensor
     names: tuple[str, ...]
+    boxes: dict[str, Tensor]
 
     @classmethod
     def of(cls, samples: Sequence[RawSample]) -> "RawBatch":
@@ -100,12 +107,15 @@ class RawBatch:
             for role in samples[0].images
         }
         label = torch.tensor([sample.label for sample in samples])
-        return cls(images, label, tuple(sample.name for sample in samples))
+        boxes = {role: [sample.images[role].boxes for sample in samples] for role in images}
+        padded = {role: pad_boxes(found) for role, found in boxes.items() if found[0] is not None}
+        return cls(images, label, tuple(sample.name for sample in samples), padded)
 
     def each(self, do: Callable[[Tensor], Tensor]) -> "RawBatch":
         """The same with `do` applied to every tensor."""
         images = {role: images.each(do) for role, images in self.images.items()}
-        return RawBatch(images, do(self.label), self.names)
+        boxes = {role: do(found) for role, found in self.boxes.items()}
+        return RawBatch(images, do(self.label), self.names, boxes)
 
     def pin_memory(self) -> "RawBatch":
         """The same batch in page-locked memory; torch's DataLoader calls this by its name."""

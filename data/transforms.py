@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from data.boxes import clip_boxes
 from options import DataOptions
 from util.colour import LUMA_WEIGHTS
 from util.errors import UserError
@@ -103,6 +104,14 @@ class Placement:
         """The part of a resized image (..., H, W) that is kept, mirrored or not."""
         kept = image[..., self.top : self.top + self.height, self.left : self.left + self.width]
         return kept.flip(-1) if self.mirrored else kept
+
+    def place(self, boxes: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Boxes (N, 4) in an image of this size -> (M, 4) in what is kept of it, clipped."""
+        scale = np.array([self.size[1] / width, self.size[0] / height], np.float32)
+        corners = boxes.reshape(-1, 2, 2) * scale - np.array([self.left, self.top], np.float32)
+        if self.mirrored:
+            corners[..., 0] = self.width - corners[:, ::-1, 0]
+        return clip_boxes(corners.reshape(-1, 4), self.height, self.width)
 
     def trim(self, image: np.ndarray) -> tuple[np.ndarray, "Placement"]:
         """What is needed of an image (H, W, ...) that is not resized, and how that is placed."""

@@ -34,6 +34,11 @@ class Model(ABC):
         self.teacher: str | None = None  # digest of a frozen network that takes part in the loss
         self._finite: Tensor | None = None  # as `take_finite` says
 
+    @staticmethod
+    def flag_of_boxes(options: LearningOptions) -> str | None:
+        """The flag that needs boxes of the targets in the batches; None where none does."""
+        return None
+
     @abstractmethod
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         """Update all networks once. Returns the losses by name, detached scalars."""

@@ -1,12 +1,14 @@
 """CUT and FastCUT: unpaired translation by patchwise contrast (Park et al. 2020)."""
 
 import random
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from models.losses import patch_nce
 from models.networks import PatchSampler, ResnetGenerator, draw_patch_ids, init_weights
+from models.targets import blind, draw_places, mirrored_boxes, stack_boxes, touched
 from models.translation import TranslationModel
 from options.groups import CutOptions
 from util.batch import Batch, DataFacts
@@ -49,21 +51,29 @@ class CutModel(TranslationModel):
         # With dropout or batch statistics a second pass would not see what the first one saw.
         self.passes_agree = options.no_dropout and options.normG != "batch"
 
+    @staticmethod
+    def flag_of_boxes(options: CutOptions) -> str | None:
+        if options.blind_target:
+            return "--blind_target"
+        return "--box_patches" if options.box_patches else None
+
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         a, b, opt = batch.a, batch.b, self.options
-        if opt.nce_idt and a.shape != b.shape:
+        if (opt.nce_idt or opt.blind_target) and a.shape != b.shape:
             raise UserError(
                 f"the images of A are {a.shape[3]}x{a.shape[2]} and those of B {b.shape[3]}x"
-                f"{b.shape[2]} pixels; use a --preprocess that gives one size, or --nce_idt False."
+                f"{b.shape[2]} pixels; use a --preprocess that gives one size, or --nce_idt False "
+                "without --blind_target."
             )
         mirrored = opt.flip_equivariance and random.random() < 0.5
         source = torch.cat([a, b]) if opt.nce_idt else a
         output, keys = self.generate_and_encode(source, mirrored)
-        fake = output[: len(a)]
-        losses = self.update_discriminator(fake, b)
+        fake, real = self.shown(output[: len(a)], batch, mirrored)
+        losses = self.update_discriminator(fake, real)
 
         losses["G_GAN"] = opt.lambda_GAN * self.gan(self.judge(fake), True)
-        contrast = self.contrast(output, keys or self.encode_source(source), mirrored)
+        keys, boxes = keys or self.encode_source(source), self.source_boxes(batch)
+        contrast = self.contrast(output, keys, mirrored, boxes)
         losses["NCE"] = contrast[: len(a)].mean()
         if opt.nce_idt:
             losses["NCE_Y"] = contrast[len(a) :].mean()
@@ -79,6 +89,38 @@ class CutModel(TranslationModel):
             for name, image in images.items()
         }
         return {name: loss.detach() for name, loss in losses.items()}
+
+    def shown(self, fake: Tensor, batch: Batch, mirrored: bool) -> tuple[Tensor, Tensor]:
+        """What D sees: G(A), mirrored or not, and B; with --blind_target neither shows a target.
+
+        Both hide the boxes of both, or D could tell them apart by the place of what is hidden. The
+        image pool keeps them hidden: a past G(A) with the boxes of its own step, as the real images
+        of that step had them.
+        """
+        if not self.options.blind_target:
+            return fake, batch.b
+        box_a = mirrored_boxes(batch.box_a, fake.shape[-1]) if mirrored else batch.box_a
+        boxes = torch.cat([box_a, batch.box_b], dim=1)
+        return blind(fake, boxes), blind(batch.b, boxes)
+
+    def draw_places(
+        self, features: list[Tensor], boxes: Tensor | None, image: Sequence[int]
+    ) -> list[Tensor]:
+        """Positions of the patches in each feature map of images of this size, for the sampler.
+
+        Without boxes all images share them; with boxes each has its own.
+        """
+        count, share = self.options.num_patches, self.options.box_patches
+        if boxes is None:
+            return draw_patch_ids(features, count)
+        targets = (touched(boxes, feature.shape[-2:], image).flatten(1) for feature in features)
+        return [draw_places(target, count, share) for target in targets]
+
+    def source_boxes(self, batch: Batch) -> Tensor | None:
+        """Boxes of the images that outputs are contrasted with; None for patches anywhere."""
+        if not self.options.box_patches:
+            return None
+        return stack_boxes(batch.box_a, batch.box_b) if self.options.nce_idt else batch.box_a
 
     def generate_and_encode(self, source: Tensor, mirrored: bool) -> tuple[Tensor, list[Tensor]]:
         """G of the images, mirrored or not, and the features of `--nce_layers` of its pass.
@@ -107,11 +149,14 @@ class CutModel(TranslationModel):
         """Features of `--nce_layers`, as constants."""
         return self.encode(source)
 
-    def contrast(self, output: Tensor, keys: list[Tensor], mirrored: bool) -> Tensor:
+    def contrast(
+        self, output: Tensor, keys: list[Tensor], mirrored: bool, boxes: Tensor | None = None
+    ) -> Tensor:
         """λ_NCE times the mean PatchNCE loss over layers and patches: output against its source.
 
         output: (N, C, H, W); keys: features of its source; mirrored: the output is that of the
-        mirrored source (FastCUT). Returns the loss (N,) of each image.
+        mirrored source (FastCUT); boxes: of the source, (N, M, 4), where --box_patches draws its
+        share of patches in them. Returns the loss (N,) of each image.
         """
         opt = self.options
         queries = self.encode(output)
@@ -119,7 +164,7 @@ class CutModel(TranslationModel):
             queries = [feature.flip(-1) for feature in queries]
         with self.compute.autocast():
             with torch.no_grad():
-                ids = draw_patch_ids(keys, opt.num_patches)
+                ids = self.draw_places(keys, boxes, output.shape[-2:])
                 keys = self.sampler(keys, ids)
             queries = self.sampler(queries, ids)
         losses = [

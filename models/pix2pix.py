@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from models.targets import box_weights
 from models.translation import TranslationModel
 from options.groups import Pix2PixOptions
 from util.batch import Batch, DataFacts
@@ -22,6 +23,10 @@ class Pix2PixModel(TranslationModel):
         self.add_optimiser("G", self.generator)
         self.add_optimiser("D", self.discriminator)
 
+    @staticmethod
+    def flag_of_boxes(options: Pix2PixOptions) -> str | None:
+        return "--lambda_box" if options.lambda_box != 1 else None
+
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         a, b = batch.a, batch.b
         fake = self.generate(a)
@@ -29,12 +34,22 @@ class Pix2PixModel(TranslationModel):
         judged = self.judge(torch.cat([a, fake], 1))
         terms = {
             "G_GAN": self.options.lambda_GAN * self.gan(judged, True),
-            "G_L1": self.options.lambda_L1 * (fake - b).abs().mean(),
+            "G_L1": self.options.lambda_L1 * self.weighted(batch, (fake - b).abs()).mean(),
             **self.semantic_terms(fake, batch),
         }
         self.update("G", sum(terms.values()))
         self.last_images = {"real_A": a, "fake_B": fake.detach(), "real_B": b}
         return {name: loss.detach() for name, loss in (losses | terms).items()}
+
+    def weighted(self, batch: Batch, errors: Tensor) -> Tensor:
+        """Errors (B, C, H, W) of pixels, those in boxes of targets --lambda_box times.
+
+        The sum of weights is not divided by: the background counts as it does without boxes.
+        """
+        weight = self.options.lambda_box
+        if weight == 1:
+            return errors
+        return errors * box_weights(batch.box_b, *errors.shape[-2:], weight)
 
     def semantic_terms(self, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Further terms of G's objective; plain Pix2Pix has none."""

@@ -214,6 +214,18 @@ class CutOptions(GanOptions):
     num_patches: int = option(256, "patches a layer", minimum=1)
     nce_T: float = option(0.07, "temperature of the contrastive loss", minimum=1e-6)
     flip_equivariance: bool = option(False, "mirror the input at random, features back (FastCUT)")
+    blind_target: bool = option(
+        False,
+        "D sees no target of either domain: boxes of labels.csv, a little larger, show the mean "
+        "of what is around them",
+    )
+    box_patches: float = option(
+        0.0,
+        "share of the patches that are drawn in the boxes of labels.csv; the rest uniformly",
+        minimum=0,
+        below=1,
+        may_change=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -221,6 +233,12 @@ class Pix2PixOptions(GanOptions):
     """Pix2Pix"""
 
     lambda_L1: float = option(100.0, "weight of the L1 loss", minimum=0, may_change=True)
+    lambda_box: float = option(
+        1.0,
+        "how many times the L1 of a pixel in a box of labels.csv counts; others count once",
+        minimum=0,
+        may_change=True,
+    )
 
 
 @dataclass(frozen=True)

@@ -215,6 +215,7 @@ class Start:
             full_size_after=options.n_epochs,
             value_maps=self.value_maps,
             left_out=self.left_out,
+            boxes_for=self.model_class.flag_of_boxes(config.model),
         )
         self._refuse_idle_flags(labelled=held_out is not None)
         if not options.val_freq:

@@ -1,7 +1,7 @@
 """What a dataset hands to a model."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -9,23 +9,31 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of B samples.
+    """Images of B samples, and where their targets are.
 
     a: (B, input_nc, H, W) in [-1, 1], the images to translate or to classify.
     b: (B, output_nc, H, W) in [-1, 1], of the target domain; None where there is none.
     label: (B,) class index of the sample in the data's list of classes, -1 where unknown.
     names: B relative paths without extension, of `a`.
+    box_a, box_b: (B, N, 4) of x0, y0, x1, y1 in pixel edges of `a` and `b`, what the image shows of
+    the boxes of its targets; rows of NaN where it has fewer than N. N >= 1 is each domain's own.
+    None where nobody asked for them.
     """
 
     a: Tensor
     b: Tensor | None
     label: Tensor
     names: tuple[str, ...]
+    box_a: Tensor | None = None
+    box_b: Tensor | None = None
 
     def each(self, do: Callable[[Tensor], Tensor]) -> "Batch":
         """The same with `do` applied to every tensor."""
-        b = None if self.b is None else do(self.b)
-        return Batch(do(self.a), b, do(self.label), self.names)
+        return replace(self, **{name: do(tensor) for name, tensor in self._tensors().items()})
+
+    def _tensors(self) -> dict[str, Tensor]:
+        found = {name: getattr(self, name) for name in ("a", "b", "label", "box_a", "box_b")}
+        return {name: tensor for name, tensor in found.items() if tensor is not None}
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on this device."""
@@ -38,9 +46,8 @@ class Batch:
 
     def record_stream(self, stream: torch.cuda.Stream) -> None:
         """Tell the memory's owner that `stream` uses it, which another stream has filled."""
-        for tensor in (self.a, self.b, self.label):
-            if tensor is not None:
-                tensor.record_stream(stream)
+        for tensor in self._tensors().values():
+            tensor.record_stream(stream)
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,19 @@ class PatchSampler(nn.Module):
     def forward(self, features: Sequence[Tensor], patch_ids: Sequence[Tensor]) -> list[Tensor]:
         """Unit vectors (B, S, width) of the patches at `patch_ids`, for each feature map.
 
-        features: (B, C_l, H_l, W_l) each; patch_ids: (S_l,) positions in 0..H_l*W_l-1 each, the
-        same for all images of the batch. Without MLP the width is C_l. The result is in fp32.
+        features: (B, C_l, H_l, W_l) each; patch_ids: positions in 0..H_l*W_l-1 each, (S_l,) the
+        same for all images of the batch, or (B, S_l). Without MLP the width is C_l. The result is
+        in fp32.
         """
         patches = []
-        for position, (feature, ids) in enumerate(zip(features, patch_ids, strict=True)):
-            sample = feature.flatten(2).transpose(1, 2).index_select(1, ids)
+        for place, (feature, ids) in enumerate(zip(features, patch_ids, strict=True)):
+            positions = feature.flatten(2).transpose(1, 2)
+            if ids.ndim == 1:
+                sample = positions.index_select(1, ids)
+            else:
+                sample = positions.take_along_dim(ids[:, :, None], dim=1)
             if self.use_mlp:
-                sample = self.get_submodule(f"mlp_{position}")(sample)
+                sample = self.get_submodule(f"mlp_{place}")(sample)
             sample = sample.float()
             # The public code's epsilon stands outside the root, unlike F.normalize's. The root has
             # no slope at 0: a patch whose features are all off stays 0, without gradient.

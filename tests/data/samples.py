@@ -27,6 +27,7 @@ def training_datasets(
     *,
     value_maps: Mapping[str, ValueMap] | None = None,
     left_out: Mapping[str, str] | None = None,
+    boxes_for: str | None = None,
 ) -> tuple[ImageDataset, ImageDataset | None]:
     """As train.py builds them."""
     return build_training_datasets(
@@ -36,6 +37,7 @@ def training_datasets(
         full_size_after=config.training.n_epochs,
         value_maps=value_maps or {},
         left_out=left_out or {},
+        boxes_for=boxes_for,
     )
 
 

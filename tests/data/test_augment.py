@@ -37,6 +37,20 @@ def test_it_follows_from_the_generator_alone():
     assert torch.equal(before, spot())
 
 
+def test_a_box_goes_where_the_object_goes():
+    image = torch.full((1, 60, 80), -1.0)
+    image[:, 20:38, 30:56] = 1.0
+    for seed in range(20):
+        change = ThermalChange.draw((1, 60, 80), np.random.default_rng(seed))
+        ((x0, y0, x1, y1),) = change.place(np.array([[30, 20, 56, 38]], np.float32))
+        (moved,) = augment_thermal(image[None], ThermalChange.stack([change]))
+        warm = moved[0] > (moved.max() + moved.min()) / 2
+        rows, columns = (warm.any(dim=d).nonzero().flatten().tolist() for d in (1, 0))
+        # A pixel is warm where its centre is, but for noise: half a pixel beside the box's edge.
+        found = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+        assert found == pytest.approx([x0, y0, x1, y1], abs=0.6)
+
+
 def test_the_object_moves_grows_and_shrinks_within_bounds():
     size = 32
     places, areas = [], []

@@ -5,6 +5,7 @@ Losses, and the gradients of every network, must be those of the formulas.
 
 import copy
 import random
+from itertools import product
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from models import model_class
 from models.gradcam import gradcam
 from models.networks import draw_patch_ids
 from models.networks.classifier import Classifier
+from models.targets import draw_places, touched
 from options.groups import ClassifierOptions, CutOptions, Pix2PixGradcamOptions, Pix2PixOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
@@ -29,12 +31,27 @@ FACTS = DataFacts(classes=("MTLB", "T72"), class_counts=(3, 1), mean=0.25, std=0
 @pytest.fixture
 def batch():
     a, b = torch.rand(2, 2, 1, 32, 36, generator=torch.Generator().manual_seed(5)) * 2 - 1
-    return Batch(a, b, torch.tensor([0, 1]), ("x", "y"))
+    none = [torch.nan] * 4
+    box_a = torch.tensor([[[4.0, 5, 12, 16]], [none]])
+    box_b = torch.tensor([[[19.0, 22, 30, 28], none], [[3, 3, 9, 9], [20, 15, 40, 27]]])
+    return Batch(a, b, torch.tensor([0, 1]), ("x", "y"), box_a, box_b)
 
 
 def build(name, options):
     seed_step(0, 0)
     return model_class(name)(options, compute=Compute(torch.device("cpu")), facts=FACTS)
+
+
+def within(boxes, images, *, beyond=lambda side: 0.0):
+    """Pixels of each image (B, 1, H, W) in one of its boxes, whose edges move out by `beyond`."""
+    mask = torch.zeros(len(images), 1, *images.shape[2:], dtype=torch.bool)
+    for number, rows in enumerate(boxes.tolist()):
+        for x0, y0, x1, y1 in rows:
+            for y, x in product(range(mask.shape[2]), range(mask.shape[3])):
+                far = beyond(x1 - x0), beyond(y1 - y0)
+                across = x0 - far[0] <= x + 0.5 < x1 + far[0]
+                mask[number, 0, y, x] |= across and y0 - far[1] <= y + 0.5 < y1 + far[1]
+    return mask
 
 
 def squared_error(logits, target):
@@ -75,16 +92,18 @@ def pix2pix_by_hand(model, batch, further=lambda fake: {}):
     a, b, options = batch.a, batch.b, model.options
     fake = generator(a)
     of_d, gradient = learn(discriminator, torch.cat([a, fake], 1), torch.cat([a, b], 1), options)
+    target = within(batch.box_b, b)
+    errors = torch.where(target, options.lambda_box * (fake - b).abs(), (fake - b).abs())
     terms = {
         "G_GAN": options.lambda_GAN * squared_error(discriminator(torch.cat([a, fake], 1)), 1.0),
-        "G_L1": options.lambda_L1 * F.l1_loss(fake, b),
+        "G_L1": options.lambda_L1 * errors.mean(),
         **further(fake),
     }
     sum(terms.values()).backward()
     return terms | of_d, {"D": gradient, "G": gradient_of(generator)}
 
 
-@pytest.mark.parametrize("options", [{}, {"normD": "batch"}])
+@pytest.mark.parametrize("options", [{}, {"normD": "batch"}, {"lambda_box": 20.0}])
 def test_a_step_of_pix2pix(batch, options):
     model = build("pix2pix", Pix2PixOptions(**SMALL, **options, lambda_L1=3.0))
     expected = pix2pix_by_hand(model, batch)
@@ -98,7 +117,7 @@ def test_a_step_of_pix2pix_with_gradcam(batch, tmp_path, target, stage):
     file = tmp_path / "classifier.pth"
     torch.save(Classifier(classes=CLASSES).export(), file)
     options = {"classifier": str(file), "cam_target": target, "cam_layer": stage}
-    options |= {"lambda_L1": 0.1, "lambda_gradcam": 30.0}
+    options |= {"lambda_L1": 0.1, "lambda_gradcam": 30.0, "lambda_box": 3.0}
     model = build("pix2pix_gradcam", Pix2PixGradcamOptions(**SMALL, **options))
     label = torch.tensor([1, 2])  # MTLB and T72, as the classifier counts
     if target == "predicted":
@@ -127,6 +146,40 @@ def test_a_step_of_the_classifier(batch):
     check(model, losses, expected, {"classifier": gradient_of(net)})
 
 
+def hidden(fake, real, batch, turned):
+    """G(A) and B without targets: the places of both hold the means of rings of 3 pixels."""
+    fills = [fake, real]
+    of_a, of_b = batch.box_a[:, 0], batch.box_b.unbind(1)
+    every = [(of_a, turned), *((box, lambda x: x) for box in of_b)]
+
+    def mask(box, turn, further):
+        return turn(within(box[:, None], real, beyond=lambda side: 0.1 * side + 1.5 + further))
+
+    inner = [mask(*one, 0) for one in every]
+    anywhere = torch.stack(inner).any(dim=0)
+    rings = [mask(*one, 3) & ~anywhere for one in every]
+    for inside, ring in zip(inner, rings, strict=True):
+        for number, images in enumerate((fake, real)):
+            total = (images * ring).sum(dim=(2, 3), keepdim=True)
+            mean = total / ring.sum(dim=(2, 3), keepdim=True).clamp(min=1)
+            fills[number] = torch.where(inside, mean, fills[number])
+    return fills
+
+
+def places(features, batch, options):
+    """Patches for each layer and image of A, then B: those of all, or a share in their boxes."""
+    if not options.box_patches:
+        shared = draw_patch_ids(features, options.num_patches)
+        return [ids.expand(2 * len(batch.a), -1) for ids in shared]
+    boxes = [*batch.box_a, *batch.box_b][: 4 if options.nce_idt else 2]
+    found = []
+    for feature in features:
+        size = feature.shape[2:]
+        masks = torch.cat([touched(b[None], size, batch.a.shape[2:]) for b in boxes])
+        found.append(draw_places(masks.flatten(1), options.num_patches, options.box_patches))
+    return found
+
+
 def cut_by_hand(model, batch, turned):
     """Park et al. 2020, eq. 3 to 5. turned: how G's input and its features are mirrored, if so."""
     generator, discriminator, sampler = copy.deepcopy(
@@ -134,12 +187,16 @@ def cut_by_hand(model, batch, turned):
     )
     a, b, options = batch.a, batch.b, model.options
     fake, *same = generator(turned(torch.cat([a, b] if options.nce_idt else [a]))).split(len(a))
-    of_d, gradient = learn(discriminator, fake, b, options)
-    ids = draw_patch_ids(generator.encode(a, options.nce_layers), options.num_patches)
+    seen, real = hidden(fake, b, batch, turned) if options.blind_target else (fake, b)
+    of_d, gradient = learn(discriminator, seen, real, options)
+    ids = places(generator.encode(a, options.nce_layers), batch, options)
 
     def patches(images, turned=lambda x: x):
+        domain = 0 if images is a or images is fake else 1
         for place, feature in enumerate(generator.encode(images, options.nce_layers)):
-            vectors = turned(feature).flatten(2)[:, :, ids[place]].transpose(1, 2)
+            features = turned(feature).flatten(2)
+            own = ids[place][domain * len(a) :]
+            vectors = torch.stack([features[i][:, own[i]].T for i in range(len(a))])
             if options.netF == "mlp_sample":
                 vectors = sampler.get_submodule(f"mlp_{place}")(vectors)
             if options.nce_includes_all_negatives_from_minibatch:
@@ -153,7 +210,7 @@ def cut_by_hand(model, batch, turned):
             losses.append(F.cross_entropy(logits, torch.arange(key.shape[1]).repeat(len(key))))
         return options.lambda_NCE * sum(losses) / len(losses)
 
-    terms = {"G_GAN": options.lambda_GAN * squared_error(discriminator(fake), 1.0)}
+    terms = {"G_GAN": options.lambda_GAN * squared_error(discriminator(seen), 1.0)}
     terms["NCE"] = contrast(a, fake)
     both = terms["NCE"]
     if options.nce_idt:
@@ -179,6 +236,10 @@ def cut_by_hand(model, batch, turned):
         {"normG": "batch"},
         {"flip_equivariance": True},
         {"flip_equivariance": True, "nce_idt": False},
+        {"blind_target": True},
+        {"blind_target": True, "flip_equivariance": True, "box_patches": 0.5},
+        {"box_patches": 0.5, "nce_includes_all_negatives_from_minibatch": True},
+        {"box_patches": 0.25, "nce_idt": False},
     ],
 )
 @pytest.mark.parametrize("chance", [0.49, 0.5])
