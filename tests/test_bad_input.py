@@ -94,6 +94,20 @@ def test_sizes_and_bands(fails, tmp_path, data):
     fails(train, flags, "32", "128", "--crop_size")
 
 
+def test_boxes(fails, tmp_path, data):
+    cut, pix2pix = ["--dataroot", data, *TINY], ["--dataroot", data, "--model", "pix2pix"]
+    why = "there is no labels.csv in"
+    fails(train, [*cut, "--blind_target"], "--blind_target needs boxes", "images A", why)
+    fails(train, [*cut, "--box_patches", 0.25], "--box_patches needs boxes", "images A", why)
+    fails(train, [*pix2pix, "--lambda_box", 20], "--lambda_box needs boxes", "images A", why)
+    table = "file,box_x,box_y,box_w,box_h\ntrainA/0.png,5,5,9,9\ntrainB/0.png,,,,\n"
+    (data / "labels.csv").write_text(table)
+    fails(train, [*cut, "--blind_target"], "none of the images B", "of other names", "trainA/0.png")
+    (data / "labels.csv").write_text(table.replace(",,,,", ",50,5,9,9"))
+    fails(train, [*cut, "--blind_target"], "line 3", "lies outside the 40×40")
+    assert not (tmp_path / "checkpoints").exists()
+
+
 def test_pairs(fails, tmp_path, data):
     (data / "trainB" / "1.png").rename(data / "trainB" / "other.png")
     flags = ["--dataroot", data, "--model", "pix2pix"]

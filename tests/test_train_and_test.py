@@ -99,13 +99,15 @@ def test_same_seed_same_weights_other_seed_others(run):
 @pytest.mark.parametrize(
     "flags",
     [
-        [*CUT, "--pool_size", "3"],
+        [*CUT, "--pool_size", "3", "--blind_target", "--box_patches", "0.5"],
         [*PIX2PIX, "--batch_size", "2"],
         [*CUT, "--lr_policy", "plateau", "--lr", "0.01"],
         [*PIX2PIX, "--val_freq", "1", "--val_phase", "test"],
     ],
 )
-def test_continued_equals_uninterrupted(run, flags, monkeypatch):
+def test_continued_equals_uninterrupted(run, data, flags, monkeypatch):
+    rows = [f"{f}/T72/1.png,,{6 + 9 * i},8,14,12" for i, f in enumerate(("trainA", "trainB"))]
+    (data / "labels.csv").write_text("\n".join(["file,class,box_x,box_y,box_w,box_h", *rows]))
     flags = [*flags, *SMALL, "--n_epochs", "2", "--n_epochs_decay", "2"]
     flags += ["--save_latest_freq", "2", "--dataset_mode"]
     flags += ["aligned" if "pix2pix" in flags else "unaligned"]

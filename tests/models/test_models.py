@@ -4,6 +4,7 @@ import copy
 import random
 import weakref
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 import torch
@@ -88,6 +89,33 @@ def test_updates_say_whether_all_was_finite(name, batch, classifier_file):
         batch.b[0, 0, 3, 3] = torch.inf
     model.training_step(batch)
     assert not model.take_finite()
+
+
+@pytest.mark.parametrize("name", ["cut", "pix2pix"])
+def test_boxes_that_nobody_asked_for_change_no_step(name, batch, classifier_file):
+    boxes = torch.tensor([[[10.0, 20, 40, 50]]]).expand(2, 1, 4)
+    ends = []
+    for given in (batch, replace(batch, box_a=boxes, box_b=boxes)):
+        model = build(name, options_for(name, classifier_file))
+        seed_step(0, 1)
+        model.training_step(given)
+        ends.append(snapshot(model))
+    assert all(torch.equal(value, ends[1][key]) for key, value in ends[0].items())
+
+
+def test_the_discriminator_learns_nothing_of_a_hidden_target(batch, classifier_file):
+    """Nor does G: what B shows in the boxes of A and of B is not seen."""
+    boxes = torch.tensor([[[10.0, 20, 40, 50]]]).expand(2, 1, 4)
+    batch = replace(batch, box_a=boxes, box_b=boxes + 30)
+    options = replace(options_for("cut", classifier_file), blind_target=True, nce_idt=False)
+    weights = []
+    for target in (-1.0, 1.0):
+        model, b = build("cut", options), batch.b.clone()
+        b[..., 50:80, 40:70] = target
+        b[..., 20:50, 10:40] = target  # where A has one
+        model.training_step(replace(batch, b=b))
+        weights.append(snapshot(model))
+    assert all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
