@@ -2,11 +2,13 @@
 
     python benchmarks/train_step.py --models cut pix2pix --precisions fp32 bf16 --out steps.json
     python benchmarks/train_step.py --models cut --reference DIR --precisions bf16 --out ratio.json
+    python benchmarks/train_step.py --models cut --flags="--blind_target --box_patches 0.25"
 
 The first form times every combination of models, sizes, batches and precisions with the options
-that train.py has by default; the images are made up and on the device already. The second one times
-one combination beside a checkout of other code: taesungp/contrastive-unpaired-translation for cut,
-dicerobotics/deep-synthetic for pix2pix_gradcam (which needs the packages captum and matplotlib).
+that train.py has by default; the images are made up and on the device already, with a target each.
+The second one times one combination beside a checkout of other code:
+taesungp/contrastive-unpaired-translation for cut, dicerobotics/deep-synthetic for pix2pix_gradcam
+(which needs the packages captum and matplotlib); the third one beside itself with further flags.
 Each runs in a process of its own, and they take turns; medians are shown.
 
 FLOPs are those of convolutions and matrix products, counted in one step. Their share of the peak
@@ -20,6 +22,7 @@ several times over.
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from itertools import product
@@ -38,6 +41,8 @@ from util.cli import Parser
 from util.compute import Compute
 from util.errors import UserError, run_main
 from util.files import write_text
+
+Code = tuple[str, Settings]  # script of a worker, settings that it has beyond those of all
 
 # What makes our networks those of the reference: it normalises by the batch, and on a GPU its call
 # of the discriminator's constructor turns antialiasing off by the way.
@@ -76,7 +81,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--threads", type=int, default=0, help="of torch on the CPU; 0 leaves it to torch")
     add("--steps", type=int, default=7, help="timed steps")
     add("--warm_up", type=int, default=2, help="steps before these")
-    add("--reference", type=Path, help="checkout of other code to time beside ours")
+    beside = parser.add_mutually_exclusive_group()
+    beside.add_argument("--reference", type=Path, help="checkout of other code to time beside ours")
+    beside.add_argument("--flags", help='of train.py, to time ours with: --flags="--lambda_box 20"')
     add("--out", type=Path, help="JSON file to write")
     args = parser.parse_args(argv)
     for name, least in (("sizes", 64), ("batch_sizes", 1), ("steps", 1), ("warm_up", 1)):
@@ -87,8 +94,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     several = [
         n for n in ("models", "sizes", "batch_sizes", "precisions") if len(vars(args)[n]) > 1
     ]
-    if args.reference and several:
-        raise UserError(f"--reference goes with one combination; give one of --{several[0]}.")
+    if (args.reference or args.flags) and several:
+        flag = "reference" if args.reference else "flags"
+        raise UserError(f"--{flag} goes with one combination; give one of --{several[0]}.")
     if args.reference and not (args.reference / "models").is_dir():
         raise UserError(f"--reference {args.reference} is no checkout: it has no folder models.")
     return args
@@ -113,17 +121,17 @@ def combinations(args: argparse.Namespace) -> list[Settings]:
     ]
 
 
-def measure(settings: Settings, scripts: dict[str, Settings], steps: int) -> dict[str, Any]:
-    """Let a worker of each script take turns. Returns what is known of each, by name.
+def measure(settings: Settings, codes: dict[str, Code], steps: int) -> dict[str, Any]:
+    """Let a worker of each code take turns. Returns what is known of each, by name.
 
-    scripts: by name, settings that it has beyond `settings`. Raises UserError for one that fails.
+    codes: by name. Raises UserError for one that fails.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in scripts}
+    seconds: dict[str, list[float]] = {name: [] for name in codes}
     name = ""
     try:
         workers = {}
-        for name, more in scripts.items():
-            workers[name] = Worker(f"{name}.py", {**settings, **more})
+        for name, (script, more) in codes.items():
+            workers[name] = Worker(script, {**settings, **more})
         for _ in range(steps):
             for name, worker in workers.items():
                 seconds[name].append(worker.turn())
@@ -178,17 +186,20 @@ def show(rows: list[tuple[str, dict[str, Any]]]) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Raises UserError."""
     args = parse(argv)
-    scripts: dict[str, Settings] = {"ours": {}}
+    codes: dict[str, Code] = {"ours": ("ours.py", {})}
     if args.reference:
-        scripts["reference"] = {"directory": str(args.reference.resolve())}
-    found = [measure(settings, scripts, args.steps) for settings in combinations(args)]
+        codes["reference"] = ("reference.py", {"directory": str(args.reference.resolve())})
+    if args.flags:
+        codes["with flags"] = ("ours.py", {"flags": shlex.split(args.flags)})
+    found = [measure(settings, codes, args.steps) for settings in combinations(args)]
     print(show([row for rows in found for row in rows.items()]))
-    if args.reference:
+    if len(codes) > 1:
         (result,) = found
-        ours, reference = result["ours"], result["reference"]
-        result["ratio"] = reference["seconds_per_step"] / ours["seconds_per_step"]
-        result["memory_ratio"] = ours["peak_bytes"] / reference["peak_bytes"]
-        print(f"ratio {result['ratio']:.2f}, memory {result['memory_ratio']:.2f} of the reference")
+        (_, ours), (name, other) = result.items()
+        result["ratio"] = other["seconds_per_step"] / ours["seconds_per_step"]
+        result["memory_ratio"] = ours["peak_bytes"] / other["peak_bytes"]
+        of = "the reference" if args.reference else f"that {name}"
+        print(f"ratio {result['ratio']:.2f}, memory {result['memory_ratio']:.2f} of {of}")
     else:
         result = {"steps": [rows["ours"] for rows in found]}
     result["machine"] = describe_machine()

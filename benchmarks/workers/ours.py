@@ -36,7 +36,9 @@ def build(settings: Settings) -> Built:
     a, b = make_images(settings)
     names = tuple(f"{number}" for number in range(len(a)))
     labels = torch.arange(len(a)) % len(CLASSES)
-    batch = Batch(a, b, labels, names).to(compute.device)
+    # A target of a quarter of the side; that of B lies beside that of A.
+    box = settings["size"] * torch.tensor([[[0.25, 0.4, 0.5, 0.55]]]).expand(len(a), 1, 4)
+    batch = Batch(a, b, labels, names, box, box + box[..., :1]).to(compute.device)
     with tempfile.TemporaryDirectory() as folder:
         model = build_model(settings, compute, Path(folder))
         plain = model

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from benchmarks import train_step
 from benchmarks.train_step import main
 from benchmarks.workers.protocol import HERE as WORKERS
 from util.errors import UserError
@@ -75,6 +76,28 @@ def test_a_checkout_takes_turns_with_ours(tmp_path, checkout):
     assert result["ratio"] == seconds["reference"] / seconds["ours"] < 0.5
 
 
+def test_further_flags_take_turns_with_none(monkeypatch, capsys):
+    turns = []
+
+    class Fake:
+        def __init__(self, script, settings):
+            assert script == "ours.py"
+            self.flags, self.facts = settings["flags"], {"precision": "fp32"}
+
+        def turn(self):
+            turns.append(self.flags)
+            return len(turns) * (1.5 if self.flags else 1.0)
+
+        def close(self):
+            return 2000 if self.flags else 1000
+
+    monkeypatch.setattr(train_step, "Worker", Fake)
+    main(["--precision", "fp32", "--steps", "3", "--flags=--blind_target --box_patches 0.25"])
+    assert turns == 3 * [[], ["--blind_target", "--box_patches", "0.25"]]
+    # The second one's median turn is the fourth of all, the first one's the third.
+    assert f"ratio {1.5 * 4 / 3:.2f}, memory 0.50 of that with flags" in capsys.readouterr().out
+
+
 def test_the_checkouts_norm_has_the_right_gradient(monkeypatch):
     monkeypatch.syspath_prepend(str(WORKERS))
     monkeypatch.setattr(nn.InstanceNorm2d, "forward", nn.InstanceNorm2d.forward)  # and back
@@ -107,6 +130,7 @@ def test_a_checkout_that_fails_says_why(checkout):
         (["--sizes", "256", "32"], "--sizes is 32"),
         (["--reference", "/nowhere"], "no folder models"),
         (["--reference", ".", "--batch_sizes", "1", "2"], "one of --batch_sizes"),
+        (["--flags=--lambda_L1 1", "--batch_sizes", "1", "2"], "--flags goes with one"),
     ],
 )
 def test_flags_that_make_no_sense(flags, words):
