@@ -360,8 +360,8 @@ class ImageDataset:
             if not any(map(len, domain.boxes)):
                 raise UserError(
                     f"{flag} needs boxes of the targets in A and in B, and none of the images "
-                    f"{role} has one: {self.selection.boxes.why_none}; write them there, in the "
-                    f"columns {', '.join(BOX_COLUMNS)}, or leave the flag out."
+                    f"{role} has one: {self.selection.boxes.why_none}; give them in labels.csv "
+                    f"(file, {', '.join(BOX_COLUMNS)}) or leave the flag out."
                 )
 
     def notes(self) -> list[str]:
@@ -380,8 +380,8 @@ class ImageDataset:
             if has_counts_inside(domain.files[0].path)
         ]
         boxed = [
-            f"{role}: {sum(map(bool, map(len, domain.boxes)))} of {len(domain.files)} images have "
-            "boxes"
+            f"{role}: {sum(len(boxes) > 0 for boxes in domain.boxes)} of {len(domain.files)} "
+            "images have boxes"
             for role, domain in self.domains.items()
             if domain.boxes is not None
         ]

@@ -68,7 +68,7 @@ class CutModel(TranslationModel):
         mirrored = opt.flip_equivariance and random.random() < 0.5
         source = torch.cat([a, b]) if opt.nce_idt else a
         output, keys = self.generate_and_encode(source, mirrored)
-        fake, real = self.shown(output[: len(a)], batch, mirrored)
+        fake, real = self.blinded(output[: len(a)], batch, mirrored)
         losses = self.update_discriminator(fake, real)
 
         losses["G_GAN"] = opt.lambda_GAN * self.gan(self.judge(fake), True)
@@ -90,7 +90,7 @@ class CutModel(TranslationModel):
         }
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def shown(self, fake: Tensor, batch: Batch, mirrored: bool) -> tuple[Tensor, Tensor]:
+    def blinded(self, fake: Tensor, batch: Batch, mirrored: bool) -> tuple[Tensor, Tensor]:
         """What D sees: G(A), mirrored or not, and B; with --blind_target neither shows a target.
 
         Both hide the boxes of both, or D could tell them apart by the place of what is hidden. The

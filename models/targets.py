@@ -19,7 +19,12 @@ RING = 3.0  # pixels about that box which show the background
 
 def covered(boxes: Tensor, height: int, width: int) -> Tensor:
     """Which pixels lie in any box of their image: (B, H, W) of bool."""
-    return inside(boxes, height, width).any(dim=1)
+    return _inside_each(boxes, height, width).any(dim=1)
+
+
+def _inside_each(boxes: Tensor, height: int, width: int) -> Tensor:
+    """Which pixels lie in each box: (B, N, H, W) of bool."""
+    return inside(boxes.flatten(0, 1), height, width).unflatten(0, boxes.shape[:2])
 
 
 def mirrored_boxes(boxes: Tensor, width: int) -> Tensor:
@@ -53,9 +58,9 @@ def blind(images: Tensor, boxes: Tensor) -> Tensor:
     Where boxes overlap, the mean of their fills. The gradient goes through the fills, too.
     """
     boxes, size = grown(boxes), images.shape[-2:]
-    within = inside(boxes, *size)
+    within = _inside_each(boxes, *size)
     hidden = within.any(dim=1, keepdim=True)  # (B, 1, H, W)
-    ring = inside(_widened(boxes, RING), *size) & ~hidden
+    ring = _inside_each(_widened(boxes, RING), *size) & ~hidden
     fills = torch.where(
         ring.any(dim=(2, 3))[:, None], _means(images, ring), _means(images, ~hidden)
     )
