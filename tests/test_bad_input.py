@@ -96,7 +96,7 @@ def test_sizes_and_bands(fails, tmp_path, data):
 
 def test_boxes(fails, tmp_path, data):
     cut, pix2pix = ["--dataroot", data, *TINY], ["--dataroot", data, "--model", "pix2pix"]
-    why = "there is no labels.csv in"
+    why = "there is no labels.csv"
     fails(train, [*cut, "--blind_target"], "--blind_target needs boxes", "images A", why)
     fails(train, [*cut, "--box_patches", 0.25], "--box_patches needs boxes", "images A", why)
     fails(train, [*pix2pix, "--lambda_box", 20], "--lambda_box needs boxes", "images A", why)
