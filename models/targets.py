@@ -87,14 +87,18 @@ def touched(boxes: Tensor, features: Sequence[int], image: Sequence[int]) -> Ten
     whose share of the image a box touches, so that a small target is not lost in a coarse map. A
     map that is larger than the image has a margin about it (reflection padding).
     """
-    (height, width), strides, margins = features, [], []
-    for length, pixels in zip((width, height), image[::-1], strict=True):
-        stride = max(1, round(pixels / length))
-        strides.append(stride)
-        margins.append((length - pixels / stride) / 2)
-    scale, shift = (boxes.new_tensor(pair) for pair in (strides, margins))
-    upper_left, lower_right = boxes[..., :2] / scale + shift, boxes[..., 2:] / scale + shift
-    return covered(torch.cat([upper_left.floor(), lower_right.ceil()], dim=-1), height, width)
+    x0, y0, x1, y1 = boxes.unbind(dim=-1)
+    (height, width), (rows, columns) = features, image
+    (across, left), (down, top) = _grid(width, columns), _grid(height, rows)
+    edges = [(x0 / across + left).floor(), (y0 / down + top).floor()]
+    edges += [(x1 / across + left).ceil(), (y1 / down + top).ceil()]
+    return covered(torch.stack(edges, dim=-1), height, width)
+
+
+def _grid(positions: int, pixels: int) -> tuple[int, float]:
+    """Pixels a position, and positions before the image's edge."""
+    stride = max(1, round(pixels / positions))
+    return stride, (positions - pixels / stride) / 2
 
 
 def draw_places(target: Tensor, count: int, share: float) -> Tensor:

@@ -1,6 +1,7 @@
 """What only a CUDA GPU can show: the CPU's results there, in every precision, without waiting."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,17 +56,19 @@ def make(tmp_path):
         "classifier": ClassifierOptions(lr=1e-3),
     }
 
-    def call(name, compute):
+    def call(name, compute, **further):
         seed_step(0, 0)
         facts = DataFacts(classes=CLASSES, class_counts=(3, 1))
-        return model_class(name)(options[name], compute=compute, facts=facts)
+        wanted = replace(options[name], **further)
+        return model_class(name)(wanted, compute=compute, facts=facts)
 
     return call
 
 
 def batch(device, count=2):
     a, b = torch.rand(2, count, 1, 96, 96, generator=torch.Generator().manual_seed(5)) * 2 - 1
-    return Batch(a, b, torch.arange(count) % 2, ("x",) * count).to(device)
+    boxes = torch.tensor([[[20.0, 30, 50, 60]]]).expand(count, 1, 4)
+    return Batch(a, b, torch.arange(count) % 2, ("x",) * count, boxes, boxes + 30).to(device)
 
 
 def steps(model, count):
@@ -99,9 +102,16 @@ def test_every_precision_trains(name, precision, make):
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16", "fp16"])
-@pytest.mark.parametrize("name", MODELS)
-def test_a_step_never_waits_for_the_device(name, precision, make):
-    model = make(name, Compute(GPU, precision))
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *((name, {}) for name in MODELS),
+        ("cut", {"blind_target": True, "box_patches": 0.25}),
+        ("pix2pix", {"lambda_box": 20.0}),
+    ],
+)
+def test_a_step_never_waits_for_the_device(name, options, precision, make):
+    model = make(name, Compute(GPU, precision), **options)
     steps(model, 2)
     ready = batch(GPU)
     torch.cuda.set_sync_debug_mode("error")
