@@ -14,8 +14,9 @@ writes, for N = num_train or num_test frames of each domain,
 
 A box is given by its upper left corner, width and height in pixels; that of the image is (0, 0).
 Aspect 0 has the nose to the sensor, 90 the nose to the left. A group is one recording: the frames
-that share terrain, weather, range and sensor setting. It holds every class once, so a recording
-can be held out whole; splits and domains share none. Everything follows from the seed alone.
+that share terrain, weather, range and sensor setting. It holds every class once (of two, each four
+times), so a recording can be held out whole; splits and domains share none. Everything follows from
+the seed alone.
 
 --gap says how far simulator and sensor lie apart. mild: in tone, texture and sharpness, most of
 which a grey-level curve undoes. hard, as real exports: the simulator's vehicle is four parts (hull,
