@@ -14,8 +14,16 @@ writes, for N = num_train or num_test frames of each domain,
 
 A box is given by its upper left corner, width and height in pixels; that of the image is (0, 0).
 Aspect 0 has the nose to the sensor, 90 the nose to the left. A group is one recording: the frames
-that share terrain, weather, range and sensor setting. It holds every class once, so a recording
-can be held out whole; splits and domains share none. Everything follows from the seed alone.
+that share terrain, weather, range and sensor setting. It holds every class once (of two, each four
+times), so a recording can be held out whole; splits and domains share none. Everything follows from
+the seed alone.
+
+--gap says how far simulator and sensor lie apart. mild: in tone, texture and sharpness, most of
+which a grey-level curve undoes. hard, as real exports: the simulator's vehicle is four parts (hull,
+turret, engine, running gear) of one temperature each, engine and running gear hot or cold at
+random; its ground is bare; window and gamma change from recording to recording. sim/ holds two
+classes only, nearer, from higher up and in the image's middle; truth/A all of them, in the scenes
+of truth/B. real/ and truth/B are the same for both.
 
     python datasets/make_demo.py --out datasets/demo_video --video 6 --dust
 
@@ -49,8 +57,15 @@ from data.label_index import BOX_COLUMNS
 from datasets.demo_videos import VideoJob, make_video, plan_videos, write_tables
 from datasets.recipe import write_table
 from datasets.scene import (
+    COARSE_CLASSES,
+    COARSE_VIEW,
+    FAITHFUL,
+    FIELD_TRIAL,
     VEHICLES,
     Scene,
+    Simulator,
+    Weather,
+    draw_coarse_simulator,
     draw_recording,
     draw_scene,
     sensor_image,
@@ -66,7 +81,7 @@ MINIMUM_SIZE = 32
 # The arguments that decide what is written, and nothing else, go into demo.json: those of all sets,
 # and those of stills or of videos, with their defaults.
 COMMON = ("size", "seed", "bits")
-STILLS = {"num_train": 400, "num_test": 50}
+STILLS = {"num_train": 400, "num_test": 50, "gap": "mild"}
 VIDEOS = {"num_frames": 90, "frame_step": 10, "dust": False}
 COLUMNS = ("file", "split", "class", "group", "domain", "range_m", "aspect_deg", *BOX_COLUMNS)
 # Codes of the random streams: a stream is (seed, set, recording, frame, purpose). Videos are set 5.
@@ -77,7 +92,7 @@ SETS = {
     ("sim", "test"): 3,
     ("truth", "truth"): 4,
 }
-DRAW_RECORDING, DRAW_SCENE, DRAW_NOISE = 0, 1, 2
+DRAW_RECORDING, DRAW_SCENE, DRAW_NOISE, DRAW_CONDITION, DRAW_HEAT = range(5)
 
 
 @dataclass(frozen=True)
@@ -112,6 +127,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--out", type=Path, required=True, help="folder to make; must not exist or be empty")
     add("--num_train", type=int, help="training frames of each domain; default 400")
     add("--num_test", type=int, help="test frames of each domain, and truth pairs; default 50")
+    add("--gap", choices=("mild", "hard"), help="what the simulator gets wrong; default mild")
     add("--video", type=int, metavar="N", help="make N videos instead")
     add("--num_frames", type=int, help="frames to keep of each video; default 90")
     add("--frame_step", type=int, help="of 30 a second, keep each frame_step-th; default 10")
@@ -138,7 +154,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def already_made(out: Path, recipe: Mapping[str, int]) -> bool:
+def already_made(out: Path, recipe: Mapping[str, int | str]) -> bool:
     """Whether `out` holds this very set; False where it is free. Raises UserError otherwise."""
     record = out / "demo.json"
     if record.is_file():
@@ -170,15 +186,19 @@ def plan(num_train: int, num_test: int) -> Iterator[RecordingJob]:
             yield RecordingJob(domain, split, index, min(FRAMES_PER_RECORDING, count - start))
 
 
-def make_recording(job: RecordingJob, out: Path, recipe: Mapping[str, int]) -> list[dict]:
+def make_recording(job: RecordingJob, out: Path, recipe: Mapping[str, int | str]) -> list[dict]:
     """Write the recording's frames; returns their rows of labels.csv."""
     seed, size, bits = recipe["seed"], recipe["size"], recipe["bits"]
+    view, classes = FIELD_TRIAL, tuple(VEHICLES)
+    if is_hard(recipe) and job.domain == "sim":
+        view, classes = COARSE_VIEW, COARSE_CLASSES
     rng = job.rng(seed, 0, DRAW_RECORDING)
-    recording = draw_recording(rng)
-    classes = rng.permutation(list(VEHICLES))
+    recording = draw_recording(rng, view)
+    classes = rng.permutation(classes)
     rows = []
     for frame in range(job.frames):
-        scene = draw_scene(job.rng(seed, frame, DRAW_SCENE), recording, str(classes[frame]))
+        vehicle = str(classes[frame % len(classes)])
+        scene = draw_scene(job.rng(seed, frame, DRAW_SCENE), recording, vehicle, view)
         name = f"{job.group}-{frame}.png"
         # (viewer, file): a truth scene is seen both ways under one name.
         views = [(job.domain, f"{job.domain}/{job.split}/{scene.vehicle}/{name}")]
@@ -186,12 +206,28 @@ def make_recording(job: RecordingJob, out: Path, recipe: Mapping[str, int]) -> l
             views = [("sim", f"truth/A/{name}"), ("real", f"truth/B/{name}")]
         for domain, file in views:
             if domain == "sim":
-                image = simulator_image(scene, size, bits)
+                simulator = simulator_of(job, frame, recipe, recording.weather)
+                image = simulator_image(scene, size, bits, simulator)
             else:
                 image = sensor_image(scene, size, job.rng(seed, frame, DRAW_NOISE), bits)
             write_image(out / file, image)
             rows.append(label(scene, job, domain, file, size))
     return rows
+
+
+def is_hard(recipe: Mapping[str, int | str]) -> bool:
+    """Whether the simulator is the coarse one; a set made without the choice is mild."""
+    return recipe.get("gap", "mild") == "hard"
+
+
+def simulator_of(
+    job: RecordingJob, frame: int, recipe: Mapping[str, int | str], weather: Weather
+) -> Simulator:
+    """The engine that exports a frame; its errors are drawn apart from the scene."""
+    if not is_hard(recipe):
+        return FAITHFUL
+    condition = job.rng(recipe["seed"], 0, DRAW_CONDITION)
+    return draw_coarse_simulator(weather, condition, job.rng(recipe["seed"], frame, DRAW_HEAT))
 
 
 def label(scene: Scene, job: RecordingJob, domain: str, file: str, size: int) -> dict:
@@ -203,7 +239,7 @@ def label(scene: Scene, job: RecordingJob, domain: str, file: str, size: int) ->
     return dict(zip(COLUMNS, (*texts, *(f"{number:.2f}" for number in numbers)), strict=True))
 
 
-def make_all(out: Path, recipe: Mapping[str, int], processes: int) -> list[dict]:
+def make_all(out: Path, recipe: Mapping[str, int | str], processes: int) -> list[dict]:
     """Make every recording or video in `processes` processes; returns the rows in their order."""
     jobs: list[RecordingJob] | list[VideoJob]
     if "video" in recipe:
@@ -232,6 +268,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(argv)
     names = (*STILLS,) if args.video is None else ("video", *VIDEOS)
     recipe = {name: getattr(args, name) for name in (*names, *COMMON)}
+    if recipe.get("gap") == "mild":
+        del recipe["gap"]  # sets made before there was a choice hold none
     if already_made(args.out, recipe):
         print(f"{args.out} already holds this demo set; nothing to do.")
         return

@@ -34,11 +34,17 @@ def render(scene: Scene, size: int, oversample: int = 1, texture: float = 1.0) -
     return Rendering(radiance, paint_vehicle(radiance, scene, grid))
 
 
-def paint_vehicle(radiance: np.ndarray, scene: Scene, grid: Grid) -> np.ndarray:
-    """Put the vehicle into `radiance` (side, side), in place; returns where it is seen, bool."""
+def paint_vehicle(
+    radiance: np.ndarray, scene: Scene, grid: Grid, facets: np.ndarray | None = None
+) -> np.ndarray:
+    """Put the vehicle into `radiance` (side, side), in place; returns where it is seen, bool.
+
+    facets: radiance at the aperture of each of the class's facets; None: what they truly send.
+    """
     facet_of = _depth_buffer(_facing_facets(scene), scene, grid)
     vehicle = facet_of >= 0
-    radiance[vehicle] = _facet_radiance(scene)[facet_of[vehicle]]
+    facets = _facet_radiance(scene) if facets is None else facets
+    radiance[vehicle] = facets[facet_of[vehicle]]
     return vehicle
 
 

@@ -7,20 +7,31 @@ origin above a plain; x runs to the right, y away from the camera. Positions in 
 fractions of its side: u from the left, v from the top.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from datasets.scene.noise import draw_lattice, profile_noise
 from datasets.scene.vehicles import VEHICLES
 
-RANGE_M = (500.0, 3000.0)
 # (longest range, full field of view): the operator takes the next lens as the target gets far.
 FIELDS_OF_VIEW = ((900.0, 0.038), (1650.0, 0.021), (np.inf, 0.0115))
 # Wavelengths of the ground's texture, metres, each with its own lattice.
 GROUND_WAVELENGTHS_M = (1.3, 4.0, 12.0, 40.0, 130.0, 420.0)
 BUSH_COUNTS = {"foreground": 60, "treeline": 150, "scattered": 160}
 BUSH_SHAPES = 16
+
+
+@dataclass(frozen=True)
+class Viewpoint:
+    """Where a camera is put up. Each pair holds the ends that are drawn from."""
+
+    range_m: tuple[float, float]  # to the vehicle, evenly in its logarithm
+    horizon_v: tuple[float, float]  # image height of the horizon; the higher up, the steeper
+    pan: float  # at most so many image widths beside the vehicle
+
+
+FIELD_TRIAL = Viewpoint(range_m=(500.0, 3000.0), horizon_v=(0.08, 0.3), pan=0.2)
 
 
 @dataclass(frozen=True)
@@ -119,6 +130,10 @@ class Bushes:
     shape: np.ndarray  # index of the silhouette
     offset_k: np.ndarray  # over the mean of the vegetation
 
+    def only(self, chosen: np.ndarray) -> "Bushes":
+        """Those of these indices, in their order."""
+        return Bushes(*(getattr(self, column.name)[chosen] for column in fields(self)))
+
 
 @dataclass(frozen=True)
 class Terrain:
@@ -132,6 +147,11 @@ class Terrain:
     hill_height_m: tuple[float, float]
     tracks: tuple[Track | Circle, ...]  # the vehicle drives on the first
     bushes: Bushes
+
+    def bare(self) -> "Terrain":
+        """The same land without anything that grows on it or was driven into it."""
+        nothing = self.bushes.only(np.arange(0))
+        return replace(self, field_m=(0.0, np.inf), tracks=(), bushes=nothing)
 
 
 @dataclass(frozen=True)
@@ -193,19 +213,23 @@ class Scene:
     pan: float  # bearing of the image's middle
 
 
-def draw_recording(rng: np.random.Generator) -> Recording:
-    """A recording at a range of 500–3000 m, drawn evenly in its logarithm."""
-    range_m = float(np.exp(rng.uniform(*np.log(RANGE_M))))
+def draw_recording(rng: np.random.Generator, view: Viewpoint = FIELD_TRIAL) -> Recording:
+    """A recording at one of the viewpoint's ranges, through the lens that goes with it."""
+    range_m = float(np.exp(rng.uniform(*np.log(view.range_m))))
     fov = next(fov for longest, fov in FIELDS_OF_VIEW if range_m <= longest)
-    return draw_place(rng, range_m, fov)
+    return draw_place(rng, range_m, fov, horizon_v=view.horizon_v)
 
 
 def draw_place(
-    rng: np.random.Generator, range_m: float, fov: float, squash: float = 1.0
+    rng: np.random.Generator,
+    range_m: float,
+    fov: float,
+    squash: float = 1.0,
+    horizon_v: tuple[float, float] = FIELD_TRIAL.horizon_v,
 ) -> Recording:
-    """A recording at a given range through a given lens (see Camera)."""
+    """A recording at a given range through a given lens (see Camera and Viewpoint)."""
     weather = Weather.draw(rng)
-    vehicle_v, horizon_v = rng.uniform(0.47, 0.62), rng.uniform(0.08, 0.3)
+    vehicle_v, horizon_v = rng.uniform(0.47, 0.62), rng.uniform(*horizon_v)
     height_m = (vehicle_v - horizon_v) * fov * squash * range_m
     camera = Camera(fov, height_m, horizon_v, squash)
     return Recording(
@@ -221,7 +245,9 @@ def draw_place(
     )
 
 
-def draw_scene(rng: np.random.Generator, recording: Recording, vehicle: str) -> Scene:
+def draw_scene(
+    rng: np.random.Generator, recording: Recording, vehicle: str, view: Viewpoint = FIELD_TRIAL
+) -> Scene:
     """The vehicle somewhere on the recording's first track, at any aspect."""
     if vehicle not in VEHICLES:
         raise ValueError(f"vehicle '{vehicle}' is not one of {', '.join(VEHICLES)}")
@@ -236,7 +262,7 @@ def draw_scene(rng: np.random.Generator, recording: Recording, vehicle: str) -> 
         aspect_deg=rng.uniform(0.0, 360.0),
         turret_deg=float(np.clip(rng.normal(0.0, 12.0), -40.0, 40.0)),
         load=rng.uniform(0.75, 1.25),
-        pan=bearing - rng.uniform(-0.2, 0.2) * fov,
+        pan=bearing - rng.uniform(-view.pan, view.pan) * fov,
     )
 
 

@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from data.images import read_image
 from data.label_index import LabelIndex
 from datasets import frames, make_demo
-from datasets.scene import VEHICLES
+from datasets.scene import COARSE_CLASSES, VEHICLES
 from util.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -167,6 +168,79 @@ def test_a_file_in_the_way_is_refused(tmp_path):
     assert (tmp_path / "file").is_file()
 
 
+def fingerprint(folder: Path) -> str:
+    """Of names, grey levels and texts; not of a PNG's bytes, which the zlib decides."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        image = path.suffix == ".png"
+        digest.update(read_image(path).tobytes() if image else path.read_bytes())
+    return digest.hexdigest()
+
+
+def test_the_mild_set_is_what_it_was_before_there_was_a_choice(demo, tmp_path):
+    recorded = "2b222387a4be8282601f69ad3234b72f2aad250a9fe89e1901c0d039ac0cfe0b"
+    assert fingerprint(demo) == recorded
+    assert "gap" not in json.loads((demo / "demo.json").read_text())
+    assert make_demo.already_made(demo, json.loads((demo / "demo.json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def hard(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("made") / "hard", "--gap", "hard")
+
+
+def test_a_gap_changes_the_simulator_alone(demo, hard):
+    mild = contents(demo)
+    made = contents(hard)
+    sensed = [name for name in mild if name.startswith(("real/", "truth/B/"))]
+    assert len(sensed) == 26
+    assert all(made[name] == mild[name] for name in sensed)
+    exported = [name for name in mild if name.startswith("truth/A/")]
+    assert len(exported) == 8
+    assert all(made[name] != mild[name] for name in exported)
+    rows = [
+        [row for row in labels(folder) if row["domain"] == "real" or row["split"] == "truth"]
+        for folder in (demo, hard)
+    ]
+    assert rows[0] == rows[1]
+
+
+def test_a_hard_simulator_shows_two_classes_nearer(hard):
+    rows = [row for row in labels(hard) if row["split"] != "truth"]
+    simulated = [row for row in rows if row["domain"] == "sim"]
+    for split in ("train", "test"):
+        classes = [row["class"] for row in simulated if row["split"] == split]
+        assert set(classes) == set(COARSE_CLASSES)
+        assert abs(classes.count("T72") - classes.count("BTR70")) <= 1
+    assert max(float(row["range_m"]) for row in simulated) < 910
+    for row in simulated:  # in the picture, whole
+        x, y, width, height = (float(row[f"box_{name}"]) for name in ("x", "y", "w", "h"))
+        assert 0 < x < x + width < SIZE
+        assert 0 < y < y + height < SIZE
+    truth = {row["class"] for row in labels(hard) if row["split"] == "truth"}
+    assert truth == set(VEHICLES)
+
+
+def test_a_hard_recording_does_not_depend_on_the_work_before_it(hard, tmp_path):
+    recipe = json.loads((hard / "demo.json").read_text())
+    assert recipe["gap"] == "hard"
+    *_, truth = make_demo.plan(recipe["num_train"], recipe["num_test"])
+    make_demo.make_recording(truth, tmp_path, recipe)
+    made = contents(hard)
+    again = contents(tmp_path)
+    assert len(again) == 16
+    assert all(made[name] == again[name] for name in again)
+
+
+def test_the_gap_is_part_of_the_recipe(demo, hard):
+    assert make_demo.already_made(hard, json.loads((hard / "demo.json").read_text()))
+    with pytest.raises(UserError, match="other arguments"):
+        make(demo, "--gap", "hard")
+    with pytest.raises(UserError, match="other arguments"):
+        make(hard)
+
+
 def film(out: Path, *arguments: str) -> Path:
     make_demo.main(["--out", str(out), *VIDEO, *arguments])
     return out
@@ -265,6 +339,7 @@ def test_finished_videos_are_left_alone_and_others_refused(videos, capsys):
         (["--dust"], "--dust needs --video"),
         (["--num_frames", "9"], "--num_frames needs --video"),
         (["--video", "2", "--num_train", "9"], "--num_train does not go with --video"),
+        (["--video", "2", "--gap", "hard"], "--gap does not go with --video"),
         (["--video", "0"], "--video is 0"),
         (["--video", "2", "--frame_step", "0"], "--frame_step is 0"),
     ],
@@ -282,6 +357,7 @@ def test_flags_of_the_other_mode_are_refused(arguments, words, tmp_path):
         ["--num_train", "0"],
         ["--num_test", "-3"],
         ["--bits", "12"],
+        ["--gap", "wide"],
         ["--seed", "-1"],
         ["--num_threads", "0"],
         ["--size", "large"],

@@ -12,7 +12,7 @@ from datasets.scene import (
     vehicle_box,
 )
 from datasets.scene.sensor import OVERSAMPLE
-from datasets.scene.simulator import TEXTURE_CONTRAST, window
+from datasets.scene.simulator import FAITHFUL, window
 from datasets.scene.terrain import Grid, background_radiance
 from datasets.scene.thermal import band_radiance
 
@@ -33,7 +33,7 @@ def bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
 @pytest.mark.parametrize("seed", range(8))
 def test_only_the_box_differs_from_the_empty_scene(seed):
     scene = make_scene(seed, list(VEHICLES)[seed])
-    empty = window(background_radiance(scene, Grid(SIZE), TEXTURE_CONTRAST), bits=16)
+    empty = window(background_radiance(scene, Grid(SIZE), FAITHFUL.texture), bits=16)
     changed = simulator_image(scene, SIZE, bits=16) != empty
     x, y, width, height = vehicle_box(scene, SIZE)
     left, top, right, bottom = bounds(changed)

@@ -3,8 +3,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from datasets.scene import SENSOR, draw_recording, draw_scene, sensor_image, simulator_image
+from datasets.scene import (
+    SENSOR,
+    VEHICLES,
+    draw_recording,
+    draw_scene,
+    render,
+    sensor_image,
+    simulator_image,
+    vehicle_box,
+)
 from datasets.scene.sensor import (
+    OVERSAMPLE,
     add_temporal_noise,
     blur,
     counts,
@@ -14,6 +24,7 @@ from datasets.scene.sensor import (
     optics_mtf,
 )
 from datasets.scene.simulator import window
+from datasets.scene.terrain import Grid, background_radiance
 from datasets.scene.thermal import band_radiance, band_slope
 
 
@@ -118,6 +129,20 @@ def test_gain_control_spreads_by_eight_per_cent_at_most():
     for values in ([r.gain for r in drawn], [r.level for r in drawn]):
         assert min(values) >= 0.92
         assert max(values) <= 1.08
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_vehicle_is_seen_in_its_box_and_nowhere_else(seed):
+    rng = np.random.default_rng(seed)
+    scene = draw_scene(rng, draw_recording(rng), list(VEHICLES)[seed])
+    empty = background_radiance(scene, Grid(96, OVERSAMPLE), texture=1.0)
+    seen = render(scene, 96, OVERSAMPLE).radiance
+    change = np.abs(blur(seen, OVERSAMPLE) - blur(empty, OVERSAMPLE))
+    x, y, width, height = vehicle_box(scene, 96)
+    rows, columns = np.indices(change.shape) + 0.5
+    away = np.maximum(np.abs(rows - y) - height / 2, np.abs(columns - x) - width / 2)
+    assert change[away <= 0].max() == change.max()
+    assert change[away > 2].max() < 0.05 * change.max()  # what the blur carries out of it
 
 
 def test_both_depths_are_used(recording):
