@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from models.losses import patch_nce
-from models.networks import PatchSampler, ResnetGenerator, draw_patch_ids, init_weights
+from models.networks import RESNET_BLOCKS, PatchSampler, draw_patch_ids, init_weights
 from models.translation import TranslationModel
 from options.groups import CutOptions
 from util.batch import Batch, DataFacts
@@ -23,7 +23,7 @@ class CutModel(TranslationModel):
 
     def __init__(self, options: CutOptions, *, compute: Compute, facts: DataFacts) -> None:
         super().__init__(options, compute=compute, facts=facts, judged_bands=options.output_nc)
-        if not isinstance(self.generator, ResnetGenerator):
+        if options.netG not in RESNET_BLOCKS:
             raise UserError(
                 f"--model cut compares layers of a ResNet; --netG {options.netG} has none: "
                 "choose resnet_9blocks, resnet_6blocks or resnet_4blocks."
@@ -57,12 +57,15 @@ class CutModel(TranslationModel):
                 f"{b.shape[2]} pixels; use a --preprocess that gives one size, or --nce_idt False."
             )
         mirrored = opt.flip_equivariance and random.random() < 0.5
-        source = torch.cat([a, b]) if opt.nce_idt else a
+        source = self.see(a)
+        if opt.nce_idt:
+            source = torch.cat([source, self.see(b, real=True)])
         output, keys = self.generate_and_encode(source, mirrored)
         fake = output[: len(a)]
-        losses = self.update_discriminator(fake, b)
+        shown = self.shown(fake)
+        losses = self.update_discriminator(shown, b)
 
-        losses["G_GAN"] = opt.lambda_GAN * self.gan(self.judge(fake), True)
+        losses["G_GAN"] = opt.lambda_GAN * self.gan(self.judge(shown), True)
         contrast = self.contrast(output, keys or self.encode_source(source), mirrored)
         losses["NCE"] = contrast[: len(a)].mean()
         if opt.nce_idt:
@@ -114,7 +117,7 @@ class CutModel(TranslationModel):
         mirrored source (FastCUT). Returns the loss (N,) of each image.
         """
         opt = self.options
-        queries = self.encode(output)
+        queries = self.encode(self.see(output, real=True))
         if mirrored:
             queries = [feature.flip(-1) for feature in queries]
         with self.compute.autocast():

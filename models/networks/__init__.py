@@ -14,6 +14,7 @@ from models.networks.unet import UnetGenerator
 from util.errors import UserError
 
 __all__ = [
+    "RESNET_BLOCKS",
     "PatchDiscriminator",
     "PatchSampler",
     "PixelDiscriminator",
