@@ -61,11 +61,10 @@ class CutModel(TranslationModel):
         if opt.nce_idt:
             source = torch.cat([source, self.see(b, real=True)])
         output, keys = self.generate_and_encode(source, mirrored)
-        fake = output[: len(a)]
-        shown = self.shown(fake)
-        losses = self.update_discriminator(shown, b)
+        fake = self.shown(output[: len(a)])
+        losses = self.update_discriminator(fake, b)
 
-        losses["G_GAN"] = opt.lambda_GAN * self.gan(self.judge(shown), True)
+        losses["G_GAN"] = opt.lambda_GAN * self.gan(self.judge(fake), True)
         contrast = self.contrast(output, keys or self.encode_source(source), mirrored)
         losses["NCE"] = contrast[: len(a)].mean()
         if opt.nce_idt:
@@ -96,7 +95,7 @@ class CutModel(TranslationModel):
         return output, [feature.detach() for feature in features]
 
     def encode(self, images: Tensor) -> list[Tensor]:
-        """Features (N, C_l, H_l, W_l) of `--nce_layers`; images: (N, C, H, W), of A, then of B."""
+        """Features (N, C_l, H_l, W_l) of `--nce_layers`; images: as G sees N of A, then of B."""
         layers = self.options.nce_layers
         with self.compute.autocast():
             if self.passes_agree:
