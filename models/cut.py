@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from models.losses import patch_nce
-from models.networks import PatchSampler, ResnetGenerator, draw_patch_ids, init_weights
+from models.networks import RESNET_BLOCKS, PatchSampler, draw_patch_ids, init_weights
 from models.targets import blind, draw_places, mirrored_boxes, stack_boxes, touched
 from models.translation import TranslationModel
 from options.groups import CutOptions
@@ -25,7 +25,7 @@ class CutModel(TranslationModel):
 
     def __init__(self, options: CutOptions, *, compute: Compute, facts: DataFacts) -> None:
         super().__init__(options, compute=compute, facts=facts, judged_bands=options.output_nc)
-        if not isinstance(self.generator, ResnetGenerator):
+        if options.netG not in RESNET_BLOCKS:
             raise UserError(
                 f"--model cut compares layers of a ResNet; --netG {options.netG} has none: "
                 "choose resnet_9blocks, resnet_6blocks or resnet_4blocks."
@@ -66,9 +66,11 @@ class CutModel(TranslationModel):
                 "without --blind_target."
             )
         mirrored = opt.flip_equivariance and random.random() < 0.5
-        source = torch.cat([a, b]) if opt.nce_idt else a
+        source = self.see(a)
+        if opt.nce_idt:
+            source = torch.cat([source, self.see(b, real=True)])
         output, keys = self.generate_and_encode(source, mirrored)
-        fake, real = self.blinded(output[: len(a)], batch, mirrored)
+        fake, real = self.blinded(self.shown(output[: len(a)]), batch, mirrored)
         losses = self.update_discriminator(fake, real)
 
         losses["G_GAN"] = opt.lambda_GAN * self.gan(self.judge(fake), True)
@@ -135,7 +137,7 @@ class CutModel(TranslationModel):
         return output, [feature.detach() for feature in features]
 
     def encode(self, images: Tensor) -> list[Tensor]:
-        """Features (N, C_l, H_l, W_l) of `--nce_layers`; images: (N, C, H, W), of A, then of B."""
+        """Features (N, C_l, H_l, W_l) of `--nce_layers`; images: as G sees N of A, then of B."""
         layers = self.options.nce_layers
         with self.compute.autocast():
             if self.passes_agree:
@@ -159,7 +161,7 @@ class CutModel(TranslationModel):
         share of patches in them. Returns the loss (N,) of each image.
         """
         opt = self.options
-        queries = self.encode(output)
+        queries = self.encode(self.see(output, real=True))
         if mirrored:
             queries = [feature.flip(-1) for feature in queries]
         with self.compute.autocast():

@@ -29,13 +29,14 @@ class Pix2PixModel(TranslationModel):
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         a, b = batch.a, batch.b
-        fake = self.generate(a)
-        losses = self.update_discriminator(torch.cat([a, fake], 1), torch.cat([a, b], 1))
-        judged = self.judge(torch.cat([a, fake], 1))
+        fake = self.generate(self.see(a))
+        shown = self.shown(fake)
+        losses = self.update_discriminator(torch.cat([a, shown], 1), torch.cat([a, b], 1))
+        judged = self.judge(torch.cat([a, shown], 1))
         terms = {
             "G_GAN": self.options.lambda_GAN * self.gan(judged, True),
             "G_L1": self.options.lambda_L1 * self.weighted(batch, (fake - b).abs()).mean(),
-            **self.semantic_terms(fake, batch),
+            **self.semantic_terms(shown, batch),
         }
         self.update("G", sum(terms.values()))
         self.last_images = {"real_A": a, "fake_B": fake.detach(), "real_B": b}
@@ -52,5 +53,5 @@ class Pix2PixModel(TranslationModel):
         return errors * box_weights(batch.box_b, *errors.shape[-2:], weight)
 
     def semantic_terms(self, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Further terms of G's objective; plain Pix2Pix has none."""
+        """Further terms of G's objective on images as D sees them; plain Pix2Pix has none."""
         return {}

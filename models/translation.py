@@ -10,7 +10,7 @@ from models.base import Model
 from models.image_pool import ImagePool
 from models.losses import GAN_LOSSES
 from models.networks import build_discriminator, build_generator, evaluating, init_weights
-from models.networks.sensor import FittedSensor
+from models.networks.sensor import FittedSensor, SensorGenerator, see
 from options import TranslationOptions
 from options.groups import GanOptions, SensorFitOptions
 from util.batch import DataFacts
@@ -19,12 +19,17 @@ from util.errors import UserError
 
 
 def make_generator(options: TranslationOptions) -> nn.Module:
-    """The generator that the options describe, its weights drawn anew."""
+    """The generator that the options describe, its weights drawn anew; a sensor in it is as new.
+
+    Raises UserError for a sensor of colour images.
+    """
     if isinstance(options, SensorFitOptions):
         return FittedSensor()
+    if options.sensor and (options.input_nc, options.output_nc) != (1, 1):
+        raise UserError("--sensor is for images of one band; leave --input_nc and --output_nc out.")
     generator = build_generator(
         options.netG,
-        input_nc=options.input_nc,
+        input_nc=2 if options.sensor else options.input_nc,
         output_nc=options.output_nc,
         ngf=options.ngf,
         norm=options.normG,
@@ -32,7 +37,8 @@ def make_generator(options: TranslationOptions) -> nn.Module:
         antialias_down=not options.no_antialias,
         antialias_up=not options.no_antialias_up,
     )
-    return init_weights(generator, init_type=options.init_type, init_gain=options.init_gain)
+    init_weights(generator, init_type=options.init_type, init_gain=options.init_gain)
+    return SensorGenerator(generator) if options.sensor else generator
 
 
 def translate(generator: nn.Module, images: Tensor, compute: Compute) -> Tensor:
@@ -48,6 +54,7 @@ def translate(generator: nn.Module, images: Tensor, compute: Compute) -> Tensor:
     )
     compute.begin_step()
     with torch.inference_mode(), compute.autocast():
+        images = see(generator, images)
         if len(rows) != height:
             images = images[:, :, rows]
         if len(columns) != width:
@@ -103,14 +110,25 @@ class TranslationModel(Model):
         self.networks = {"G": self.generator, "D": self.discriminator}
         self.last_images: dict[str, Tensor] = {}
 
-    def generate(self, images: Tensor) -> Tensor:
-        """G of (B, input_nc, H, W). Raises UserError for sides that the generator cannot take."""
-        self.check_size(images)
+    def see(self, images: Tensor, *, real: bool = False) -> Tensor:
+        """What G is given of (B, C, H, W): the images or, with --sensor, they beside their fit."""
+        return see(self.generator, images, real=real)
+
+    def generate(self, seen: Tensor) -> Tensor:
+        """G of what it sees. Raises UserError for sides that the generator cannot take."""
+        self.check_size(seen)
         with self.compute.autocast():
-            return self.generator(images)
+            return self.generator(seen)
+
+    def shown(self, fake: Tensor) -> Tensor:
+        """What D is shown of G's images: with --sensor its noise is in them, drawn anew.
+
+        Real images are noisy, and D would know G's by that they are not.
+        """
+        return self.generator.sensor.draw_noise(fake) if self.options.sensor else fake
 
     def translate(self, images: Tensor) -> Tensor:
-        """Whole images through G as test.py does by default: in eval mode, exactly."""
+        """Whole images through G as test.py --no_noise does: in eval mode, exactly."""
         with evaluating(self.generator):
             return translate(self.generator, images, self.compute.exact)
 

@@ -177,6 +177,11 @@ class GanOptions(LearningOptions, TranslationOptions):
     ngf: int = option(64, "width of the generator's first layer", minimum=1)
     ndf: int = option(64, "width of the discriminator's first layer", minimum=1)
     netG: GeneratorName = option("resnet_9blocks", "generator")
+    sensor: str | None = option(
+        None,
+        "run of --model sensor_fit: G is that sensor, and --netG learns what to add to its images",
+        free=True,
+    )
     netD: Literal["basic", "n_layers", "pixel"] = option("basic", "discriminator")
     n_layers_D: int = option(3, "layers of --netD n_layers", minimum=1)
     norm: Norm | None = option(

@@ -7,7 +7,7 @@ from data.range_use import RangeUse, range_warnings
 from data.value_map import ValueMap
 from models.base import Model
 from models.networks.sensor import FittedSensor
-from options import RunOptions, TrainingOptions
+from options import DataOptions, RunOptions, TrainingOptions
 from training.run_folder import RunFolder
 from training.validation import Best, Validation
 
@@ -113,6 +113,17 @@ def pretrained(source: RunFolder, *, taken: Sequence[str], fresh: Sequence[str])
     """taken: networks that come from the run `source`; fresh: those that it does not have."""
     new = f"; new: {list(fresh)}" if fresh else ""
     return f"start from {source.path}: {', '.join(taken)}{new}"
+
+
+def sensor(source: RunFolder, fitted: DataOptions, *, same_pixels: bool) -> str:
+    """same_pixels: whether images come to their size as those did that it was fitted to."""
+    line = f"G is the sensor of {source.path} and what is learnt beside it"
+    if same_pixels:
+        return line
+    return (
+        f"{line}\nthat sensor's blur and noise are those of images with --preprocess "
+        f"{fitted.preprocess}: where these are resized otherwise, they have other pixels"
+    )
 
 
 def other_values(

@@ -13,6 +13,7 @@ from data.value_map import ValueMap, recorded_maps
 from models import FITTED, MODEL_OPTIONS, model_class
 from models.base import Model
 from options import DataOptions, RunOptions, TrainConfig, continue_options
+from options.groups import GanOptions
 from options.recorded import differences, input_files, recorded_options
 from training import messages
 from training.fit import fit
@@ -24,7 +25,9 @@ from training.record import TRAINING_IMAGES, range_uses, run_record
 from training.restored import Progress
 from training.run_folder import RunFolder
 from training.schedule import Schedule
+from training.sensor import load_sensor
 from training.validation import Validation, build_validation
+from util.checkpoint import digest
 from util.compute import Compute, select_compute
 from util.device import set_repeatability
 from util.errors import UserError
@@ -254,25 +257,42 @@ class Start:
         files = input_files(self.config)
         contents = digests([Path(path) for path in files.values()])
         found |= {f"weights ({flag})": d for flag, d in zip(files, contents, strict=True)}
-        name = self.config.training.pretrained_name
-        networks = "networks (--pretrained_name)"
-        if self.state is None and name:
-            run = self.config.run
-            source = RunFolder.of(run.checkpoints_dir, name, flag="--pretrained_name")
-            found[networks] = source.fingerprint(run.epoch)
-        elif networks in self.made_from:  # long since taken, and perhaps trained on
-            found[networks] = self.made_from[networks]
+        run, pretrained = self.config.run, self.config.training.pretrained_name
+        for flag, name, epoch in (
+            ("--pretrained_name", pretrained, run.epoch),
+            ("--sensor", self.sensor, "latest"),
+        ):
+            networks = f"networks ({flag})"
+            if self.state is None and name:
+                source = RunFolder.of(run.checkpoints_dir, name, flag=flag)
+                found[networks] = source.fingerprint(epoch)
+            elif networks in self.made_from:  # long since taken, and perhaps trained on
+                found[networks] = self.made_from[networks]
         return found
 
+    @property
+    def sensor(self) -> str | None:
+        """The run of --sensor; None without, and of models that make no images."""
+        return self.config.model.sensor if isinstance(self.config.model, GanOptions) else None
+
     def model(self, compute: Compute, dataset: ImageDataset, folder: RunFolder) -> Model:
-        """As the run or --pretrained_name left it, or drawn from the seed."""
+        """As the run or --pretrained_name left it, or drawn from the seed and --sensor."""
         run, options = self.config.run, self.config.training
         seed_step(run.seed, 0)
         model = self.model_class(self.config.model, compute=compute, facts=dataset.facts())
         if self.state:
             model.load_state_dict(self.state["model"], source=str(folder.state_file))
-        elif options.pretrained_name:
+            return model
+        if self.sensor:
+            load_sensor(model.generator.sensor, self.sensor, self.config, dataset.value_maps)
+        before = self.sensor and digest(model.generator.sensor.state_dict())
+        if options.pretrained_name:
             _load_pretrained(model, options.pretrained_name, run, dataset.value_maps)
+        if self.sensor and digest(model.generator.sensor.state_dict()) != before:
+            raise UserError(
+                f"--pretrained_name {options.pretrained_name} learnt beside another sensor than "
+                f"that of --sensor {self.sensor}; name the one that it was trained with."
+            )
         return model
 
     def validation(self, model: Model, images: RunImages) -> Validation | None:

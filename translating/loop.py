@@ -83,7 +83,7 @@ class Translation:
 
     source: file of the generator; teacher: digest of the classifier that took part in its training,
     if any; inputs: digests of all that the results are made from, by their names for people; noisy:
-    whether the generator, a fitted sensor, adds its noise.
+    whether the generator, a fitted sensor or one with such in it, adds its noise.
     """
 
     def __init__(

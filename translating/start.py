@@ -7,9 +7,9 @@ from data.fingerprint import image_fingerprint
 from data.value_map import recorded_maps
 from models import MODEL_OPTIONS
 from models.networks import load_weights
+from models.networks.sensor import FittedSensor, SensorGenerator
 from models.translation import make_generator
 from options import TestConfig, TranslationOptions, tested_options
-from options.groups import SensorFitOptions
 from training.run_folder import RunFolder
 from translating.loop import Translation
 from util.checkpoint import digest, load
@@ -34,13 +34,13 @@ def begin(config: TestConfig) -> Translation:
         _require_generator(config)
         source, value_maps, teacher = config.test.weights, {}, None
         weights = load(Path(source), hint="check --weights")
-    noisy = isinstance(config.model, SensorFitOptions)
+    generator = make_generator(config.model)
+    noisy = isinstance(generator, FittedSensor | SensorGenerator)
     if config.test.no_noise and not noisy:
         raise UserError(
-            f"--no_noise is for a fitted sensor, and --model {config.run.model} adds no noise; "
-            "leave it out."
+            f"--no_noise is for a fitted sensor, and --model {config.run.model} without --sensor "
+            "adds no noise; leave it out."
         )
-    generator = make_generator(config.model)
     load_weights(generator, weights, source=source)
     generator.train(not config.test.eval)
     dataset = build_test_dataset(

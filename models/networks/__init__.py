@@ -14,6 +14,7 @@ from models.networks.unet import UnetGenerator
 from util.errors import UserError
 
 __all__ = [
+    "RESNET_BLOCKS",
     "PatchDiscriminator",
     "PatchSampler",
     "PixelDiscriminator",
@@ -42,17 +43,18 @@ def build_generator(
     antialias_down: bool,
     antialias_up: bool,
 ) -> ResnetGenerator | UnetGenerator:
-    """Build `resnet_{9,6,4}blocks` or `unet_{256,128}`; antialiasing concerns the ResNets only."""
-    shared = {"input_nc": input_nc, "output_nc": output_nc, "ngf": ngf, "norm": norm}
+    """Build `resnet_{9,6,4}blocks` or `unet_{256,128}`, which is strided on its way down."""
+    shared = {
+        "input_nc": input_nc,
+        "output_nc": output_nc,
+        "ngf": ngf,
+        "norm": norm,
+        "dropout": dropout,
+        "antialias_up": antialias_up,
+    }
     if name in UNET_DOWNS:
-        return UnetGenerator(num_downs=UNET_DOWNS[name], dropout=dropout, **shared)
-    return ResnetGenerator(
-        n_blocks=RESNET_BLOCKS[name],
-        dropout=dropout,
-        antialias_down=antialias_down,
-        antialias_up=antialias_up,
-        **shared,
-    )
+        return UnetGenerator(num_downs=UNET_DOWNS[name], **shared)
+    return ResnetGenerator(n_blocks=RESNET_BLOCKS[name], antialias_down=antialias_down, **shared)
 
 
 def build_discriminator(

@@ -32,6 +32,25 @@ class ReflectionPad(torch.autograd.Function):
         return _unpad(gradient, ctx.shape, ctx.width, ctx.layout), None
 
 
+class Saturate(torch.autograd.Function):
+    """Clamps to [-1, 1]. What lies beyond has its gradient still where that leads back.
+
+    With torch's own, a pixel that a network has once driven too far would learn no more.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(-1, 1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        # Steps go against the gradient.
+        outwards = ((x > 1) & (gradient < 0)) | ((x < -1) & (gradient > 0))
+        return gradient.masked_fill(outwards, 0)
+
+
 class Blur(torch.autograd.Function):
     """Reflection pad by 1, then a fixed depthwise filter (C, 1, 3, 3) at every second pixel.
 

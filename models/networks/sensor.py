@@ -1,4 +1,7 @@
-"""A sensor as a network without learnt weights: grey-level curve, level control, MTF and noise."""
+"""A sensor as a network without learnt weights: grey-level curve, level control, MTF and noise.
+
+And a generator that is such a sensor and what a network learns to add to its images.
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.networks.functions import Saturate
 from util.seeding import generator_for
 
 # Knots of the curve, from -1 to 1: each 8-bit level is one, and 15 lie between two of them.
@@ -73,23 +77,41 @@ class FittedSensor(nn.Module):
         return torch.exp(-2 * (math.pi * self.blur * frequency).square())
 
     def add_noise(self, images: Tensor, *, seed: int, names: Sequence[str]) -> Tensor:
-        """Another gain and offset, then noise, for each of (B, 1, H, W); clamped to [-1, 1].
+        """`with_noise` of (B, 1, H, W), the same on every device.
 
-        names: one an image; its noise follows from (seed, name) alone, on every device.
+        names: one an image; its noise follows from (seed, name) alone.
         """
-        noisy = []
-        for image, name in zip(images.float(), names, strict=True):
-            height, width = image.shape[-2:]
+        draws = []
+        for _, name in zip(images, names, strict=True):
             rng = generator_for(seed, *name.encode())
+            shapes = noise_shapes(*images.shape[-2:])
+            draws.append([torch.from_numpy(rng.standard_normal(s, np.float32)) for s in shapes])
+        stacked = (torch.stack(kind) for kind in zip(*draws, strict=True))
+        return self.with_noise(images, *(kind.to(images.device) for kind in stacked))
 
-            def normal(*shape: int, rng: np.random.Generator = rng) -> Tensor:
-                return torch.from_numpy(rng.standard_normal(shape, np.float32)).to(images.device)
+    def draw_noise(self, images: Tensor) -> Tensor:
+        """`with_noise` of (B, 1, H, W), of torch's generator: in a training step."""
+        shapes = noise_shapes(*images.shape[-2:])
+        draws = (torch.randn(len(images), *shape, device=images.device) for shape in shapes)
+        return self.with_noise(images, *draws)
 
-            (gain, offset), (white, row, column) = normal(2) * self.spread, self.noise
-            image = self.level + (image - self.level) * gain.exp() + offset
-            image = image + white * normal(height, width)
-            noisy.append(image + row * normal(height, 1) + column * normal(1, width))
-        return torch.stack(noisy).clamp(-1, 1).to(images.dtype)
+    def with_noise(
+        self, images: Tensor, level: Tensor, white: Tensor, rows: Tensor, columns: Tensor
+    ) -> Tensor:
+        """Another gain and offset, then noise, for each of (B, 1, H, W); saturated at -1 and 1.
+
+        level, white, rows, columns: (B, *shape) each, of `noise_shapes`.
+        """
+        gain, offset = (level * self.spread[:, None, None]).split(1, 1)
+        noisy = self.level + (images.float() - self.level) * gain.exp() + offset
+        for sigma, draw in zip(self.noise, (white, rows, columns), strict=True):
+            noisy = noisy + sigma * draw
+        return Saturate.apply(noisy).to(images.dtype)
+
+
+def noise_shapes(height: int, width: int) -> list[tuple[int, int, int]]:
+    """Of the normal deviates for one image: gain and offset, pixels, rows and columns."""
+    return [(2, 1, 1), (1, height, width), (1, height, 1), (1, 1, width)]
 
 
 def medians(images: Tensor) -> Tensor:
@@ -99,3 +121,61 @@ def medians(images: Tensor) -> Tensor:
     """
     ordered = images.flatten(1).sort(dim=1).values
     return ordered[:, (ordered.shape[1] - 1) // 2]
+
+
+class SensorGenerator(nn.Module):
+    """The images of a fitted sensor, and what a network learns to add to them.
+
+    It is given images beside their fit, as `see` puts them. Twice the network's tanh is added to
+    the fit, which reaches all of [-1, 1] from anywhere in it. The network's last convolution is
+    set to 0, so that a new generator makes the fit itself, to the bit. The sensor is no parameter.
+
+    network: of two bands to one, such as a ResNet, whose layers `encode` gives.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.sensor, self.network = FittedSensor(), network
+        self.size_multiple, self.smallest_side = network.size_multiple, network.smallest_side
+        *_, last = (m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)))
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """seen: (B, 2, H, W) in [-1, 1], images and their fit -> (B, 1, H, W) in [-1, 1]."""
+        return self._add(seen, self.network(seen))
+
+    def encode(self, seen: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        """Features of the network, as ResnetGenerator's."""
+        return self.network.encode(seen, layers)
+
+    def forward_and_encode(
+        self, seen: Tensor, layers: Sequence[int]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """What `forward` and `encode` give, in one pass."""
+        learnt, features = self.network.forward_and_encode(seen, layers)
+        return self._add(seen, learnt), features
+
+    def feature_channels(self, layers: Sequence[int]) -> list[int]:
+        """Channels of what `encode(seen, layers)` returns."""
+        return self.network.feature_channels(layers)
+
+    def add_noise(self, images: Tensor, *, seed: int, names: Sequence[str]) -> Tensor:
+        """The sensor's, as FittedSensor adds it."""
+        return self.sensor.add_noise(images, seed=seed, names=names)
+
+    @staticmethod
+    def _add(seen: Tensor, learnt: Tensor) -> Tensor:
+        return Saturate.apply(seen[:, 1:] + 2 * learnt)
+
+
+def see(generator: nn.Module, images: Tensor, *, real: bool = False) -> Tensor:
+    """What a generator is given of images: of a SensorGenerator, (B, 1, H, W) beside their fit.
+
+    real: they are the sensor's, or made to be like those. Such an image is its own fit: a second
+    time through the sensor would blur it twice. Returns (B, 2, H, W); for any other generator the
+    images themselves.
+    """
+    if not isinstance(generator, SensorGenerator):
+        return images
+    return torch.cat([images, images if real else generator.sensor(images)], 1)

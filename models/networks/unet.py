@@ -4,14 +4,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.networks.layers import ImageConvTranspose, Norm, norm_layer, uses_bias
+from models.networks.layers import (
+    ImageConv,
+    ImageConvTranspose,
+    Norm,
+    ReflectionPad,
+    Upsample,
+    norm_layer,
+    uses_bias,
+)
 
 
 class UnetGenerator(nn.Module):
     """Encoder-decoder with skip connections, down to 1/2**num_downs of the image.
 
-    num_downs 8 is the field's `unet_256`, 7 is `unet_128`. Images are (B, C, H, W) in [-1, 1];
-    H and W must be multiples of `size_multiple`, from `smallest_side` on.
+    num_downs 8 is the field's `unet_256`, 7 is `unet_128`. antialias_up: bilinear upsampling and
+    a convolution in place of pix2pix's transposed convolution, whose pixels differ as on a
+    checkerboard (Odena et al. 2016). Images are (B, C, H, W) in [-1, 1]; H and W must be multiples
+    of `size_multiple`, from `smallest_side` on.
     """
 
     def __init__(
@@ -23,17 +33,19 @@ class UnetGenerator(nn.Module):
         ngf: int = 64,
         norm: Norm = "instance",
         dropout: bool = True,
+        antialias_up: bool = False,
     ) -> None:
         super().__init__()
+        shared = {"norm": norm, "antialias_up": antialias_up}
         self.size_multiple = self.smallest_side = 2**num_downs
         wide = ngf * 8
-        block = _UnetLevel(outer=wide, inner=wide, norm=norm)
+        block = _UnetLevel(outer=wide, inner=wide, **shared)
         for _ in range(num_downs - 5):
-            block = _UnetLevel(outer=wide, inner=wide, below=block, norm=norm, dropout=dropout)
+            block = _UnetLevel(outer=wide, inner=wide, below=block, dropout=dropout, **shared)
         for outer in (ngf * 4, ngf * 2, ngf):
-            block = _UnetLevel(outer=outer, inner=outer * 2, below=block, norm=norm)
+            block = _UnetLevel(outer=outer, inner=outer * 2, below=block, **shared)
         self.model = _UnetTop(
-            input_nc=input_nc, output_nc=output_nc, inner=ngf, below=block, bias=uses_bias(norm)
+            input_nc=input_nc, output_nc=output_nc, inner=ngf, below=block, **shared
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,14 +57,25 @@ class _UnetTop(nn.Module):
     """Outermost level: the image comes in, tanh goes out; no norm, no skip connection."""
 
     def __init__(
-        self, *, input_nc: int, output_nc: int, inner: int, below: nn.Module, bias: bool
+        self,
+        *,
+        input_nc: int,
+        output_nc: int,
+        inner: int,
+        below: nn.Module,
+        norm: Norm,
+        antialias_up: bool,
     ) -> None:
         super().__init__()
+        if antialias_up:
+            up = [Upsample(inner * 2), ReflectionPad(1), ImageConv(inner * 2, output_nc, 3)]
+        else:
+            up = [ImageConvTranspose(inner * 2, output_nc, 4, stride=2, padding=1)]
         self.model = nn.Sequential(
-            nn.Conv2d(input_nc, inner, 4, stride=2, padding=1, bias=bias),
+            nn.Conv2d(input_nc, inner, 4, stride=2, padding=1, bias=uses_bias(norm)),
             below,
             nn.ReLU(),
-            ImageConvTranspose(inner * 2, output_nc, 4, stride=2, padding=1),
+            *up,
             nn.Tanh(),
         )
 
@@ -69,6 +92,7 @@ class _UnetLevel(nn.Module):
         outer: int,
         inner: int,
         norm: Norm,
+        antialias_up: bool,
         below: nn.Module | None = None,
         dropout: bool = False,
     ) -> None:
@@ -78,11 +102,11 @@ class _UnetLevel(nn.Module):
         if below is not None:
             layers += [make_norm(inner), below]
         incoming = inner if below is None else inner * 2
-        layers += [
-            nn.ReLU(),
-            nn.ConvTranspose2d(incoming, outer, 4, stride=2, padding=1, bias=bias),
-            make_norm(outer),
-        ]
+        if antialias_up:
+            up = [Upsample(incoming), nn.Conv2d(incoming, outer, 3, padding=1, bias=bias)]
+        else:
+            up = [nn.ConvTranspose2d(incoming, outer, 4, stride=2, padding=1, bias=bias)]
+        layers += [nn.ReLU(), *up, make_norm(outer)]
         if dropout:
             layers.append(nn.Dropout(0.5))
         self.model = nn.Sequential(*layers)

@@ -77,6 +77,71 @@ def test_a_step_changes_every_network_and_gives_finite_losses(name, batch, class
         assert any(not torch.equal(before[key], after[key]) for key in trained), network
 
 
+SENSOR_MODELS = [name for name in MODELS if name != "classifier"]
+
+
+def with_sensor(name, classifier_file, **flags):
+    """A model whose sensor darkens and blurs, and adds noise."""
+    model = build(name, replace(options_for(name, classifier_file), sensor="fit", **flags))
+    sensor = model.generator.sensor
+    sensor.curve.mul_(0.5).sub_(0.2)
+    sensor.blur.fill_(0.8)
+    sensor.noise.fill_(0.1)
+    return model
+
+
+@pytest.mark.parametrize("name", SENSOR_MODELS)
+def test_the_first_images_beside_a_sensor_are_the_fit_and_the_next_are_not(
+    name, batch, classifier_file
+):
+    model = with_sensor(name, classifier_file)
+    before = snapshot(model)
+    fit = model.generator.sensor(batch.a)
+    losses = model.training_step(batch)
+    assert all(torch.isfinite(v) for v in losses.values())
+    assert torch.equal(model.visuals()["fake_B"], fit)
+    assert not torch.equal(model.translate(batch.a), fit)
+    after = snapshot(model)
+    assert all(torch.equal(before[key], after[key]) for key in before if ".sensor." in f".{key}")
+
+
+def test_d_is_shown_noise_and_l1_is_not(batch, classifier_file, monkeypatch):
+    model = with_sensor("pix2pix", classifier_file)
+    fit, judged = model.generator.sensor(batch.a), []
+    judge = model.judge
+    monkeypatch.setattr(model, "judge", lambda x: judged.append(x.detach()) or judge(x))
+    losses = model.training_step(batch)
+    l1 = model.options.lambda_L1 * (fit - batch.b).abs().mean()
+    torch.testing.assert_close(losses["G_L1"], l1)
+    fakes, of_g = judged[0][: len(batch.a), 1:], judged[1][:, 1:]
+    assert torch.equal(fakes, of_g)  # the same noise in both updates of a step
+    assert (fakes - fit).std().item() == pytest.approx(0.1 * 3**0.5, rel=0.1)
+    assert torch.equal(judged[0][len(batch.a) :, 1:], batch.b)
+
+
+@pytest.mark.parametrize("flags", [{}, {"flip_equivariance": True}, {"nce_idt": False}])
+def test_cut_beside_a_sensor_takes_real_images_for_their_own_fit(batch, classifier_file, flags):
+    model = with_sensor("cut", classifier_file, **flags)
+    model.training_step(batch)
+    images = model.visuals()
+    torch.testing.assert_close(images["fake_B"], model.generator.sensor(batch.a))
+    if "idt_B" in images:
+        assert torch.equal(images["idt_B"], batch.b)
+
+
+def test_a_sensor_is_for_one_band(classifier_file):
+    with pytest.raises(UserError, match="--sensor is for images of one band"):
+        build("pix2pix", Pix2PixOptions(**SMALL, sensor="fit", input_nc=3, output_nc=3))
+
+
+@pytest.mark.parametrize("size", [(50, 70), (17, 9)])
+def test_the_fit_is_of_the_image_itself_though_the_network_pads_it(size, classifier_file):
+    model = with_sensor("pix2pix", classifier_file)
+    model.generator.sensor.keep.fill_(0.1)
+    image = torch.rand(1, 1, *size) ** 3
+    assert torch.equal(model.translate(image), model.generator.sensor(image))
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_updates_say_whether_all_was_finite(name, batch, classifier_file):
     model = build(name, options_for(name, classifier_file))

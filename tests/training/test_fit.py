@@ -1,6 +1,7 @@
 """train.py --model sensor_fit and what follows it, as users run them, on 8- and 16-bit images."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,12 +61,12 @@ class Place:
         train.main(["--model", model, *places, *flags])
         return self.path / "checkpoints" / name
 
-    def translate(self, *flags: str, results: str = "results") -> Path:
-        places = ["--dataroot", str(self.path / "data"), "--name", "fit"]
+    def translate(self, *flags: str, name: str = "fit", results: str = "results") -> Path:
+        places = ["--dataroot", str(self.path / "data"), "--name", name]
         places += ["--checkpoints_dir", str(self.path / "checkpoints")]
         places += ["--results_dir", str(self.path / results), "--num_threads", "0"]
         test_program.main([*places, "--gpu_ids", "-1", "--num_test", "all", *flags])
-        return self.path / results / "fit" / "test_latest"
+        return self.path / results / name / "test_latest"
 
 
 @pytest.fixture
@@ -218,3 +219,109 @@ def test_no_noise_is_for_a_fitted_sensor(place):
     place.train(*small, model="cut")
     with pytest.raises(UserError, match="--no_noise is for a fitted sensor, and --model cut"):
         place.translate("--no_noise")
+
+
+SMALL = ["--netG", "resnet_4blocks", "--ngf", "4", "--ndf", "4", "--num_threads", "0"]
+SMALL += [
+    "--max_dataset_size",
+    "2",
+    "--gpu_ids",
+    "-1",
+    "--n_epochs",
+    "1",
+    "--n_epochs_decay",
+    "0",
+    "--no_html",
+]
+BESIDE = [*SMALL, "--preprocess", "none", "--sensor", "fit"]
+NOISE_FLAGS = {"noisy": [], "clean": ["--no_noise"]}
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_generator_with_a_sensor_begins_as_the_fit_and_needs_its_run_no_more(make_place, bits):
+    place = make_place(bits)
+    place.train()
+    fits = {r: images(place.translate(*f, results=r)) for r, f in NOISE_FLAGS.items()}
+    flags = [*BESIDE, "--max_dataset_size", "all", "--lr", "0"]
+    place.train(*flags, model="pix2pix", name="beside")
+    shutil.rmtree(place.path / "checkpoints" / "fit")
+    for results, flags in NOISE_FLAGS.items():
+        made = images(place.translate(*flags, name="beside", results=results))
+        assert made.keys() == fits[results].keys()
+        for name, image in made.items():
+            np.testing.assert_array_equal(image, fits[results][name])
+    more = ["--continue_train", "--n_epochs", "2", "--lr", "0.01", "--num_threads", "0"]
+    place.train(*more, "--gpu_ids", "-1", model="pix2pix", name="beside")
+    changed = images(place.translate("--no_noise", name="beside"))
+    assert any((changed[name] != fits["clean"][name]).any() for name in changed)
+
+
+def test_what_learnt_beside_a_sensor_goes_on_beside_the_same(place, capsys):
+    place.train()
+    place.train("--preprocess", "resize", "--load_size", "48", name="other")
+    folder = place.train(*BESIDE, model="pix2pix", name="beside")
+    again = [*BESIDE, "--pretrained_name", "beside"]
+    assert (folder / "finished").exists()
+    place.train(*again, model="pix2pix", name="next")
+    with pytest.raises(UserError, match="beside another sensor than that of --sensor other"):
+        place.train(*again, "--sensor", "other", model="pix2pix", name="third")
+    with pytest.raises(UserError, match="it was trained with --sensor fit, not other; leave"):
+        place.translate("--sensor", "other", name="beside")
+    assert not (place.path / "checkpoints" / "third").exists()
+
+
+def test_another_sensor_is_another_run(place):
+    place.train()
+    flags = [*BESIDE, "--netF_nc", "8", "--num_patches", "8", "--resume"]
+    place.train(*flags, model="cut", name="beside")
+    place.train(*flags, model="cut", name="beside")
+    shutil.rmtree(place.path / "checkpoints" / "fit")
+    place.train("--max_dataset_size", "3")
+    with pytest.raises(UserError, match=r"made from other networks \(--sensor\)"):
+        place.train(*flags, model="cut", name="beside")
+
+
+def test_a_sensor_of_resized_images_is_told(place, capsys):
+    place.train()
+    resized = ["--preprocess", "resize", "--load_size", "32"]
+    place.train(*BESIDE, *resized, model="pix2pix", name="beside")
+    assert "are those of images with --preprocess none" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--sensor", "nowhere"], "there is no run .*nowhere"),
+        (["--sensor", "../fit"], "--sensor '../fit' leaves the folder"),
+        (["--input_nc", "3"], "--sensor is for images of one band"),
+        (
+            ["--value_range_A", "0", "250"],
+            "fitted to images of A with counts 0 to 255 of 8 bits, not counts 0 to 250 of 8 bits; "
+            "give --value_range_A 0 255",
+        ),
+        (
+            ["--value_range", "1", "255"],
+            r"B with .*, not .*; give --value_range_A 0 255 --value_range_B 0 255\.",
+        ),
+    ],
+)
+def test_a_sensor_that_does_not_fit_is_refused_and_leaves_nothing(place, flags, words):
+    place.train()
+    with pytest.raises(UserError, match=words):
+        place.train(*BESIDE, *flags, model="pix2pix", name="beside")
+    assert not (place.path / "checkpoints" / "beside").exists()
+
+
+def test_a_sensor_of_images_of_another_type_is_refused(make_place):
+    make_place(16).train()
+    place = make_place(8)
+    with pytest.raises(
+        UserError, match=r"of 16 bits, not .* of 8 bits; fit one to images of this type"
+    ):
+        place.train(*BESIDE, model="pix2pix", name="beside")
+
+
+def test_a_run_that_is_no_fit_is_no_sensor(place):
+    place.train(*SMALL, "--preprocess", "none", model="pix2pix", name="plain")
+    with pytest.raises(UserError, match="--sensor plain is a run of --model pix2pix; name one of"):
+        place.train(*BESIDE, "--sensor", "plain", model="pix2pix", name="beside")

@@ -34,12 +34,19 @@ NETWORKS = {
         for antialias in (True, False)
     },
     **{
-        f"U-Net with {norm} norm": (
-            lambda norm=norm: UnetGenerator(
-                input_nc=1, output_nc=1, num_downs=5, ngf=8, norm=norm, dropout=False
+        f"U-Net with {norm} norm, {'antialiased' if antialias else 'transposed'}": (
+            lambda norm=norm, antialias=antialias: UnetGenerator(
+                input_nc=1,
+                output_nc=1,
+                num_downs=5,
+                ngf=8,
+                norm=norm,
+                dropout=False,
+                antialias_up=antialias,
             )
         )
         for norm in ("instance", "batch", "none")
+        for antialias in (True, False)
     },
     **{
         f"{kind.__name__} with {norm} norm": (

@@ -114,31 +114,57 @@ def test_layers_that_are_not_there():
 
 @pytest.mark.parametrize("downs", [7, 8])
 @pytest.mark.parametrize("norm", ["instance", "batch"])
-def test_unets_keep_the_size(downs, norm):
-    net = UnetGenerator(input_nc=1, output_nc=3, num_downs=downs, ngf=2, norm=norm)
+@pytest.mark.parametrize("antialias", [True, False])
+def test_unets_keep_the_size(downs, norm, antialias):
+    how = {"num_downs": downs, "norm": norm, "antialias_up": antialias}
+    net = UnetGenerator(input_nc=1, output_nc=3, ngf=2, **how)
     side = net.size_multiple
     assert side == 2**downs
     assert net(torch.randn(2, 1, side, side)).shape == (2, 3, side, side)
 
 
-def test_a_unet_is_its_diagram():
+@pytest.mark.parametrize("antialias", [True, False])
+def test_a_unet_is_its_diagram(antialias):
     """The public code's: what a skip connection carries has gone through the activation."""
-    net = UnetGenerator(input_nc=1, output_nc=1, num_downs=6, ngf=2, dropout=False)
+    sides = {"dropout": False, "antialias_up": antialias}
+    net = UnetGenerator(input_nc=1, output_nc=1, num_downs=6, ngf=2, **sides)
     how = {"stride": 2, "padding": 1}
+
+    def up(x, name, **pad):
+        """The layer of this name or, antialiased, the one after what makes the image larger."""
+        if not antialias:
+            return convolve(net, name, x, F.conv_transpose2d, **how)
+        larger = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        stem, place = name.rsplit(".", 1)
+        return convolve(net, f"{stem}.{int(place) + 1 + bool(pad)}", F.pad(larger, (1,) * 4, **pad))
 
     def level(x, name, below):
         skip = F.leaky_relu(x, 0.2)
         y = convolve(net, f"{name}.1", skip, **how)
         if below:
             y = level(F.instance_norm(y), f"{name}.3.model", below - 1)
-        up = f"{name}.5" if below else f"{name}.3"
-        y = F.instance_norm(convolve(net, up, y.relu(), F.conv_transpose2d, **how))
+        y = F.instance_norm(up(y.relu(), f"{name}.{5 if below else 3}"))
         return torch.cat([skip, y], dim=1)
 
     x = torch.randn(2, 1, 64, 128)
     y = level(convolve(net, "model.model.0", x, **how), "model.model.1.model", 4)
-    expected = convolve(net, "model.model.3", y.relu(), F.conv_transpose2d, **how).tanh()
+    expected = up(y.relu(), "model.model.3", mode="reflect").tanh()
     torch.testing.assert_close(net(x), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+def test_only_transposed_convolutions_put_a_checkerboard_on_a_flat_image(antialias):
+    torch.manual_seed(0)
+    how = {"norm": "none", "dropout": False, "antialias_up": antialias}
+    net = UnetGenerator(input_nc=1, output_nc=1, num_downs=5, ngf=2, **how)
+    with torch.no_grad():
+        made = net(torch.full((1, 1, 512, 512), 0.3))
+    middle = made[..., 224:288, 224:288]  # where no layer sees the border
+    checkerboard = (middle[..., ::2, ::2] - middle[..., 1::2, ::2]).abs()
+    if antialias:
+        torch.testing.assert_close(middle, middle[..., :1, :1].expand_as(middle))
+    else:
+        assert (checkerboard > 1e-3).all()
 
 
 def test_unet_dropout_acts_in_training_only():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.networks import load_weights
-from models.networks.sensor import KNOTS, FittedSensor, medians
+from models.networks import ResnetGenerator, UnetGenerator, load_weights
+from models.networks.functions import Saturate
+from models.networks.sensor import KNOTS, FittedSensor, SensorGenerator, medians, see
 
 
 def random_images(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -124,3 +125,80 @@ def test_a_state_dict_has_one_shape_and_loads_as_any_generator():
     load_weights(copy, sensor.state_dict(), source="latest_net_G.pth")
     images = random_images(1, 1, 20, 30)
     torch.testing.assert_close(copy(images), sensor(images), rtol=0, atol=0)
+
+
+def test_saturation_lets_a_gradient_through_where_it_leads_back():
+    x = torch.tensor([-2.0, -2.0, -1.0, 0.5, 1.0, 3.0, 3.0], requires_grad=True)
+    saturated = Saturate.apply(x)
+    gradient = torch.tensor([1.0, -1.0, 1.0, -1.0, -1.0, 1.0, -1.0])
+    saturated.backward(gradient)
+    assert torch.equal(saturated, x.clamp(-1, 1))
+    # A step goes against the gradient.
+    assert torch.equal(x.grad, gradient * torch.tensor([0.0, 1, 1, 1, 1, 1, 0]))
+
+
+def generator_with_sensor(network: str) -> SensorGenerator:
+    torch.manual_seed(0)
+    if network == "resnet":
+        inner = ResnetGenerator(input_nc=2, output_nc=1, ngf=4, n_blocks=2)
+    else:
+        inner = UnetGenerator(input_nc=2, output_nc=1, ngf=2, num_downs=5, dropout=False)
+    generator = SensorGenerator(inner)
+    generator.sensor.curve.copy_(torch.linspace(-1.2, 0.9, KNOTS))
+    generator.sensor.keep.fill_(0.4)
+    generator.sensor.blur.fill_(0.8)
+    generator.sensor.noise.fill_(0.05)
+    return generator
+
+
+@pytest.mark.parametrize("network", ["resnet", "unet"])
+def test_a_new_generator_is_the_fit_to_the_bit_and_all_of_its_network_learns(network):
+    generator, images = generator_with_sensor(network), random_images(2, 1, 64, 32)
+    fake = generator(see(generator, images))
+    assert torch.equal(fake, generator.sensor(images))
+    optimiser = torch.optim.SGD(generator.parameters(), lr=0.1)
+    for step in range(2):
+        optimiser.zero_grad()
+        (generator(see(generator, images)) - 0.5).abs().mean().backward()
+        reached = [p.grad is not None and p.grad.abs().sum() > 0 for p in generator.parameters()]
+        assert any(reached) if step == 0 else sum(reached) > len(reached) / 2
+        optimiser.step()
+    assert not torch.equal(generator(see(generator, images)), fake)
+
+
+@pytest.mark.parametrize("target", [-1.0, 1.0])
+def test_the_whole_range_can_be_reached_from_anywhere(target):
+    generator, images = generator_with_sensor("resnet"), random_images(1, 1, 16, 16)
+    *_, bias = (p for name, p in generator.named_parameters() if name.endswith("bias"))
+    bias.data.fill_(target * 9)
+    fake = generator(see(generator, images))
+    assert torch.equal(fake, torch.full_like(fake, target))
+
+
+def test_a_real_image_is_its_own_fit():
+    generator, images = generator_with_sensor("resnet"), random_images(1, 1, 16, 16)
+    assert torch.equal(see(generator, images, real=True), torch.cat([images, images], 1))
+    assert torch.equal(see(generator.network, images), images)
+    assert torch.equal(generator(see(generator, images, real=True)), images)
+
+
+def test_the_sensor_in_a_generator_is_saved_and_trained_by_nobody():
+    generator = generator_with_sensor("resnet")
+    keys = generator.state_dict().keys()
+    assert {key.split(".")[0] for key in keys} == {"sensor", "network"}
+    assert {f"sensor.{key}" for key in FittedSensor().state_dict()} < keys
+    assert all(name.startswith("network.") for name, _ in generator.named_parameters())
+
+
+def test_drawn_noise_has_the_same_deviations_and_follows_torchs_generator():
+    sensor = FittedSensor()
+    sensor.noise.copy_(torch.tensor([0.05, 0.02, 0.03]))
+    zeros = torch.zeros(2, 1, 600, 500)
+    torch.manual_seed(1)
+    noise = sensor.draw_noise(zeros)
+    torch.manual_seed(1)
+    assert torch.equal(sensor.draw_noise(zeros), noise)
+    assert (noise[0] != noise[1]).float().mean() > 0.99
+    assert noise.std().item() == pytest.approx(math.hypot(0.05, 0.02, 0.03), rel=0.03)
+    assert noise.mean(3).std().item() == pytest.approx(0.02, rel=0.15)
+    assert noise.mean(2).std().item() == pytest.approx(0.03, rel=0.15)
