@@ -32,19 +32,21 @@ def build_training_datasets(
     value_maps: Mapping[str, ValueMap],
     left_out: Mapping[str, str],
     boxes_for: str | None = None,
+    read_boxes: bool = False,
 ) -> tuple[ImageDataset, ImageDataset | None]:
     """The training dataset, and a validation dataset for --dataset_mode labeled.
 
     full_size_after: last epoch whose unpaired images are resized beyond the crop. value_maps: of
     the run that is continued; {} finds them in the files. left_out: images that it does without,
     path below the data root -> why; with --on_bad_image skip the datasets leave out more.
-    boxes_for: the flag that needs boxes of the targets; None reads none. Raises UserError for
-    folders, labels or boxes that do not fit.
+    boxes_for: the flag that needs boxes of the targets; read_boxes: whether to read them where
+    there are any, without such a flag. Raises UserError for folders, labels or boxes that do not
+    fit.
     """
     selection = _selection(
         data, model, seed=seed, training=True, value_maps=value_maps, left_out=left_out
     )
-    if boxes_for:
+    if boxes_for or read_boxes:
         selection = replace(selection, boxes=BoxTable(selection.root))
     training, held_out = _training_datasets(data, model, selection, full_size_after)
     if boxes_for:
@@ -74,12 +76,14 @@ def build_validation_datasets(
     seed: int,
     value_maps: Mapping[str, ValueMap],
     left_out: Mapping[str, str],
+    read_boxes: bool = False,
 ) -> tuple[ImageDataset, ...]:
     """What --val_freq measures a translation on, in a fixed order, nothing random in it.
 
     All pairs for --dataset_mode aligned; for unaligned two sets, all images of A and all of B, each
     as the `a` of its batches. phase: --val_phase. value_maps: of the training images, A and B;
-    left_out: as for these. Raises UserError where there are no such folders.
+    left_out: as for these; read_boxes: of targets, too. Raises UserError where there are no such
+    folders.
     """
     selection = replace(
         _selection(
@@ -88,6 +92,8 @@ def build_validation_datasets(
         phase=phase,
         limit=None,
     )
+    if read_boxes:
+        selection = replace(selection, boxes=BoxTable(selection.root))
     paired = data.dataset_mode == "aligned"
     _require_validation_images(selection, paired=paired)
     if paired:
@@ -109,14 +115,24 @@ def _require_validation_images(selection: Selection, *, paired: bool) -> None:
 
 
 def build_test_dataset(
-    data: DataOptions, model: ModelOptions, *, seed: int, value_maps: Mapping[str, ValueMap]
+    data: DataOptions,
+    model: ModelOptions,
+    *,
+    seed: int,
+    value_maps: Mapping[str, ValueMap],
+    read_boxes: bool = False,
 ) -> ImageDataset:
-    """The images to translate, with partners where there are any; nothing random in size."""
+    """The images to translate, with partners where there are any; nothing random in size.
+
+    read_boxes: whether to read the boxes of their targets, where there are any.
+    """
     selection = _selection(
         data, model, seed=seed, training=False, value_maps=value_maps, left_out={}
     )
     # Each image is read once at most: nothing is gained by keeping it. None is left out.
     selection = replace(selection, cache="none", skip_bad=False, all_read=False)
+    if read_boxes:
+        selection = replace(selection, boxes=BoxTable(selection.root))
     modes = {"aligned": AlignedDataset, "unaligned": UnalignedDataset, "single": SingleDataset}
     if data.dataset_mode not in modes:
         raise UserError(

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from metrics.thermal import RadialSpectrum
-from models.networks.sensor import KNOTS, FittedSensor, medians
+from models.networks.sensor import KNOTS, FittedSensor, levels_below
 from util.errors import UserError
 
 SMALLEST_SIDE = 32  # pixels: below, the spectrum has too few frequencies to tell blur from content
@@ -58,7 +58,7 @@ class Survey:
         low, middle, high = np.searchsorted(total, np.array([0.1, 0.5, 0.9]) * total[-1])
         self._counts[round(middle * (MEDIANS - 1) / (KNOTS - 1))] += counts
         width_of_levels = np.log(max(high - low, 1) * 2 / (KNOTS - 1))
-        median = medians(image[None]).item()
+        median = levels_below(image[None], 0.5).item()
         noise = white_variance(image), line_variance(image), line_variance(image.mT)
         self._numbers.append((median, width_of_levels, *noise))
         self.spectrum.add(image[None])

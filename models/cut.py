@@ -66,7 +66,7 @@ class CutModel(TranslationModel):
                 "without --blind_target."
             )
         mirrored = opt.flip_equivariance and random.random() < 0.5
-        source = self.see(a)
+        source = self.see(a, batch.box_a)
         if opt.nce_idt:
             source = torch.cat([source, self.see(b, real=True)])
         output, keys = self.generate_and_encode(source, mirrored)

@@ -29,7 +29,7 @@ class Pix2PixModel(TranslationModel):
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         a, b = batch.a, batch.b
-        fake = self.generate(self.see(a))
+        fake = self.generate(self.see(a, batch.box_a))
         shown = self.shown(fake)
         losses = self.update_discriminator(torch.cat([a, shown], 1), torch.cat([a, b], 1))
         judged = self.judge(torch.cat([a, shown], 1))

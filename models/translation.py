@@ -41,11 +41,14 @@ def make_generator(options: TranslationOptions) -> nn.Module:
     return SensorGenerator(generator) if options.sensor else generator
 
 
-def translate(generator: nn.Module, images: Tensor, compute: Compute) -> Tensor:
+def translate(
+    generator: nn.Module, images: Tensor, compute: Compute, boxes: Tensor | None = None
+) -> Tensor:
     """Whole images of any size through the generator, without gradient.
 
     (B, C, H, W) in [-1, 1] -> (B, C', H, W). Sides are reflected at the bottom and right up to
-    what the generator needs, and cropped back. compute: what the generator was placed by.
+    what the generator needs, and cropped back. compute: what the generator was placed by; boxes:
+    (B, N, 4) of the targets, for a sensor that heeds them.
     """
     height, width = images.shape[-2:]
     rows, columns = (
@@ -54,7 +57,9 @@ def translate(generator: nn.Module, images: Tensor, compute: Compute) -> Tensor:
     )
     compute.begin_step()
     with torch.inference_mode(), compute.autocast():
-        images = see(generator, images)
+        if isinstance(generator, FittedSensor):
+            return generator(images, boxes)
+        images = see(generator, images, boxes)
         if len(rows) != height:
             images = images[:, :, rows]
         if len(columns) != width:
@@ -110,9 +115,9 @@ class TranslationModel(Model):
         self.networks = {"G": self.generator, "D": self.discriminator}
         self.last_images: dict[str, Tensor] = {}
 
-    def see(self, images: Tensor, *, real: bool = False) -> Tensor:
+    def see(self, images: Tensor, boxes: Tensor | None = None, *, real: bool = False) -> Tensor:
         """What G is given of (B, C, H, W): the images or, with --sensor, they beside their fit."""
-        return see(self.generator, images, real=real)
+        return see(self.generator, images, boxes, real=real)
 
     def generate(self, seen: Tensor) -> Tensor:
         """G of what it sees. Raises UserError for sides that the generator cannot take."""
@@ -127,10 +132,10 @@ class TranslationModel(Model):
         """
         return self.generator.sensor.draw_noise(fake) if self.options.sensor else fake
 
-    def translate(self, images: Tensor) -> Tensor:
+    def translate(self, images: Tensor, boxes: Tensor | None = None) -> Tensor:
         """Whole images through G as test.py --no_noise does: in eval mode, exactly."""
         with evaluating(self.generator):
-            return translate(self.generator, images, self.compute.exact)
+            return translate(self.generator, images, self.compute.exact, boxes)
 
     def judge(self, images: Tensor) -> Tensor:
         """D of (B, judged_bands, H, W): logits (B, 1, h, w) in fp32."""

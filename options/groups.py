@@ -169,6 +169,10 @@ class TranslationOptions(ModelOptions):
 class SensorFitOptions(TranslationOptions):
     """fitted sensor"""
 
+    fit_target: bool = option(
+        False, "make the fit right on the targets, too: in the boxes of labels.csv, of A and of B"
+    )
+
 
 @dataclass(frozen=True)
 class GanOptions(LearningOptions, TranslationOptions):

@@ -18,7 +18,7 @@ LAYERS = {
     "options": ("options",),
     "util": ("util", "options"),
     "data": ("data", "util", "options"),
-    "models.networks": ("models.networks", "util", "options"),
+    "models.networks": ("models.networks", "metrics.boxes", "util", "options"),
     "models.losses": ("util", "options"),
     "models.targets": ("metrics.boxes", "util", "options"),
     "models.gradcam": ("models.networks", "util", "options"),

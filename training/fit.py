@@ -12,6 +12,7 @@ from data.fingerprint import image_fingerprint
 from data.raw import RawImages
 from data.transforms import Preprocessing
 from metrics.sensor_fit import fit_sensor
+from metrics.target_fit import fit_targets
 from options import DisplayOptions, TrainConfig, TrainingOptions
 from training import messages
 from training.lock import RunLock
@@ -39,10 +40,14 @@ class WholeImages:
 
     def __iter__(self) -> Iterator[Tensor]:
         """Raises UserError for a bad image."""
+        return (image for image, _ in self.with_boxes())
+
+    def with_boxes(self) -> Iterator[tuple[Tensor, np.ndarray]]:
+        """Each with the boxes (N, 4) of its targets, as far as they are read."""
         nothing_random = np.random.default_rng(0)
         for place in self.places:
             raw = self.domain.sample(place, self.preprocessing, nothing_random)
-            yield self.domain.prepare(RawImages.of([raw]))[0]
+            yield self.domain.prepare(RawImages.of([raw]))[0], raw.boxes
 
 
 def fit(config: TrainConfig, folder: RunFolder, lock: RunLock) -> None:
@@ -60,6 +65,7 @@ def fit(config: TrainConfig, folder: RunFolder, lock: RunLock) -> None:
         full_size_after=0,
         value_maps={},
         left_out={},
+        boxes_for="--fit_target" if config.model.fit_target else None,
     )
     preprocessing = Preprocessing.from_options(config.data, training=False)
     images = {role: WholeImages(d, preprocessing) for role, d in dataset.domains.items()}
@@ -73,6 +79,8 @@ def fit(config: TrainConfig, folder: RunFolder, lock: RunLock) -> None:
     )
     real = dataset.domains["B"].value_map
     sensor = fit_sensor(images["A"], images["B"], step=2 / (real.high - real.low))
+    if config.model.fit_target:
+        fit_targets(sensor, images["A"].with_boxes(), images["B"].with_boxes())
     lock.take()
     inputs = {TRAINING_IMAGES: image_fingerprint(dataset)}
     record = run_record(config, dataset, inputs=inputs, left_out=dataset.left_out)

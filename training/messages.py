@@ -64,7 +64,8 @@ def fitted_sensor(sensor: FittedSensor, value_map: ValueMap) -> str:
     return (
         f"blur {sensor.blur:.2f} pixels; noise in counts of B: {white:.3g} white, {rows:.3g} of "
         f"rows, {columns:.3g} of columns; between images: gain {gain:.1%}, offset "
-        f"{offset * scale:.3g} counts; medians keep {sensor.keep:.0%} of their distances"
+        f"{offset * scale:.3g} counts; backgrounds keep {sensor.keep:.0%} of their distances, and "
+        f"targets {sensor.target_keep:.0%}"
     )
 
 

@@ -219,6 +219,7 @@ class Start:
             value_maps=self.value_maps,
             left_out=self.left_out,
             boxes_for=self.model_class.flag_of_boxes(config.model),
+            read_boxes=self.sensor is not None,
         )
         self._refuse_idle_flags(labelled=held_out is not None)
         if not options.val_freq:
@@ -232,6 +233,7 @@ class Start:
             seed=config.run.seed,
             value_maps=training.value_maps,
             left_out=training.left_out,
+            read_boxes=self.sensor is not None,
         )
         return RunImages(training, held_out, validation)
 

@@ -28,7 +28,8 @@ from util.errors import UserError
 
 FEWEST_FOR_KID = 4  # a subset is half of a set, and the estimate is unbiased from two images on
 
-Translate = Callable[[Tensor], Tensor]  # (B, C, H, W) in [-1, 1] -> (B, C', H, W), no gradient
+# (B, C, H, W) in [-1, 1] and boxes (B, N, 4) or None -> (B, C', H, W), no gradient
+Translate = Callable[[Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class PairedValidation(Validation):
     def measure(self) -> dict[str, float]:
         values: dict[str, list[Tensor]] = defaultdict(list)
         for batch in self.pairs:
-            fake = self.translate(batch.a)
+            fake = self.translate(batch.a, batch.box_a)
             values["ssim"].append(ssim(_exact(fake), _exact(batch.b), data_range=2.0))
             if self.judge:
                 values["gcss"].append(self._gcss(self.judge, fake, batch.b))
@@ -145,7 +146,7 @@ class UnpairedValidation(Validation):
         self.note = f"KID of {len(sources)} translations and {len(targets)} images of B"
 
     def measure(self) -> dict[str, float]:
-        fakes = self._features(self.translate(batch.a) for batch in self.sources)
+        fakes = self._features(self.translate(batch.a, batch.box_a) for batch in self.sources)
         return {"kid_mwir": kid(fakes, self._target_features).mean}
 
     @cached_property

@@ -187,7 +187,7 @@ class Translation:
 
     def translate(self, batch: Batch) -> torch.Tensor:
         """fake_B of a batch, with the noise of the sensor where there is one."""
-        fake = translate(self.generator, batch.a, self.compute)
+        fake = translate(self.generator, batch.a, self.compute, batch.box_a)
         if self.noisy:
             fake = self.generator.add_noise(fake, seed=self.config.run.seed, names=batch.names)
         return fake

@@ -43,8 +43,13 @@ def begin(config: TestConfig) -> Translation:
         )
     load_weights(generator, weights, source=source)
     generator.train(not config.test.eval)
+    sensor = generator.sensor if isinstance(generator, SensorGenerator) else generator
     dataset = build_test_dataset(
-        config.data, config.model, seed=config.run.seed, value_maps=value_maps
+        config.data,
+        config.model,
+        seed=config.run.seed,
+        value_maps=value_maps,
+        read_boxes=isinstance(sensor, FittedSensor) and sensor.controls_targets,
     )
     inputs = {
         "weights of the generator": digest(generator.state_dict()),

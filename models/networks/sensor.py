@@ -10,22 +10,30 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from metrics.boxes import inside
 from models.networks.functions import Saturate
 from util.seeding import generator_for
 
 # Knots of the curve, from -1 to 1: each 8-bit level is one, and 15 lie between two of them.
 KNOTS = 255 * 16 + 1
+SHARES = 65  # quantiles of a target's grey levels, from 0 to 1
+# Buffers that fits of earlier versions lack: a new sensor's are what these were fitted with.
+LATER_BUFFERS = ("reference", "target", "target_keep")
 
 
 class FittedSensor(nn.Module):
     """What a sensor makes of a simulator's image, as four numbers and a curve say.
 
-    A curve of grey levels; a level control that brings each image's median nearer to `level`; a
-    Gaussian MTF; saturation at -1 and 1. Noise is a step of its own. All buffers have one shape
-    whatever the fit, and fit images of any size. A new sensor changes nothing. In units of [-1, 1]:
+    A curve of grey levels; a level control that brings each image's background nearer to `level`; a
+    target control that brings the grey levels of each target nearer to `target`; a Gaussian MTF;
+    saturation at -1 and 1. Noise is a step of its own. All buffers have one shape whatever the fit,
+    and fit images of any size. A new sensor changes nothing. In units of [-1, 1]:
 
     curve: (KNOTS,) grey levels after the curve, which may lie beyond -1 and 1.
-    level: mean of the images' medians; keep: share of its distance that a median keeps, 0..1.
+    reference: share of an image's background below the grey level that is controlled, 0.5 for its
+        median; level: mean of these levels; keep: share of its distance that one keeps, 0..1.
+    target: (SHARES,) mean grey levels below which equal shares of a target's box lie, before the
+        MTF; target_keep: share of their distance that a target's own keep, 0..1.
     blur: standard deviation of the point spread function in pixels; the MTF at f cycles a pixel is
         exp(-2 π² blur² f²).
     noise: (3,) standard deviations of white noise, and of the offsets of rows and of columns; as in
@@ -39,28 +47,67 @@ class FittedSensor(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("curve", torch.linspace(-1, 1, KNOTS))
+        self.register_buffer("reference", torch.tensor(0.5))
         self.register_buffer("level", torch.tensor(0.0))
         self.register_buffer("keep", torch.tensor(1.0))
+        self.register_buffer("target", torch.zeros(SHARES))
+        self.register_buffer("target_keep", torch.tensor(1.0))
         self.register_buffer("blur", torch.tensor(0.0))
         self.register_buffer("noise", torch.zeros(3))
         self.register_buffer("spread", torch.zeros(2))
 
-    def forward(self, images: Tensor) -> Tensor:
+    @property
+    def controls_targets(self) -> bool:
+        """Whether boxes of targets make a difference to the images."""
+        return bool(self.target_keep < 1)
+
+    def forward(self, images: Tensor, boxes: Tensor | None = None) -> Tensor:
         """(B, 1, H, W) in [-1, 1] -> the same without noise, differentiable; computed in fp32.
 
-        The gradient takes each image's median as given.
+        boxes: (B, N, 4) as of a Batch; targets without one keep their own grey levels. The gradient
+        takes what the two controls measure as given.
         """
-        return self.blurred(self.toned(images.float())).clamp(-1, 1).to(images.dtype)
+        toned = self.toned(images.float(), boxes)
+        if boxes is not None:
+            toned = self.with_controlled_targets(toned, boxes)
+        return self.blurred(toned).clamp(-1, 1).to(images.dtype)
 
-    def toned(self, images: Tensor) -> Tensor:
-        """Curve and level control alone: (B, 1, H, W), not clamped."""
-        # Beyond the ends, the first and the last piece go on.
+    def toned(self, images: Tensor, boxes: Tensor | None = None) -> Tensor:
+        """Curve and level control alone: (B, 1, H, W), not clamped. boxes: of targets, not looked
+        at by the level control.
+        """
+        toned = self.on_curve(images)
+        distance = levels_below(toned.detach(), self.reference, without=boxes) - self.level
+        return toned - (1 - self.keep) * distance[:, None, None, None]
+
+    def on_curve(self, images: Tensor) -> Tensor:
+        """Grey levels of any shape through the curve; its first and last piece go on beyond it."""
         place = (images + 1) * ((KNOTS - 1) / 2)
         left = place.detach().floor().clamp(0, KNOTS - 2)
         low, high = self.curve[left.long()], self.curve[left.long() + 1]
-        toned = low + (place - left) * (high - low)
-        distance = medians(toned.detach()) - self.level
-        return toned - (1 - self.keep) * distance[:, None, None, None]
+        return low + (place - left) * (high - low)
+
+    def with_controlled_targets(self, toned: Tensor, boxes: Tensor) -> Tensor:
+        """What `toned` gave, the pixels in each of boxes (B, N, 4) nearer to `target`.
+
+        A pixel's distance is that to the mean grey level of its rank in the box.
+        """
+        change = torch.zeros_like(toned)
+        masks = inside(boxes.flatten(0, 1), *toned.shape[-2:]).unflatten(0, boxes.shape[:2])
+        for number, box in masks.any(dim=(2, 3)).nonzero().tolist():
+            mask = masks[number, box]
+            own = toned[number, 0][mask].detach()
+            distance = own - self.usual(own)
+            change[number, 0, mask] = (self.target_keep - 1) * distance
+        return toned + change
+
+    def usual(self, levels: Tensor) -> Tensor:
+        """Mean grey levels of the ranks that levels (N,) of one target have among themselves."""
+        ordered = levels.sort().values
+        below = [torch.searchsorted(ordered, levels, right=right) for right in (False, True)]
+        place = sum(below) / (2 * len(levels)) * (SHARES - 1)
+        left = place.long().clamp(max=SHARES - 2)
+        return torch.lerp(self.target[left], self.target[left + 1], place - left)
 
     def blurred(self, images: Tensor) -> Tensor:
         """(B, 1, H, W) through the MTF, mirrored at its edges."""
@@ -114,13 +161,21 @@ def noise_shapes(height: int, width: int) -> list[tuple[int, int, int]]:
     return [(2, 1, 1), (1, height, width), (1, height, 1), (1, 1, width)]
 
 
-def medians(images: Tensor) -> Tensor:
-    """Median of each of (B, C, H, W), the lower one of two: (B,).
+def levels_below(images: Tensor, share: Tensor | float, *, without: Tensor | None = None) -> Tensor:
+    """Grey level below which a share of each of (B, C, H, W) lies, the lower one of two: (B,).
 
-    By sorting, which unlike torch's median is the same in every run on a GPU.
+    without: boxes (B, N, 4) of pixels that do not count, unless nothing else is left. By sorting,
+    which unlike torch's median is the same in every run on a GPU.
     """
+    if without is not None:
+        hidden = inside(without.flatten(0, 1), *images.shape[-2:])
+        hidden = hidden.unflatten(0, without.shape[:2]).any(1)
+        hidden &= ~hidden.all(dim=(1, 2), keepdim=True)
+        images = images.masked_fill(hidden[:, None], torch.inf)
     ordered = images.flatten(1).sort(dim=1).values
-    return ordered[:, (ordered.shape[1] - 1) // 2]
+    counted = ordered.isfinite().sum(dim=1)
+    place = ((counted - 1) * share).long()
+    return ordered.gather(1, place[:, None])[:, 0]
 
 
 class SensorGenerator(nn.Module):
@@ -169,13 +224,15 @@ class SensorGenerator(nn.Module):
         return Saturate.apply(seen[:, 1:] + 2 * learnt)
 
 
-def see(generator: nn.Module, images: Tensor, *, real: bool = False) -> Tensor:
+def see(
+    generator: nn.Module, images: Tensor, boxes: Tensor | None = None, *, real: bool = False
+) -> Tensor:
     """What a generator is given of images: of a SensorGenerator, (B, 1, H, W) beside their fit.
 
-    real: they are the sensor's, or made to be like those. Such an image is its own fit: a second
-    time through the sensor would blur it twice. Returns (B, 2, H, W); for any other generator the
-    images themselves.
+    boxes: (B, N, 4) of their targets; real: they are the sensor's, or made to be like those. Such
+    an image is its own fit: a second time through the sensor would blur it twice. Returns
+    (B, 2, H, W); for any other generator the images themselves.
     """
     if not isinstance(generator, SensorGenerator):
         return images
-    return torch.cat([images, images if real else generator.sensor(images)], 1)
+    return torch.cat([images, images if real else generator.sensor(images, boxes)], 1)

@@ -325,3 +325,31 @@ def test_a_run_that_is_no_fit_is_no_sensor(place):
     place.train(*SMALL, "--preprocess", "none", model="pix2pix", name="plain")
     with pytest.raises(UserError, match="--sensor plain is a run of --model pix2pix; name one of"):
         place.train(*BESIDE, "--sensor", "plain", model="pix2pix", name="beside")
+
+
+def with_boxes(place: Place) -> None:
+    """A table with a box of each image."""
+    rows = ["file,box_x,box_y,box_w,box_h"]
+    folder = place.path / "data"
+    rows += [f"{f.relative_to(folder)},8,8,20,16" for f in sorted(folder.rglob("*.png"))]
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+
+
+def test_a_fit_to_targets_heeds_boxes_where_images_are_translated(place, capsys):
+    with_boxes(place)
+    place.train("--fit_target")
+    assert "targets" in capsys.readouterr().out
+    weights = place.path / "checkpoints" / "fit" / "latest_net_G.pth"
+    sensor = torch.load(weights)
+    sensor["target_keep"].fill_(0.0)
+    sensor["target"].fill_(0.9)
+    torch.save(sensor, weights)
+    made = images(place.translate("--no_noise"))["0"]
+    assert np.median(made[12:20, 14:22]) > 235
+    assert np.median(made[:6]) < 235
+
+
+def test_a_fit_to_targets_without_boxes_is_refused(place):
+    with pytest.raises(UserError, match="--fit_target needs boxes"):
+        place.train("--fit_target")
+    assert not (place.path / "checkpoints" / "fit").exists()

@@ -8,7 +8,7 @@ import torch
 
 from models.networks import ResnetGenerator, UnetGenerator, load_weights
 from models.networks.functions import Saturate
-from models.networks.sensor import KNOTS, FittedSensor, SensorGenerator, medians, see
+from models.networks.sensor import KNOTS, SHARES, FittedSensor, SensorGenerator, levels_below, see
 
 
 def random_images(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -38,14 +38,14 @@ def test_level_control_keeps_its_share_of_each_median():
     sensor.level.fill_(0.1)
     sensor.keep.fill_(0.25)
     images = 0.3 * random_images(3, 1, 9, 9) + torch.tensor([-0.4, 0.0, 0.5]).view(3, 1, 1, 1)
-    before, after = medians(images), medians(sensor(images))
+    before, after = levels_below(images, 0.5), levels_below(sensor(images), 0.5)
     torch.testing.assert_close(after - 0.1, 0.25 * (before - 0.1), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (2, 4), (3, 7)])
 def test_the_median_is_torchs(shape):
     images = random_images(2, 1, *shape)
-    torch.testing.assert_close(medians(images), images.flatten(1).median(1).values)
+    torch.testing.assert_close(levels_below(images, 0.5), images.flatten(1).median(1).values)
 
 
 @pytest.mark.parametrize("size", [(32, 24), (31, 45)])
@@ -202,3 +202,59 @@ def test_drawn_noise_has_the_same_deviations_and_follows_torchs_generator():
     assert noise.std().item() == pytest.approx(math.hypot(0.05, 0.02, 0.03), rel=0.03)
     assert noise.mean(3).std().item() == pytest.approx(0.02, rel=0.15)
     assert noise.mean(2).std().item() == pytest.approx(0.03, rel=0.15)
+
+
+def with_targets(keep: float) -> FittedSensor:
+    sensor = FittedSensor()
+    sensor.target.copy_(torch.linspace(-0.2, 0.6, SHARES))
+    sensor.target_keep.fill_(keep)
+    return sensor
+
+
+def test_target_control_moves_each_rank_to_its_usual_level():
+    images = random_images(2, 1, 20, 20)
+    boxes = torch.tensor([[[3.0, 4, 13, 14]], [[torch.nan] * 4]])
+    made = with_targets(0.0)(images, boxes)
+    ranks = images[0, 0, 4:14, 3:13].flatten().argsort().argsort()
+    expected = -0.2 + 0.8 * (ranks + 0.5) / 100
+    torch.testing.assert_close(made[0, 0, 4:14, 3:13].flatten(), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(made[1], images[1], rtol=0, atol=2e-6)
+    outside = torch.ones(20, 20, dtype=bool)
+    outside[4:14, 3:13] = False
+    torch.testing.assert_close(made[0, 0][outside], images[0, 0][outside], rtol=0, atol=2e-6)
+
+
+def test_targets_keep_their_share_of_the_distance():
+    images, boxes = random_images(1, 1, 20, 20), torch.tensor([[[2.0, 2, 9, 18]]])
+    none, half = with_targets(0.0)(images, boxes), with_targets(0.5)(images, boxes)
+    torch.testing.assert_close(half, (images + none) / 2, rtol=0, atol=1e-5)
+
+
+def test_level_control_does_not_look_at_targets():
+    sensor = FittedSensor()
+    sensor.keep.fill_(0.0)
+    image = torch.full((1, 1, 12, 12), -0.5)
+    image[..., 2:12, 2:12] = 0.9
+    boxes = torch.tensor([[[2.0, 2, 12, 12]]])
+    toned = sensor.toned(image, boxes)
+    torch.testing.assert_close(toned[0, 0, 0], torch.zeros(12), rtol=0, atol=1e-6)
+    torch.testing.assert_close(toned[0, 0, 5, 5].item(), 1.4, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.875, 1.0])
+def test_levels_below_a_share_are_numpys(share):
+    images = random_images(2, 1, 9, 11)
+    expected = np.quantile(images.flatten(1).numpy(), share, axis=1, method="lower")
+    np.testing.assert_array_equal(levels_below(images, share), expected)
+
+
+def test_a_fit_from_before_target_control_is_read():
+    state = FittedSensor().state_dict()
+    for later in ("reference", "target", "target_keep"):
+        del state[later]
+    state["blur"] = torch.tensor(0.7)
+    sensor = FittedSensor()
+    load_weights(sensor, state, source="fit.pth")
+    assert sensor.blur.item() == pytest.approx(0.7)
+    assert sensor.reference.item() == 0.5
+    assert not sensor.controls_targets

@@ -1,0 +1,187 @@
+"""A fitted sensor made right on the target: curve and controls by what boxes hold in both sets.
+
+Targets are few and hot: what of the pooled grey levels is theirs depends on how near they are, and
+a simulator's window saturates on them. So the grey levels in the boxes are compared, each box with
+the same weight, after the blur that mixes a target's levels; and the curve has a form that reaches
+beyond the background: a power law, since a sensor is linear in radiance and a simulator's window
+has a gamma, and a height of its own where the simulator is saturated.
+
+Images are float tensors (1, H, W) in [-1, 1]; their boxes arrays (N, 4) of x0, y0, x1, y1 in pixel
+edges.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from torch import Tensor
+
+from metrics.boxes import inside
+from models.networks.sensor import KNOTS, SHARES, FittedSensor
+from util.errors import UserError
+
+MARGIN = 4  # pixels about a box that its blur reaches into
+TARGETS = 400  # that are looked at in a set: they tell its mean grey levels within some percent
+STEPS = 200  # of the simplex search, in which all four numbers of the curve settle
+GRID = np.linspace(0, 1, SHARES)
+# Shares of the background at which level control may hold an image: the ends are few pixels.
+REFERENCES = slice(SHARES // 20, -(SHARES // 20))
+
+
+@dataclass(frozen=True)
+class Target:
+    """One box of an image: chip (1, h, w) with a margin, box (4,) in it, number of its image."""
+
+    chip: Tensor
+    box: Tensor
+    image: int
+
+    def levels(self, chip: Tensor) -> np.ndarray:
+        """(SHARES,) quantiles of what (1, h, w) shows in the box."""
+        mask = inside(self.box[None], *chip.shape[-2:])[0]
+        return np.quantile(chip[0][mask].numpy(), GRID)
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """What the fit needs of one set.
+
+    backgrounds: (images, SHARES) quantiles of the pixels outside all boxes.
+    """
+
+    backgrounds: np.ndarray
+    targets: Sequence[Target]
+
+    @classmethod
+    def of(cls, images: Iterable[tuple[Tensor, np.ndarray]], *, what: str) -> "Scenes":
+        """images: (1, H, W) and boxes (N, 4). Raises UserError where no box shows a pixel."""
+        backgrounds: list[np.ndarray] = []
+        targets: list[Target] = []
+        for image, boxes in images:
+            corners = torch.from_numpy(boxes).float()
+            masks = inside(corners, *image.shape[-2:])
+            outside = image[0][~masks.any(0)] if len(masks) else image[0]
+            if outside.numel():
+                targets += [
+                    _cut_out(image, box, len(backgrounds))
+                    for box, mask in zip(corners, masks, strict=True)
+                    if mask.any()
+                ]
+                backgrounds.append(np.quantile(outside.numpy(), GRID))
+        if not targets:
+            raise UserError(f"no box shows a pixel of the {what} images; check labels.csv.")
+        return cls(np.array(backgrounds), targets[:: -(-len(targets) // TARGETS)])
+
+
+def _cut_out(image: Tensor, box: Tensor, number: int) -> Target:
+    height, width = image.shape[-2:]
+    left, top = (max(0, int(box[i]) - MARGIN) for i in (0, 1))
+    right, bottom = (
+        min(side, int(box[i].ceil()) + MARGIN) for i, side in ((2, width), (3, height))
+    )
+    offset = torch.tensor([left, top, left, top])
+    return Target(image[:, top:bottom, left:right].clone(), box - offset, number)
+
+
+def fit_targets(
+    sensor: FittedSensor,
+    simulated: Iterable[tuple[Tensor, np.ndarray]],
+    real: Iterable[tuple[Tensor, np.ndarray]],
+) -> FittedSensor:
+    """`sensor`, fitted to two sets, with curve, level and target control made right on the targets.
+
+    simulated, real: images and their boxes. MTF and noise stay as they are. The level that is
+    controlled is the one in which real images differ least: that which the sensor holds itself.
+    Targets keep the share of their distances by which they differ as real ones do. Raises UserError
+    for a set without a box that shows a pixel.
+    """
+    target = Scenes.of(real, what="real")
+    scene = Scenes.of(simulated, what="simulated")
+    spread = target.backgrounds.std(axis=0)[REFERENCES]
+    reference = REFERENCES.start + int(spread.argmin())
+    tone = _Tone(sensor, scene.backgrounds, reference, target.backgrounds[:, reference])
+    wanted = np.quantile(target.backgrounds, GRID), np.quantile(_levels(target), GRID)
+
+    def misfit(numbers: np.ndarray) -> float:
+        """Mean distance of the quantiles of background and of targets from the real ones."""
+        if min(numbers) <= 0:
+            return np.inf
+        shifts = tone.set(*numbers)
+        background = sensor.on_curve(tone.backgrounds).numpy() + shifts[:, None]
+        levels = background.clip(-1, 1), _levels(scene, sensor, shifts)
+        distances = [np.abs(np.quantile(x, GRID) - y) for x, y in zip(levels, wanted, strict=True)]
+        return float(np.sum(distances))
+
+    start = tone.start()
+    simplex = start + np.vstack([np.zeros(3), np.diag([0.4, 0.2, 1.0])])
+    options = {"maxiter": STEPS, "xatol": 1e-3, "fatol": 1e-3, "initial_simplex": simplex}
+    shifts = tone.set(*minimize(misfit, start, method="Nelder-Mead", options=options).x)
+    own, theirs = _levels(scene, sensor, shifts), _levels(target)
+    share = np.sqrt(theirs.var(axis=0).mean() / max(own.var(axis=0).mean(), 1e-12))
+    sensor.target_keep.fill_(min(1.0, float(share)))
+    sensor.target.copy_(torch.from_numpy(_levels(scene, sensor, shifts, blurred=False).mean(0)))
+    return sensor
+
+
+class _Tone:
+    """Curve and level control of a sensor, as three numbers say.
+
+    backgrounds: (images, SHARES) of the simulated set; reference: which of these shares is
+    controlled; held: (real images,) the levels at it that the real sensor holds.
+    """
+
+    def __init__(
+        self, sensor: FittedSensor, backgrounds: np.ndarray, reference: int, held: np.ndarray
+    ) -> None:
+        self.sensor, self.backgrounds = sensor, torch.from_numpy(backgrounds).float()
+        self.reference, self.mean, self.spread = reference, held.mean(), held.std()
+        sensor.reference.fill_(float(GRID[reference]))
+        sensor.level.fill_(float(self.mean))
+
+    def set(self, gain: float, power: float, height: float) -> np.ndarray:
+        """gain * share ** power, and height more where a simulator is saturated.
+
+        The offset is what brings the controlled levels to the real ones' mean, the share that they
+        keep what makes them spread alike. Returns what is then added to each image, (images,).
+        """
+        grid = np.linspace(0, 1, KNOTS)
+        curve = gain * grid**power
+        curve[-1] += height
+        self.sensor.curve.copy_(torch.from_numpy(curve))
+        levels = self.sensor.on_curve(self.backgrounds[:, self.reference]).numpy()
+        keep = min(1.0, self.spread / max(levels.std(), 1e-9))
+        self.sensor.curve += float(self.mean - levels.mean())
+        self.sensor.keep.fill_(keep)
+        return (keep - 1) * (levels - levels.mean())
+
+    def start(self) -> np.ndarray:
+        """Gain and power nearest to the curve that the sensor has on the background; height."""
+        levels = np.quantile(self.backgrounds, GRID).astype(np.float32)
+        goal = self.sensor.on_curve(torch.from_numpy(levels)).numpy()
+        ways = []
+        for power in np.geomspace(0.4, 2.5, 24):
+            basis = np.stack([np.ones(SHARES), ((levels + 1) / 2) ** power], axis=1)
+            (offset, gain), *_ = np.linalg.lstsq(basis, goal, rcond=None)
+            ways.append((np.abs(basis @ (offset, gain) - goal).mean(), gain, power))
+        _, gain, power = min(ways)
+        return np.array([max(gain, 0.1), power, 0.5])
+
+
+def _levels(
+    scenes: Scenes,
+    sensor: FittedSensor | None = None,
+    shifts: np.ndarray | None = None,
+    *,
+    blurred: bool = True,
+) -> np.ndarray:
+    """(targets, SHARES) quantiles of each, as they are or as curve, shifts and MTF make them."""
+    found = []
+    for target in scenes.targets:
+        chip = target.chip
+        if sensor is not None:
+            chip = sensor.on_curve(chip) + float(shifts[target.image])
+            chip = sensor.blurred(chip[None])[0].clamp(-1, 1) if blurred else chip
+        found.append(target.levels(chip))
+    return np.array(found)
