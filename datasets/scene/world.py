@@ -322,8 +322,7 @@ def _draw_bushes(
     clear = camera.height_m - distance * (camera.height_m / range_m + 0.035 * camera.fov_down)
     height = np.where(distance < range_m, np.minimum(height, clear), height)
     keep = (height > 0.4) & (clump > -0.5)
-    order = np.argsort(-distance[keep])
+    farthest_first = np.flatnonzero(keep)[np.argsort(-distance[keep])]
     width = height * rng.uniform(0.8, 1.7, v.size)
     shape, offset = rng.integers(BUSH_SHAPES, size=v.size), rng.normal(0, 0.5, v.size)
-    columns = (bearing, distance, height, width, shape, offset)
-    return Bushes(*(column[keep][order] for column in columns))
+    return Bushes(bearing, distance, height, width, shape, offset).only(farthest_first)
