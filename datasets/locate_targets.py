@@ -32,12 +32,13 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from data.annotations.find import find_annotations
 from data.folders import LABELS_FILE, ImageFile, find_images, unread_note
 from data.images import read_image, write_image
-from data.label_index import BOX_COLUMNS, Box, LabelIndex, check_box_columns, read_box, read_range
-from data.labels import class_of_folder, find_table
+from data.label_index import Box, LabelIndex, check_box_columns, read_box, read_range
+from data.labels import by_image, class_of_folder
 from data.splits import spread
-from data.tables import Row, read_table
+from data.tables import BOX_COLUMNS, Row
 from datasets.recipe import write_table
 from datasets.tracking.locate import NoTrack, Sighting, locate_vehicle
 from util.cli import Parser
@@ -118,10 +119,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def find_videos(root: Path) -> dict[str, list[Frame]]:
     """Video -> its frames, by number. Raises UserError for a folder without images."""
     rows: dict[Path, Row] = {}
-    if path := find_table(root):
-        table = read_table(path)
+    if table := find_annotations(root):
         check_box_columns(table)
-        rows = {line.file: line.row for line in table.lines}
+        rows = {file: lines[0].row for file, lines in by_image(table.lines).items()}
     videos: dict[str, list[Frame]] = defaultdict(list)
     for file in find_images(root):
         row = rows.get(absolute(file.path), {})

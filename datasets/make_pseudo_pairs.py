@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.fingerprint import digests, fingerprint
 from data.folders import ImageFile, find_images, pair_by_name, phase_folder
 from data.images import read_image, read_size
-from data.label_index import BOX_COLUMNS, read_box
+from data.label_index import fit_box
 from data.tables import Row
 from datasets.building import (
     MARKER,
@@ -48,7 +48,6 @@ from datasets.building import (
     read_marker,
     refuse_foreign,
 )
-from datasets.recipe import number_text
 from util.cli import Parser
 from util.errors import UserError, run_main
 from util.files import absolute
@@ -129,7 +128,7 @@ class Result:
         folder = phase_folder(root, phase, "A") or root
         fakes, reals = zip(*pairs, strict=True)
         labelled = labelled_files(root, folder, reals)
-        rows = [fit_box(row, s, r.path) for (s, row), r in zip(labelled, reals, strict=True)]
+        rows = [fit_boxes(of, s, r.path) for (s, of), r in zip(labelled, reals, strict=True)]
         return items_in(phase, "A", fakes, rows) + items_in(phase, "B", reals, rows)
 
 
@@ -149,23 +148,14 @@ def _check_sizes(images: Path, pairs: Pairs) -> None:
         )
 
 
-def fit_box(row: Row, source: Path | None, result: Path) -> Row:
-    """The line of a labelled image, with its box in pixels of a result, which shows all of it.
+def fit_boxes(rows: Sequence[Row], source: Path | None, result: Path) -> tuple[Row, ...]:
+    """The lines of a labelled image, with boxes in pixels of a result, which shows all of it.
 
-    Where `source` is gone, its size is unknown, and so is the box. Raises UserError for a box that
-    is none.
+    Where `source` is gone, and its size with it, boxes are unknown. Raises UserError for a box
+    that is none.
     """
-    box = read_box(row, f"labels of {source}")
-    if source is None or box is None:
-        return row
-    if not source.is_file():
-        return {name: "" if name.startswith("box_") else cell for name, cell in row.items()}
-    (height, width), (new_height, new_width) = read_size(source), read_size(result)
-    if (height, width) == (new_height, new_width):
-        return row
-    scales = 2 * (new_width / width, new_height / height)
-    edges = (number_text(edge * scale) for edge, scale in zip(box, scales, strict=True))
-    return row | dict(zip(BOX_COLUMNS, edges, strict=True))
+    size = read_size(source) if source is not None and source.is_file() else None
+    return tuple(fit_box(row, f"labels of {source}", size, read_size(result)) for row in rows)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -204,9 +194,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _fingerprint(items: Sequence[Item]) -> str:
     """Of place, label and content of each image."""
     contents = digests([item.source for item in items])
+    labels = ["\n".join(json.dumps(row, sort_keys=True) for row in item.rows) for item in items]
     return fingerprint(
-        (item.file, item.split, json.dumps(item.row, sort_keys=True), content)
-        for item, content in zip(items, contents, strict=True)
+        (item.file, item.split, label, content)
+        for item, label, content in zip(items, labels, contents, strict=True)
     )
 
 

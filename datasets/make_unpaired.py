@@ -9,8 +9,9 @@ reads REAL/{train,test}/... and SIM/{train,test}/..., folders below kept, and ma
     .../labels.csv      one row an image: file, split, class and whatever the images' own tables say
     .../dataset.json    what the dataset was made from
 
-A labels.csv is looked for in REAL and in the folder above it, likewise for SIM. It decides where it
-lists images of that folder: an image that it leaves out has no class. Where it lists none, or there
+A labels.csv is looked for in REAL and in the folder above it, or boxes in another format (see
+docs/DATA.md), likewise for SIM. It decides where it lists images of that folder: an image that it
+leaves out has no class. Where it lists none, or there
 is no table, the first folder below train or test is the class.
 
 Both domains need train images. A test folder may be missing: what would come from it is left out,
@@ -79,8 +80,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def find_domain(root: Path, *, flag: str) -> dict[str, tuple[list[ImageFile], list[Row]]]:
-    """Split -> the images of one domain and their lines of labels.csv.
+def find_domain(
+    root: Path, *, flag: str
+) -> dict[str, tuple[list[ImageFile], list[tuple[Row, ...]]]]:
+    """Split -> the images of one domain and the lines of each in labels.csv.
 
     Raises UserError where there are no train images.
     """

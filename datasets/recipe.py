@@ -63,8 +63,3 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
-
-
-def number_text(number: float | None) -> str:
-    """For a cell of a table: at most two decimals; "" for what is unknown."""
-    return "" if number is None else f"{number:.2f}".rstrip("0").rstrip(".")
