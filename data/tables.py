@@ -8,13 +8,13 @@ import csv
 import io
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from util.errors import UserError
-from util.files import absolute
+from util.files import absolute, write_text
 
 BOX_COLUMNS = ("box_x", "box_y", "box_w", "box_h")
 SIZE_COLUMNS = ("image_width", "image_height")  # pixels that boxes count in, where not the file's
@@ -196,6 +196,15 @@ def _with_slashes(folder: Path, name: str) -> str:
     if "\\" in name and not os.path.isfile(folder / name):  # noqa: PTH113
         return name.replace("\\", "/")
     return name
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+    """A CSV table, whole or not at all. Raises UserError where it cannot be written."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def number_text(number: float | None) -> str:

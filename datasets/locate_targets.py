@@ -38,8 +38,7 @@ from data.images import read_image, write_image
 from data.label_index import Box, LabelIndex, check_box_columns, read_box, read_range
 from data.labels import by_image, class_of_folder
 from data.splits import spread
-from data.tables import BOX_COLUMNS, Row
-from datasets.recipe import write_table
+from data.tables import BOX_COLUMNS, Row, write_table
 from datasets.tracking.locate import NoTrack, Sighting, locate_vehicle
 from util.cli import Parser
 from util.errors import UserError, run_main

@@ -42,8 +42,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.folders import LABELS_FILE, ImageFile, find_images, unread_note
 from data.images import read_image, read_type, write_image
 from data.labels import class_of_folder
-from data.tables import Row, number_text
-from datasets.recipe import read_record, write_record, write_table
+from data.tables import Row, number_text, write_table
+from datasets.recipe import read_record, write_record
 from util.cli import Parser
 from util.errors import UserError, run_main
 

@@ -11,6 +11,7 @@ from models.translation import make_generator
 from options import TestConfig, TranslationOptions, tested_options
 from options.groups import SensorFitOptions
 from training.run_folder import RunFolder
+from translating.annotations import Annotations
 from translating.loop import Translation
 from util.checkpoint import digest, load
 from util.errors import UserError
@@ -46,15 +47,18 @@ def begin(config: TestConfig) -> Translation:
     dataset = build_test_dataset(
         config.data, config.model, seed=config.run.seed, value_maps=value_maps
     )
+    annotations = Annotations.of(dataset)
     inputs = {
         "weights of the generator": digest(generator.state_dict()),
         "images": image_fingerprint(dataset),
+        **({"labels": annotations.digest} if annotations else {}),
     }
     return Translation(
         config,
         generator,
         dataset,
         source=source,
+        annotations=annotations,
         teacher=teacher,
         inputs=inputs,
         noisy=noisy and not config.test.no_noise,

@@ -26,11 +26,12 @@ from util.files import write_text
 FOLDER = "labels"
 LISTS = ("classes.txt", "obj.names", "classes.names")
 # Of data.yaml, whose other keys are for the programs that train detectors.
-NAMES_KEY = re.compile(r"^names\s*:(.*(?:\n(?:[ \t-].*)?)*)", re.MULTILINE)
-BRACKETS = re.compile(r"[\[{](.*)[\]}]?", re.DOTALL)
-SEPARATE = re.compile(r"""(?:"[^"]*"|'[^']*'|[^,'"])+""")
+NAMES_KEY = re.compile(r"^names\s*:(.*(?:\n(?:[ \t\]}-].*)?)*)", re.MULTILINE)
+COMMENT = re.compile(r"(?:^|\s)#.*$", re.MULTILINE)
+BRACKETS = re.compile(r"\[(.*)\]|\{(.*)\}", re.DOTALL)
+COMMA = re.compile(r""",(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""")  # outside quotation marks
 ENTRY = re.compile(
-    r"""\s*(?:-\s+|(?P<number>\d+)\s*:\s*)?(?:(["'])(?P<quoted>.+)\2|(?P<plain>[^"'\s].*?))\s*"""
+    r"""\s*(?:-\s+|(?P<number>\d+)\s*:\s*)?(?:(["'])(?P<quoted>.+)\2|(?P<plain>[^"'\s\[{].*?))\s*"""
 )
 SLACK = 1e-3  # beyond the image, which rounding gives
 
@@ -168,20 +169,19 @@ def _read_names(path: Path) -> dict[int, str]:
 
     A list or numbers with names, in brackets or a line each. Raises UserError for others.
     """
-    found = NAMES_KEY.search(re.sub(r"(?:^|\s)#.*$", "", _read_text(path), flags=re.MULTILINE))
+    found = NAMES_KEY.search(COMMENT.sub("", _read_text(path)))
     if not found:
         return {}
     text = found[1].strip()
-    in_brackets = BRACKETS.fullmatch(text)
-    parts = SEPARATE.findall(in_brackets[1]) if in_brackets else text.splitlines()
-    entries = [match for part in parts if part.strip() and (match := ENTRY.fullmatch(part))]
-    names = {
+    inside = BRACKETS.fullmatch(text)
+    parts = COMMA.split(inside[1] or inside[2] or "") if inside else text.splitlines()
+    entries = [ENTRY.fullmatch(part) for part in parts if part.strip()]
+    if not entries or None in entries:
+        raise UserError(f"{path}: its 'names' are not read; write them as names: [T72, BMP2].")
+    return {
         int(entry["number"] or place): entry["quoted"] or entry["plain"]
         for place, entry in enumerate(entries)
     }
-    if not names or len(names) < sum(bool(part.strip()) for part in parts):
-        raise UserError(f"{path}: its 'names' are not read; write them as names: [T72, BMP2].")
-    return names
 
 
 def write(folder: Path, below: Path, images: Sequence[AnnotatedImage], table: Table) -> list[Path]:
