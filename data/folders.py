@@ -10,6 +10,7 @@ from data.images import EXTENSIONS
 from util.errors import UserError
 
 LABELS_FILE = "labels.csv"
+MARKER = "dataset.json"  # of datasets that scripts made
 SOURCES, TRANSLATIONS = "real_A", "fake_B"  # folders that test.py writes side by side
 
 
@@ -33,7 +34,7 @@ SYSTEM_NAMES = frozenset(
     "$recycle.bin recycler recycled lost+found found.000 thumbs.db ehthumbs.db desktop.ini".split()
 ) | {"system volume information", "network trash folder", "temporary items"}
 # How the files end that this project itself puts beside images, or reads there.
-SIDE_FILES = (LABELS_FILE, "dataset.json", "result.json", ".coco.json", "data.yaml", "classes.txt")
+SIDE_FILES = (LABELS_FILE, MARKER, "result.json", ".coco.json", "data.yaml", "classes.txt")
 BOX_FILES = (".txt", ".xml")  # of the images of the same names
 SHOWN_KINDS = 5
 

@@ -104,14 +104,14 @@ def _contents(label: ImageLabel) -> set[tuple[Box, str]]:
 class LabelIndex:
     """Labels of images by path or by name, in constant time.
 
-    tables: labels.csv and the like, with a column `file`, relative to the table, and any of class,
-    range_m or range, and box_x, box_y, box_w, box_h; an empty cell is unknown. Or what else
-    `read_annotations` reads. Several lines with a box on one file are as many objects; tables that
-    list the same file complete each other. Raises UserError for a table that cannot be read, for
-    what is no number, for a box without an area, and for what contradicts another on one file.
+    tables: what `read_annotations` reads, or has read: lines with a `file`, relative to the table,
+    and any of class, range_m or range, and box_x, box_y, box_w, box_h; an empty cell is unknown.
+    Several lines with a box on one file are as many objects; tables that list the same file
+    complete each other. Raises UserError for a table that cannot be read, for what is no number,
+    for a box without an area, and for what contradicts another on one file.
     """
 
-    def __init__(self, tables: Sequence[Path]) -> None:
+    def __init__(self, tables: Sequence[Path | Table]) -> None:
         entries = [entry for table in tables for entry in _entries(table)]
         self._by_path: dict[Path, ImageLabel] = {}
         for _, label in entries:
@@ -162,9 +162,9 @@ def _suffixes(name: str) -> Iterator[str]:
     return ("/".join(parts[start:]) for start in range(len(parts)))
 
 
-def _entries(path: Path) -> list[tuple[str, ImageLabel]]:
+def _entries(source: Path | Table) -> list[tuple[str, ImageLabel]]:
     """Name, as ImageFile has it, and label of each image of a table."""
-    table = read_annotations(path)
+    table = source if isinstance(source, Table) else read_annotations(source)
     check_box_columns(table)
     entries = []
     for lines in by_image(table.lines).values():

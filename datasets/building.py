@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.folders import LABELS_FILE, ImageFile, walk_files
+from data.folders import LABELS_FILE, MARKER, ImageFile, walk_files
 from data.images import EXTENSIONS
 from data.labels import class_of_folder, read_labels
 from data.tables import Row
 from util.errors import UserError
 from util.files import absolute, file_hash, leftovers_beside, temporary_beside
 
-MARKER = "dataset.json"
 LEADING_COLUMNS = ("file", "split", "class")
 # A file system or a system's policy that forbids this kind of link; anything else is a failure.
 REFUSALS = frozenset(

@@ -39,6 +39,7 @@ from data.label_index import Box, LabelIndex, check_box_columns, read_box, read_
 from data.labels import by_image, class_of_folder
 from data.splits import spread
 from data.tables import BOX_COLUMNS, Row, write_table
+from datasets.sheets import sheet, tile
 from datasets.tracking.locate import NoTrack, Sighting, locate_vehicle
 from util.cli import Parser
 from util.errors import UserError, run_main
@@ -209,33 +210,10 @@ def contact_sheet(frames: Sequence[Frame]) -> np.ndarray:
     """Frames spread over the video, each stretched to 8 bits, boxes in white: (H, W) uint8."""
     columns, rows = SHEET
     chosen = [frames[place] for place in spread(range(len(frames)), columns * rows)]
-    tiles = [_framed(frame) for frame in chosen]
-    blank = np.zeros_like(tiles[0])
-    tiles += [blank] * (columns * rows - len(tiles))
-    lines = [np.hstack(tiles[row * columns : (row + 1) * columns]) for row in range(rows)]
-    return np.vstack(lines)
-
-
-def _framed(frame: Frame) -> np.ndarray:
-    image = read_image(frame.file.path)
-    image = (image if image.ndim == 2 else image.mean(axis=2)).astype(np.float32)
-    low, high = np.percentile(image, (0.5, 99.9))
-    shown = ((image - low) / max(high - low, 1) * 255).clip(0, 255).astype(np.uint8)
-    times = max(1, SHEET_SIDE // max(shown.shape))
-    return draw_box(shown, frame.box, times)
-
-
-def draw_box(image: np.ndarray, box: Box | None, times: int) -> np.ndarray:
-    """The image (H, W) uint8 enlarged so many times, with a white line around the box."""
-    shown = image.repeat(times, axis=0).repeat(times, axis=1)
-    if box:
-        # Outside the box: a vehicle of few pixels must be seen in it.
-        x, y, w, h = (times * number for number in box)
-        left, right = (int(np.clip(edge, 0, shown.shape[1] - 1)) for edge in (x - 1, x + w))
-        top, bottom = (int(np.clip(edge, 0, shown.shape[0] - 1)) for edge in (y - 1, y + h))
-        shown[top, left : right + 1] = shown[bottom, left : right + 1] = 255
-        shown[top : bottom + 1, left] = shown[top : bottom + 1, right] = 255
-    return shown
+    tiles = [
+        tile(read_image(f.file.path), [f.box] if f.box else [], side=SHEET_SIDE) for f in chosen
+    ]
+    return sheet(tiles, columns=columns)
 
 
 def write_labels(path: Path, frames: Sequence[Frame]) -> None:

@@ -32,6 +32,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from data.annotations.forms import form_of, record_of
 from data.fingerprint import digests, fingerprint
 from data.folders import ImageFile, find_images, pair_by_name, phase_folder
 from data.images import read_image, read_size
@@ -112,13 +113,13 @@ class Result:
         _check_sizes(images, pairs)
         return pairs
 
-    def items(self, labels: Path | None) -> list[Item]:
-        """The pairs at their places in the aligned dataset.
+    def labelled(self, labels: Path | None) -> Path:
+        """The dataset with the labels, given or the one that the results were made from."""
+        return absolute(labels or Path(self.record["dataroot"]))
 
-        labels: the dataset with the labels; None for the one that the results were made from.
-        """
-        phase, pairs = self.record["phase"], self.pairs()
-        root = absolute(labels or Path(self.record["dataroot"]))
+    def items(self, labels: Path | None) -> list[Item]:
+        """The pairs at their places in the aligned dataset. labels: see `labelled`."""
+        phase, pairs, root = self.record["phase"], self.pairs(), self.labelled(labels)
         if not root.is_dir():
             raise UserError(
                 f"there is no folder {root} to look labels up in; name the dataset that "
@@ -176,6 +177,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     record = {"made_by": SCRIPT, "results": [str(result.folder) for result in results]}
     record |= {"inputs": inputs}
+    form = form_of(results[0].labelled(args.labels), "A")
+    record |= record_of({"A": form, "B": form})
     print(build(args.out, items, ways=(hard_link, copy), record=record))
 
 

@@ -27,6 +27,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from data.annotations.forms import form_of, record_of
 from data.folders import ImageFile, find_images, unread_note
 from data.tables import Row
 from datasets.building import (
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         refuse_foreign(folder, script=SCRIPT, sources=list(roots.values()))
     found = {domain: find_domain(root, flag=f"--{domain}") for domain, root in roots.items()}
     record = {"made_by": SCRIPT, **{domain: str(root) for domain, root in roots.items()}}
+    forms = {domain: form_of(root) for domain, root in roots.items()}
     for name, domains in DATASETS.items():
         items = [
             item
@@ -66,7 +68,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             for split, (files, rows) in found[domain].items()
             for item in items_in(split, letter, files, rows)
         ]
-        print(build(folders[name], items, ways=(symbolic_link, hard_link, copy), record=record))
+        of = record_of(
+            {letter: forms[domain] for letter, domain in zip("AB", domains, strict=True)}
+        )
+        ways = (symbolic_link, hard_link, copy)
+        print(build(folders[name], items, ways=ways, record=record | of))
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data.annotations.annotated import AnnotatedImage
 from data.annotations.find import find_annotations
+from data.annotations.forms import as_it_came
 from data.annotations.write import write_annotations
 from data.datasets import AlignedDataset, ImageDataset
 from data.fingerprint import fingerprint
@@ -37,6 +38,7 @@ class Annotations:
         table = None if halves else find_annotations(dataset.selection.root)
         if table is None:
             return None
+        table = as_it_came(table, dataset.selection.folder_letters()[0])
         known = by_image(table.lines)
         found = ((file, known.get(absolute(file.path))) for file in dataset.files)
         lines = {file.name: (file.path, of) for file, of in found if of}

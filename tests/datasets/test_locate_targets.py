@@ -10,7 +10,8 @@ from data.folders import find_images
 from data.images import read_image, write_image
 from data.label_index import LabelIndex
 from datasets import make_demo
-from datasets.locate_targets import compare, draw_box, find_videos, main
+from datasets.locate_targets import compare, find_videos, main
+from datasets.sheets import draw_boxes
 from tests.datasets.tracking.test_locate import BOX, drive
 from util.errors import UserError
 
@@ -88,7 +89,7 @@ def test_the_sheet_frames_the_box_from_outside():
     shown = np.zeros((96, 96), np.uint8)
     shown[40:44, 30:36] = 100
     shown[0, 0] = 255
-    tile = draw_box(shown, (30.0, 40.0, 6.0, 4.0), 5)
+    tile = draw_boxes(shown, [(30.0, 40.0, 6.0, 4.0)], 5)
     assert (tile[200:220, 150:180] == 100).all()
     ring = tile[199:221, 149:181].copy()
     ring[1:-1, 1:-1] = 255

@@ -12,6 +12,7 @@ import test as test_program
 from data.folders import ImageFile
 from data.images import write_image
 from data.label_index import LabelIndex
+from datasets import make_unpaired
 from models.networks import ResnetGenerator
 from util.errors import UserError
 
@@ -181,3 +182,20 @@ def test_a_box_that_is_none_stops_before_anything_is_translated(root, translate,
     with pytest.raises(UserError, match=r"labels\.csv, line 2: box_w is 'x'"):
         translate()
     assert not (tmp_path / "out").exists()
+
+
+def test_results_of_a_dataset_of_links_have_the_format_of_its_images(tmp_path, translate):
+    for image in ("sim/train/a", "sim/test/a", "real/train/a", "real/test/a"):
+        write_image(tmp_path / f"data/{image}.png", np.full((32, 64), 99, np.uint8))
+    boxes = {f"sim/{split}/a.txt": "1 0.25 0.5 0.125 0.125\n" for split in ("train", "test")}
+    put(tmp_path / "data", boxes | {"sim/classes.txt": "2S3\nT72\nBMP2\n"})
+    folders = [str(tmp_path / "data" / name) for name in ("real", "sim", "sets")]
+    make_unpaired.main(["--real", folders[0], "--sim", folders[1], "--out", folders[2]])
+    folder = translate(below="sets/mwir_sim2cut")
+    assert (folder / "labels/fake_B/a.txt").read_text() == boxes["sim/test/a.txt"]
+    assert [line.strip() for line in (folder / "data.yaml").read_text().splitlines()[3:]] == [
+        *('0: "2S3"', '1: "T72"', '2: "BMP2"')
+    ]
+    # Of the real images, nothing is known.
+    written = translate(below="sets/mwir_real2cut") / "images/labels.csv"
+    assert written.read_text().splitlines()[1:] == ["fake_B/a.png,,,,,"]

@@ -46,7 +46,7 @@ def test_objects_of_a_file_are_read_with_their_classes(tmp_path, coco):
             annotation(4, 20, 7, [20, 2, 3, 4]),
         ]
     )
-    labels = LabelIndex([tmp_path])
+    labels = LabelIndex([find_annotations(tmp_path)])
     a, b, c = (labels.find(ImageFile(tmp_path / n, "")) for n in ("a.png", "T72/b.png", "c.png"))
     assert [(t.class_name, t.box) for t in a.targets] == [
         ("T72", (4, 2, 8, 6)),
