@@ -86,7 +86,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--test", nargs="+", metavar=("COLUMN", "VALUE"), help="conditions of the test set")
     add("--num_threads", type=int, default=THREADS, help="images made at a time")
     add("--masks", type=Path, metavar="DIR", help="masks of the vehicles, of the images' names")
-    add("--min_confidence", type=float, default=0.5, help="below it an image gets no box")
+    add("--min_confidence", type=float, default=0.8, help="below it an image gets no box")
     args = parser.parse_args(argv)
     if not 0 <= args.min_confidence <= 1:
         raise UserError(f"--min_confidence is {args.min_confidence}; it lies between 0 and 1.")

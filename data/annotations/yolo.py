@@ -63,7 +63,8 @@ def find(images: ImageTree) -> Table | None:
     if not found:
         return None
     classes = _find_classes(images.root, [path for _, path in found])
-    texts = {path: _read_text(path) for _, path in found}
+    # Notes beside images may be of any encoding.
+    texts = {path: _read_text(path, errors="replace") for _, path in found}
     in_labels = any(FOLDER in path.parts for path in texts)
     if classes.path is None and not in_labels and not any(map(_is_yolo, texts.values())):
         return None  # notes beside images
@@ -75,9 +76,9 @@ def find(images: ImageTree) -> Table | None:
     return table(classes.path or found[0][1], lines, format="yolo", classes=classes.names)
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, *, errors: str = "strict") -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig", errors=errors)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); check it.") from None
     except UnicodeDecodeError:

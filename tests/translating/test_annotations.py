@@ -187,12 +187,13 @@ def test_a_box_that_is_none_stops_before_anything_is_translated(root, translate,
 def test_results_of_a_dataset_of_links_have_the_format_of_its_images(tmp_path, translate):
     for image in ("sim/train/a", "sim/test/a", "real/train/a", "real/test/a"):
         write_image(tmp_path / f"data/{image}.png", np.full((32, 64), 99, np.uint8))
-    boxes = {f"sim/{split}/a.txt": "1 0.25 0.5 0.125 0.125\n" for split in ("train", "test")}
+    line = "1 0.250000 0.500000 0.125000 0.125000\n"
+    boxes = {f"sim/{split}/a.txt": line for split in ("train", "test")}
     put(tmp_path / "data", boxes | {"sim/classes.txt": "2S3\nT72\nBMP2\n"})
     folders = [str(tmp_path / "data" / name) for name in ("real", "sim", "sets")]
     make_unpaired.main(["--real", folders[0], "--sim", folders[1], "--out", folders[2]])
     folder = translate(below="sets/mwir_sim2cut")
-    assert (folder / "labels/fake_B/a.txt").read_text() == boxes["sim/test/a.txt"]
+    assert (folder / "labels/fake_B/a.txt").read_text() == line
     assert [line.strip() for line in (folder / "data.yaml").read_text().splitlines()[3:]] == [
         *('0: "2S3"', '1: "T72"', '2: "BMP2"')
     ]

@@ -142,6 +142,7 @@ def test_a_class_list_that_is_none_is_refused(yolo, listed):
 
 def test_notes_beside_images_are_no_boxes(yolo):
     root = yolo({"a.txt": "Camera 3, 12.5 m\n", "b.txt": ""}, "a.png", "b.png", "c.png")
+    (root / "c.txt").write_bytes(b"12.5 \xb0C")
     assert find_annotations(root) is None
 
 
