@@ -38,7 +38,7 @@ from data.images import read_image, write_image
 from data.label_index import Box, LabelIndex, check_box_columns, read_box, read_range
 from data.labels import by_image, class_of_folder
 from data.splits import spread
-from data.tables import BOX_COLUMNS, Row, write_table
+from data.tables import BOX_COLUMNS, Line, Row, write_table
 from datasets.sheets import sheet, tile
 from datasets.tracking.locate import NoTrack, Sighting, locate_vehicle
 from util.cli import Parser
@@ -54,11 +54,15 @@ Size = tuple[float, float]
 
 @dataclass(frozen=True)
 class Frame:
-    """One image of a video. number: in the video; row: its line of labels.csv, by column."""
+    """One image of a video. number: in the video; row: its line of labels.csv, by column.
+
+    others: the lines of further objects, which are handed on.
+    """
 
     file: ImageFile
     number: int
     row: Row
+    others: tuple[Row, ...] = ()
 
     @property
     def box(self) -> Box | None:
@@ -118,20 +122,20 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def find_videos(root: Path) -> dict[str, list[Frame]]:
     """Video -> its frames, by number. Raises UserError for a folder without images."""
-    rows: dict[Path, Row] = {}
+    listed: dict[Path, list[Line]] = {}
     if table := find_annotations(root):
         check_box_columns(table)
-        rows = {file: lines[0].row for file, lines in by_image(table.lines).items()}
+        listed = by_image(table.lines)
     videos: dict[str, list[Frame]] = defaultdict(list)
     for file in find_images(root):
-        row = rows.get(absolute(file.path), {})
+        row, *others = [line.row for line in listed.get(absolute(file.path), [])] or [{}]
         digits = re.search(r"\d+$", file.path.stem)
         number = row.get("frame") or (digits[0] if digits else "")
         if not number.isdigit():
             raise UserError(f"{file.path} has no frame number in its name; number the frames.")
         name = row.get("video") or _video_of(file.path.relative_to(root))
         plain = {"class": class_of_folder(file), **{k: v for k, v in row.items() if v}}
-        videos[name].append(Frame(file, int(number), plain))
+        videos[name].append(Frame(file, int(number), plain, tuple(others)))
     return {name: sorted(frames, key=lambda f: f.number) for name, frames in videos.items()}
 
 
@@ -217,14 +221,15 @@ def contact_sheet(frames: Sequence[Frame]) -> np.ndarray:
 
 
 def write_labels(path: Path, frames: Sequence[Frame]) -> None:
-    """One row an image, files relative to the table; columns of the input first."""
-    known = dict.fromkeys(c for f in frames for c in ("file", *f.row) if c not in NEW_COLUMNS)
-    columns = (*known, *NEW_COLUMNS)
-    rows = [dict.fromkeys(columns, "") | frame.row for frame in frames]
-    for frame, row in zip(frames, rows, strict=True):
-        row["file"] = Path(os.path.relpath(frame.file.path, absolute(path).parent)).as_posix()
-    order = sorted(range(len(frames)), key=lambda place: frames[place].file.name)
-    write_table(path, columns, [rows[place] for place in order])
+    """One row an image or object, files relative to the table; columns of the input first."""
+    told = (column for f in frames for row in (f.row, *f.others) for column in ("file", *row))
+    columns = (*(c for c in dict.fromkeys(told) if c not in NEW_COLUMNS), *NEW_COLUMNS)
+    rows = []
+    for frame in sorted(frames, key=lambda frame: frame.file.name):
+        file = Path(os.path.relpath(frame.file.path, absolute(path).parent)).as_posix()
+        for row in (frame.row, *frame.others):
+            rows.append({**dict.fromkeys(columns, ""), **row, "file": file})
+    write_table(path, columns, rows)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ equal bands, and writes
                                         hour, aspect_deg, range_m, and box_x, box_y, box_w, box_h,
                                         box_confidence (0 to 1), box_source
     OUT_boxes.png                       images with their boxes, from the least sure to the surest
-    OUT/dataset.json                    the flags that decided where images go
+    OUT/dataset.json                    the flags that decided where images go, and the format that
+                                        boxes came in
 
 Conditions are read from names such as rain_fall_20hr_70deg_500m_24bit.png; of another name their
 cells are empty, which is said. The class is the first folder below SIM, or below its train or test;
@@ -48,6 +49,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.annotations.find import find_annotations
+from data.annotations.forms import form_of, record_of
 from data.folders import LABELS_FILE, ImageFile, find_images, unread_note
 from data.images import read_image, read_size, read_type, write_image
 from data.label_index import Box, fit_box, read_box
@@ -116,7 +118,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     boxes = Boxes.find(args.sim, args.masks, least=args.min_confidence)
     recipe = {"test": " ".join(args.test or [])}
     read_record(args.out, script=SCRIPT, recipe=recipe)
-    write_record(args.out, {"made_by": SCRIPT, "recipe": recipe})
+    form = record_of({"": form_of(args.sim)})
+    write_record(args.out, {"made_by": SCRIPT, "recipe": recipe, **form})
 
     def convert(job: tuple[ImageFile, Row]) -> list[Row] | UserError:
         file, row = job

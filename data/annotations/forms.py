@@ -13,7 +13,7 @@ from data.annotations.find import find_annotations
 from data.folders import MARKER
 from data.tables import Table
 
-KEY = "boxes"  # of dataset.json: letter of the domain -> format and class numbers
+KEY = "boxes"  # of dataset.json: letter of the domain, or "", -> format and class numbers
 
 
 def form_of(root: Path, letter: str = "") -> dict[str, Any] | None:
@@ -26,7 +26,7 @@ def form_of(root: Path, letter: str = "") -> dict[str, Any] | None:
 
 
 def record_of(forms: Mapping[str, dict[str, Any] | None]) -> dict[str, Any]:
-    """What dataset.json says of forms by domain; {} where all are labels.csv."""
+    """What dataset.json says of forms by domain, "" for all; {} where all are labels.csv."""
     known = {letter: form for letter, form in forms.items() if form is not None}
     return {KEY: known} if known else {}
 
@@ -35,8 +35,9 @@ def as_it_came(table: Table, letter: str) -> Table:
     """A table with the format and classes that a domain had, where dataset.json tells them."""
     try:
         record = json.loads((table.path.parent / MARKER).read_text(encoding="utf-8"))
-        form = record[KEY][letter]
+        form = record[KEY][letter if letter in record[KEY] else ""]
         classes = {int(number): str(name) for number, name in form["classes"].items()}
-        return replace(table, format=form["format"], classes=classes)
+        known = form["format"] in ("coco", "yolo", "voc")
+        return replace(table, format=form["format"], classes=classes) if known else table
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return table

@@ -135,3 +135,16 @@ def test_bad_flags_are_one_sentence(tmp_path):
     ):
         with pytest.raises(UserError, match=words):
             main([str(flag) for flag in flags])
+
+
+def test_further_objects_of_a_frame_are_handed_on(tmp_path):
+    lines = ["file,class,box_x,box_y,box_w,box_h"]
+    for name, left in (("v_0", 1), ("v_0", 5), ("v_1", 2)):
+        write_image(tmp_path / f"images/{name}.png", np.zeros((8, 9), np.uint8))
+        lines.append(f"{name}.png,T72,{left},1,3,2")
+    (tmp_path / "images/labels.csv").write_text("\n".join(lines))
+    main(["--images", str(tmp_path / "images"), "--out", str(tmp_path / "out")])
+    with (tmp_path / "out/labels.csv").open(newline="") as file:
+        found = [(row["file"], row["box_x"]) for row in csv.DictReader(file)]
+    places = ("../images/v_0.png", "../images/v_0.png", "../images/v_1.png")
+    assert found == list(zip(places, "152", strict=True))

@@ -1,6 +1,7 @@
 """prepare_sim.py: one band of the same depth, conditions from names, splits by condition."""
 
 import csv
+import json
 import os
 from pathlib import Path
 
@@ -315,8 +316,12 @@ def test_tables_go_before_what_stands_out(tmp_path, prepare):
     (tmp_path / "sim/labels/a.txt").write_text("0 0.5 0.5 0.25 0.125\n")
     (tmp_path / "sim/labels/b.txt").write_text("")
     (tmp_path / "sim/classes.txt").write_text("T72\n")
-    rows = table(prepare())
+    out = prepare()
+    rows = table(out)
     assert box_of(rows["images/a.png"]) == ["30", "28", "20", "8", "table"]
     assert rows["images/a.png"]["class"] == "T72"
     assert box_of(rows["images/b.png"]) == [""] * 5  # an empty file: there is no vehicle
     assert box_of(rows["images/c.png"])[-1] == "segmentation"
+    # For results of these images, which go out as the boxes came.
+    record = json.loads((out / "dataset.json").read_text())
+    assert record["boxes"] == {"": {"format": "yolo", "classes": {"0": "T72"}}}
