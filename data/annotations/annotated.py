@@ -80,14 +80,15 @@ class ImageTree:
         """The image that a file calls `name`: from its folder on, else the one that ends so.
 
         A name may begin with folders that are not here, of another machine, and have another
-        extension. One in the folder val is not the one that train.json means. Where there is none
-        here, the path is from the file's folder on. Raises UserError where several fit.
+        extension. One in the folder val is not the one that train.json or train/... mean. Where
+        there is none here, the path is from the file's folder on. Raises UserError where several
+        fit.
         """
         path = PurePosixPath(name)
         stated = absolute(listed_in.parent / path)
         if os.path.isfile(stated):  # noqa: PTH113  False for a name that no file can have
             return stated
-        split = split_of(re.split("[^a-zA-Z]", listed_in.stem))
+        split = split_of([*re.split("[^a-zA-Z]", listed_in.stem), *path.parts[:-1]])
         found = [
             (_shared_folders(file, path), file)
             for file in self._by_stem.get(_stem(path), [])

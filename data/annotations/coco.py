@@ -59,17 +59,8 @@ def read(path: Path, images: ImageTree) -> Table:
     names: dict[Any, str] = {}
     for entry, place in _entries(content, "categories", path):
         names[_get(entry, "id", int, place)] = _get(entry, "name", str, place)
-    lines: dict[Any, list[Line]] = {}
-    empty: dict[Any, Line] = {}
-    for entry, place in _entries(content, "images", path):
-        number, name = _get(entry, "id", (int, str), place), _get(entry, "file_name", str, place)
-        if number in empty:
-            raise UserError(f"{place}: image {number} is there twice; give each its own id.")
-        file = images.find(name.replace("\\", "/"), listed_in=path, place=place)
-        size = [entry.get(key) for key in ("width", "height")]
-        stated = all(isinstance(length, int) and length > 0 for length in size)
-        row = dict(zip(SIZE_COLUMNS, map(str, size), strict=True)) if stated else {}
-        empty[number], lines[number] = images.line(file, row, place), []
+    empty = _images(content, path, images)
+    lines: dict[Any, list[Line]] = {number: [] for number in empty}
     for entry, place in _entries(content, "annotations", path):
         of = _get(entry, "image_id", (int, str), place)
         if of not in empty:
@@ -79,6 +70,25 @@ def read(path: Path, images: ImageTree) -> Table:
             lines[of].append(Line(empty[of].file, empty[of].row | row, place))
     found = [line for of in empty for line in lines[of] or [empty[of]]]
     return table(path, found, format="coco", classes=names)
+
+
+def _images(content: Mapping[str, Any], path: Path, images: ImageTree) -> dict[Any, Line]:
+    """The line of each image without an object, by the image's id."""
+    lines: dict[Any, Line] = {}
+    places: dict[Path, str] = {}
+    for entry, place in _entries(content, "images", path):
+        number, name = _get(entry, "id", (int, str), place), _get(entry, "file_name", str, place)
+        if number in lines:
+            raise UserError(f"{place}: image {number} is there twice; give each its own id.")
+        file = images.find(name.replace("\\", "/"), listed_in=path, place=place)
+        other = places.setdefault(file, place)
+        if other != place:
+            raise UserError(f"{place}: {file} is that of {other}, too; name each with its folder.")
+        size = [entry.get(key) for key in ("width", "height")]
+        stated = all(isinstance(length, int) and length > 0 for length in size)
+        row = dict(zip(SIZE_COLUMNS, map(str, size), strict=True)) if stated else {}
+        lines[number] = images.line(file, row, place)
+    return lines
 
 
 def _load(path: Path) -> Mapping[str, Any]:

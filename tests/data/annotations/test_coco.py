@@ -94,6 +94,17 @@ def test_a_name_that_several_images_have_is_refused(tmp_path, flat, coco):
         find_annotations(tmp_path)
 
 
+def test_two_names_of_one_image_are_refused_and_val_is_not_train(tmp_path, flat, coco):
+    flat(tmp_path, {"train/1.png": 1})
+    path = coco(
+        [annotation(1, 2, 7, [4, 2, 8, 6])], [image(1, "train/1.png"), image(2, "val/1.png")]
+    )
+    assert read_labels(tmp_path)[tmp_path / "train/1.png"].class_name == ""
+    coco([], [image(1, "train/1.png"), image(2, "x/1.png")])
+    with pytest.raises(UserError, match=r"image 2: .*1\.png is that of .*image 1, too; name each"):
+        find_annotations(path.parent)
+
+
 def test_crowds_are_left_out_and_polygons_have_their_extent(tmp_path, coco):
     polygons = [[5, 6, 9, 6, 9, 12], [4, 7, 6, 7.5, 5, 8]]
     coco(
