@@ -597,7 +597,7 @@ def find_labeled(root: Path, phase: str) -> list[tuple[ImageFile, str, Label | N
         missing = [str(f.path) for f, _, _ in found if not os.path.isfile(f.path)]  # noqa: PTH113
         if missing:
             raise UserError(
-                f"labels.csv of {root} lists {len(missing)} images that are not there "
+                f"the table of {root} lists {len(missing)} images that are not there "
                 f"({', '.join(missing[:3])}); correct the table."
             )
     else:

@@ -10,6 +10,7 @@ from data.images import EXTENSIONS
 from util.errors import UserError
 
 LABELS_FILE = "labels.csv"
+MARKER = "dataset.json"  # of datasets that scripts made
 SOURCES, TRANSLATIONS = "real_A", "fake_B"  # folders that test.py writes side by side
 
 
@@ -33,7 +34,8 @@ SYSTEM_NAMES = frozenset(
     "$recycle.bin recycler recycled lost+found found.000 thumbs.db ehthumbs.db desktop.ini".split()
 ) | {"system volume information", "network trash folder", "temporary items"}
 # How the files end that this project itself puts beside images, or reads there.
-SIDE_FILES = (LABELS_FILE, "dataset.json", "result.json")
+SIDE_FILES = (LABELS_FILE, MARKER, "result.json", ".coco.json", "data.yaml", "classes.txt")
+BOX_FILES = (".txt", ".xml")  # of the images of the same names
 SHOWN_KINDS = 5
 
 
@@ -105,11 +107,14 @@ def unread_note(folder: Path) -> str:
 
     Not counted is what this project itself puts beside images.
     """
-    others = (file for file in walk_files(folder) if file.suffix.lower() not in EXTENSIONS)
+    files = list(walk_files(folder))
+    images = {file.stem for file in files if file.suffix.lower() in EXTENSIONS}
+    others = (file for file in files if file.suffix.lower() not in EXTENSIONS)
     kinds = Counter(
         file.suffix.lower() if file.suffix.isprintable() else "?"
         for file in others
         if not file.name.endswith(SIDE_FILES)
+        and not (file.suffix in BOX_FILES and file.stem in images)
     )
     if not kinds:
         return ""

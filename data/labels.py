@@ -1,12 +1,13 @@
-"""Labels of images: labels.csv, or class folders where there is none."""
+"""Labels of images: a table of them, or class folders where there is none."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.folders import LABELS_FILE, ImageFile
-from data.tables import Line, Row, read_table
+from data.annotations.find import find_annotations
+from data.folders import ImageFile
+from data.tables import BOX_COLUMNS, Line, Row
 from util.errors import UserError
 from util.files import absolute
 
@@ -21,52 +22,79 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Label:
-    """What labels.csv says of one image. split: in lower case; row: the whole line, by column."""
+    """What a table says of one image.
+
+    class_name: "" where its objects are of several; split: in lower case; row: the whole line, by
+    column; others: the lines of further objects in the image.
+    """
 
     class_name: str
     split: str
     row: Row
-
-
-def find_table(dataroot: Path) -> Path | None:
-    """labels.csv of a folder of images: in it or in the folder above; None where there is none."""
-    root = absolute(dataroot)
-    places = (folder / LABELS_FILE for folder in (root, root.parent))
-    return next((table for table in places if table.is_file()), None)
+    others: tuple[Row, ...] = ()
 
 
 def read_labels(dataroot: Path) -> dict[Path, Label]:
-    """Labels of the images below `dataroot`, by absolute path; {} where there is no `find_table`.
+    """Labels of the images below `dataroot`, by absolute path; {} where `find_annotations` is None.
 
-    Its column `class` may be empty. Raises UserError for a table that cannot be read or has no such
+    The column `class` may be empty. Raises UserError for a table that cannot be read or has no such
     column, for one whose `split` or `group` is probably misspelt, and for lines that contradict
     each other on an image.
     """
-    path = find_table(dataroot)
-    if path is None:
+    table = find_annotations(dataroot, required=("class",))
+    if table is None:
         return {}
-    table = read_table(path, required=("class",))
     for name, alternatives in (("split", ("split",)), ("group", COLUMNS["group"])):
         near = table.nearest(name, least=0.8)
         if near and not {*alternatives} & {*table.columns}:
             raise table.lacks(name, nearest=near)
     root = absolute(dataroot)
-    return _labels([line for line in table.lines if root in line.file.parents])
+    below = [line for line in table.lines if root in line.file.parents]
+    return {file: _label(lines) for file, lines in by_image(below).items()}
 
 
-def _labels(lines: Sequence[Line]) -> dict[Path, Label]:
-    labels: dict[Path, Label] = {}
-    places: dict[Path, str] = {}
+def by_image(lines: Iterable[Line]) -> dict[Path, list[Line]]:
+    """The lines of each image, in their order."""
+    images: dict[Path, list[Line]] = {}
     for line in lines:
-        label = Label(line.row["class"], line.row.get("split", "").lower(), line.row)
-        known = labels.setdefault(line.file, label)
-        if (known.class_name, known.split) != (label.class_name, label.split):
+        images.setdefault(line.file, []).append(line)
+    return images
+
+
+def _label(lines: Sequence[Line]) -> Label:
+    """Of one image."""
+    first, *others = lines
+    split = common_cell(lines, "split").lower()
+    boxed = tuple(line.row for line in others if has_box(line.row))
+    return Label(class_of(lines), split, first.row, boxed)
+
+
+def class_of(lines: Sequence[Line]) -> str:
+    """The class that the lines of one image agree on; "" where its objects are of several.
+
+    Raises UserError for lines that differ, and are no objects with a box each.
+    """
+    differ = len({line.row.get("class") for line in lines} - {None, ""}) > 1
+    if differ and all(has_box(line.row) for line in lines):
+        return ""
+    return common_cell(lines, "class")
+
+
+def common_cell(lines: Sequence[Line], column: str) -> str:
+    """What the lines of one image say in a column. Raises UserError where they differ."""
+    told = [line for line in lines if line.row.get(column)]
+    for line in told[1:]:
+        if line.row[column] != told[0].row[column]:
             raise UserError(
-                f"{places[line.file]}, and {line.place}, contradict each other on the class or "
-                f"split of {line.file}; correct one or leave one out."
+                f"{told[0].place}, and {line.place}, contradict each other on the {column} of "
+                f"{line.file}; correct one or leave one out."
             )
-        places.setdefault(line.file, line.place)
-    return labels
+    return told[0].row[column] if told else ""
+
+
+def has_box(row: Row) -> bool:
+    """Whether any cell of a box is filled."""
+    return any(row.get(column) for column in BOX_COLUMNS)
 
 
 def class_of_folder(file: ImageFile) -> str:

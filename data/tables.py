@@ -1,18 +1,23 @@
-"""Tables of images as people and spreadsheets write them: the only reader of labels.csv."""
+"""Tables of images as people and spreadsheets write them: the only reader of labels.csv.
+
+The readers of other formats, in data/annotations/, make tables of the same columns.
+"""
 
 import codecs
 import csv
 import io
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from util.errors import UserError
-from util.files import absolute
+from util.files import absolute, write_text
 
+BOX_COLUMNS = ("box_x", "box_y", "box_w", "box_h")
+SIZE_COLUMNS = ("image_width", "image_height")  # pixels that boxes count in, where not the file's
 SEPARATORS = ",;\t"
 # Of which spreadsheets write, in countries of the decimal comma.
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
@@ -30,7 +35,10 @@ Row = dict[str, str]  # cells by column, "" for an empty one
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table. file: absolute, need not exist; place: table and line, for people."""
+    """What a table says of an image, or of one of the several objects in it.
+
+    file: absolute, need not exist; place: table and line, for people.
+    """
 
     file: Path
     row: Row
@@ -39,12 +47,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """columns: names in lower case; separator: between cells, for people."""
+    """columns: names in lower case; separator: between cells, for people.
+
+    format: csv, coco, yolo or voc; classes: names of its classes by number, for formats that have
+    such a list.
+    """
 
     path: Path
     columns: tuple[str, ...]
     separator: str
     lines: tuple[Line, ...] = ()
+    format: str = "csv"
+    classes: Mapping[int, str] = field(default_factory=dict)
 
     def nearest(self, column: str, *, least: float, but: Sequence[str] = ()) -> str | None:
         """The column, none of `but`, whose name is the most alike; least: 1 is an equal one."""
@@ -182,3 +196,17 @@ def _with_slashes(folder: Path, name: str) -> str:
     if "\\" in name and not os.path.isfile(folder / name):  # noqa: PTH113
         return name.replace("\\", "/")
     return name
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+    """A CSV table, whole or not at all. Raises UserError where it cannot be written."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def number_text(number: float | None) -> str:
+    """For a cell of a table: at most two decimals; "" for what is unknown."""
+    return "" if number is None else f"{number:.2f}".rstrip("0").rstrip(".")

@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.folders import LABELS_FILE, ImageFile, walk_files
+from data.folders import LABELS_FILE, MARKER, ImageFile, walk_files
 from data.images import EXTENSIONS
 from data.labels import class_of_folder, read_labels
 from data.tables import Row
 from util.errors import UserError
 from util.files import absolute, file_hash, leftovers_beside, temporary_beside
 
-MARKER = "dataset.json"
 LEADING_COLUMNS = ("file", "split", "class")
 # A file system or a system's policy that forbids this kind of link; anything else is a failure.
 REFUSALS = frozenset(
@@ -39,47 +38,48 @@ class Item:
     """One image of a dataset to be built.
 
     source: the existing file; file: its path in the dataset, with "/"; split: train or test;
-    row: the other columns of its line in labels.csv, "class" among them.
+    rows: the other columns of its line in labels.csv, "class" among them; one an object where
+    there are several.
     """
 
     source: Path
     file: str
     split: str
-    row: Row
+    rows: tuple[Row, ...]
 
 
 def items_in(
-    split: str, domain: str, files: Sequence[ImageFile], rows: Sequence[Row]
+    split: str, domain: str, files: Sequence[ImageFile], rows: Sequence[tuple[Row, ...]]
 ) -> list[Item]:
     """The images as they come to stand in the folder `split_domain`, such as train_A."""
     return [
-        Item(file.path, f"{split}_{domain}/{file.name}{file.path.suffix}", split, row)
-        for file, row in zip(files, rows, strict=True)
+        Item(file.path, f"{split}_{domain}/{file.name}{file.path.suffix}", split, of)
+        for file, of in zip(files, rows, strict=True)
     ]
 
 
-def label_rows(root: Path, folder: Path, files: Sequence[ImageFile]) -> list[Row]:
-    """The line of each image in the labels.csv of `root` (absolute), by its name below `folder`.
+def label_rows(root: Path, folder: Path, files: Sequence[ImageFile]) -> list[tuple[Row, ...]]:
+    """The lines of each image in the table of `root` (absolute), by its name below `folder`.
 
     An image that the table does not list has an empty line, and so no class. Where the table lists
     nothing of `root`, or there is none, the class is the image's class folder.
     """
-    return [row for _, row in labelled_files(root, folder, files)]
+    return [rows for _, rows in labelled_files(root, folder, files)]
 
 
 def labelled_files(
     root: Path, folder: Path, files: Sequence[ImageFile]
-) -> list[tuple[Path | None, Row]]:
-    """As label_rows, each line with the image that the table lists by it, None for none."""
+) -> list[tuple[Path | None, tuple[Row, ...]]]:
+    """As label_rows, each with the image that the table lists by it, None for none."""
     table = read_labels(root)
     if not table:
-        return [(None, {"class": class_of_folder(file)}) for file in files]
+        return [(None, ({"class": class_of_folder(file)},)) for file in files]
     lines = {
-        path.relative_to(folder).with_suffix("").as_posix(): (path, label.row)
+        path.relative_to(folder).with_suffix("").as_posix(): (path, (label.row, *label.others))
         for path, label in table.items()
         if path.is_relative_to(folder) and path.suffix.lower() in EXTENSIONS
     }
-    return [lines.get(file.name, (None, {})) for file in files]
+    return [lines.get(file.name, (None, ({},))) for file in files]
 
 
 def symbolic_link(source: Path, target: Path) -> None:
@@ -146,14 +146,15 @@ def _place(source: Path, target: Path, ways: Sequence[Way]) -> Way:
 
 def _write_table(path: Path, items: Sequence[Item]) -> None:
     """labels.csv with the columns of all items."""
-    others = (column for item in items for column in item.row)
+    others = (column for item in items for row in item.rows for column in row)
     columns = tuple(dict.fromkeys((*LEADING_COLUMNS, *others)))
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, lineterminator="\n")
             writer.writeheader()
             for item in items:
-                writer.writerow({**item.row, "file": item.file, "split": item.split})
+                for row in item.rows:
+                    writer.writerow({**row, "file": item.file, "split": item.split})
     except UnicodeEncodeError as error:
         name = error.object[max(0, error.start - 60) : error.end + 20]
         raise UserError(
@@ -163,8 +164,8 @@ def _write_table(path: Path, items: Sequence[Item]) -> None:
 
 def _summary(folder: Path, items: Sequence[Item], counts: Counter[Way], preferred: Way) -> str:
     folders = Counter(item.file.split("/")[0] for item in items)
-    classes = Counter(item.row.get("class") or "" for item in items)
-    labelled = len(items) - classes.pop("", 0)
+    classes = {row.get("class") for item in items for row in item.rows} - {None, ""}
+    labelled = sum(any(row.get("class") for row in item.rows) for item in items)
     parts = [
         f"{folder}: " + ", ".join(f"{count} images in {name}" for name, count in folders.items()),
         f"{labelled} of {len(items)} with a class ({len(classes)} classes)",

@@ -8,9 +8,8 @@ import numpy as np
 
 from data.folders import LABELS_FILE
 from data.images import write_image
-from data.label_index import BOX_COLUMNS
+from data.tables import BOX_COLUMNS, number_text, write_table
 from datasets.frames import COLUMNS
-from datasets.recipe import number_text, write_table
 from datasets.scene import VEHICLES, Scene, vehicle_box
 from datasets.scene.video import draw_video, film
 

@@ -7,9 +7,8 @@ import numpy as np
 
 from data.arf import ArfVideo
 from data.ground_truth import Target, ground_truth
-from data.label_index import BOX_COLUMNS
+from data.tables import BOX_COLUMNS, number_text
 from datasets.chips import Chip
-from datasets.recipe import number_text
 from datasets.sources import SourceVideo
 from datasets.windows import MOST_VALUES, sample
 from util.errors import UserError

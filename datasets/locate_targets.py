@@ -32,13 +32,14 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from data.annotations.find import find_annotations
 from data.folders import LABELS_FILE, ImageFile, find_images, unread_note
 from data.images import read_image, write_image
-from data.label_index import BOX_COLUMNS, Box, LabelIndex, check_box_columns, read_box, read_range
-from data.labels import class_of_folder, find_table
+from data.label_index import Box, LabelIndex, check_box_columns, read_box, read_range
+from data.labels import by_image, class_of_folder
 from data.splits import spread
-from data.tables import Row, read_table
-from datasets.recipe import write_table
+from data.tables import BOX_COLUMNS, Line, Row, write_table
+from datasets.sheets import sheet, tile
 from datasets.tracking.locate import NoTrack, Sighting, locate_vehicle
 from util.cli import Parser
 from util.errors import UserError, run_main
@@ -53,11 +54,15 @@ Size = tuple[float, float]
 
 @dataclass(frozen=True)
 class Frame:
-    """One image of a video. number: in the video; row: its line of labels.csv, by column."""
+    """One image of a video. number: in the video; row: its line of labels.csv, by column.
+
+    others: the lines of further objects, which are handed on.
+    """
 
     file: ImageFile
     number: int
     row: Row
+    others: tuple[Row, ...] = ()
 
     @property
     def box(self) -> Box | None:
@@ -117,21 +122,20 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def find_videos(root: Path) -> dict[str, list[Frame]]:
     """Video -> its frames, by number. Raises UserError for a folder without images."""
-    rows: dict[Path, Row] = {}
-    if path := find_table(root):
-        table = read_table(path)
+    listed: dict[Path, list[Line]] = {}
+    if table := find_annotations(root):
         check_box_columns(table)
-        rows = {line.file: line.row for line in table.lines}
+        listed = by_image(table.lines)
     videos: dict[str, list[Frame]] = defaultdict(list)
     for file in find_images(root):
-        row = rows.get(absolute(file.path), {})
+        row, *others = [line.row for line in listed.get(absolute(file.path), [])] or [{}]
         digits = re.search(r"\d+$", file.path.stem)
         number = row.get("frame") or (digits[0] if digits else "")
         if not number.isdigit():
             raise UserError(f"{file.path} has no frame number in its name; number the frames.")
         name = row.get("video") or _video_of(file.path.relative_to(root))
         plain = {"class": class_of_folder(file), **{k: v for k, v in row.items() if v}}
-        videos[name].append(Frame(file, int(number), plain))
+        videos[name].append(Frame(file, int(number), plain, tuple(others)))
     return {name: sorted(frames, key=lambda f: f.number) for name, frames in videos.items()}
 
 
@@ -210,44 +214,22 @@ def contact_sheet(frames: Sequence[Frame]) -> np.ndarray:
     """Frames spread over the video, each stretched to 8 bits, boxes in white: (H, W) uint8."""
     columns, rows = SHEET
     chosen = [frames[place] for place in spread(range(len(frames)), columns * rows)]
-    tiles = [_framed(frame) for frame in chosen]
-    blank = np.zeros_like(tiles[0])
-    tiles += [blank] * (columns * rows - len(tiles))
-    lines = [np.hstack(tiles[row * columns : (row + 1) * columns]) for row in range(rows)]
-    return np.vstack(lines)
-
-
-def _framed(frame: Frame) -> np.ndarray:
-    image = read_image(frame.file.path)
-    image = (image if image.ndim == 2 else image.mean(axis=2)).astype(np.float32)
-    low, high = np.percentile(image, (0.5, 99.9))
-    shown = ((image - low) / max(high - low, 1) * 255).clip(0, 255).astype(np.uint8)
-    times = max(1, SHEET_SIDE // max(shown.shape))
-    return draw_box(shown, frame.box, times)
-
-
-def draw_box(image: np.ndarray, box: Box | None, times: int) -> np.ndarray:
-    """The image (H, W) uint8 enlarged so many times, with a white line around the box."""
-    shown = image.repeat(times, axis=0).repeat(times, axis=1)
-    if box:
-        # Outside the box: a vehicle of few pixels must be seen in it.
-        x, y, w, h = (times * number for number in box)
-        left, right = (int(np.clip(edge, 0, shown.shape[1] - 1)) for edge in (x - 1, x + w))
-        top, bottom = (int(np.clip(edge, 0, shown.shape[0] - 1)) for edge in (y - 1, y + h))
-        shown[top, left : right + 1] = shown[bottom, left : right + 1] = 255
-        shown[top : bottom + 1, left] = shown[top : bottom + 1, right] = 255
-    return shown
+    tiles = [
+        tile(read_image(f.file.path), [f.box] if f.box else [], side=SHEET_SIDE) for f in chosen
+    ]
+    return sheet(tiles, columns=columns)
 
 
 def write_labels(path: Path, frames: Sequence[Frame]) -> None:
-    """One row an image, files relative to the table; columns of the input first."""
-    known = dict.fromkeys(c for f in frames for c in ("file", *f.row) if c not in NEW_COLUMNS)
-    columns = (*known, *NEW_COLUMNS)
-    rows = [dict.fromkeys(columns, "") | frame.row for frame in frames]
-    for frame, row in zip(frames, rows, strict=True):
-        row["file"] = Path(os.path.relpath(frame.file.path, absolute(path).parent)).as_posix()
-    order = sorted(range(len(frames)), key=lambda place: frames[place].file.name)
-    write_table(path, columns, [rows[place] for place in order])
+    """One row an image or object, files relative to the table; columns of the input first."""
+    told = (column for f in frames for row in (f.row, *f.others) for column in ("file", *row))
+    columns = (*(c for c in dict.fromkeys(told) if c not in NEW_COLUMNS), *NEW_COLUMNS)
+    rows = []
+    for frame in sorted(frames, key=lambda frame: frame.file.name):
+        file = Path(os.path.relpath(frame.file.path, absolute(path).parent)).as_posix()
+        for row in (frame.row, *frame.others):
+            rows.append({**dict.fromkeys(columns, ""), **row, "file": file})
+    write_table(path, columns, rows)
 
 
 if __name__ == "__main__":

@@ -53,9 +53,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.folders import LABELS_FILE
 from data.images import write_image
-from data.label_index import BOX_COLUMNS
+from data.tables import BOX_COLUMNS, write_table
 from datasets.demo_videos import VideoJob, make_video, plan_videos, write_tables
-from datasets.recipe import write_table
 from datasets.scene import (
     COARSE_CLASSES,
     COARSE_VIEW,

@@ -32,10 +32,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from data.annotations.forms import form_of, record_of
 from data.fingerprint import digests, fingerprint
 from data.folders import ImageFile, find_images, pair_by_name, phase_folder
 from data.images import read_image, read_size
-from data.label_index import BOX_COLUMNS, read_box
+from data.label_index import fit_box
 from data.tables import Row
 from datasets.building import (
     MARKER,
@@ -48,7 +49,6 @@ from datasets.building import (
     read_marker,
     refuse_foreign,
 )
-from datasets.recipe import number_text
 from util.cli import Parser
 from util.errors import UserError, run_main
 from util.files import absolute
@@ -113,13 +113,13 @@ class Result:
         _check_sizes(images, pairs)
         return pairs
 
-    def items(self, labels: Path | None) -> list[Item]:
-        """The pairs at their places in the aligned dataset.
+    def labelled(self, labels: Path | None) -> Path:
+        """The dataset with the labels, given or the one that the results were made from."""
+        return absolute(labels or Path(self.record["dataroot"]))
 
-        labels: the dataset with the labels; None for the one that the results were made from.
-        """
-        phase, pairs = self.record["phase"], self.pairs()
-        root = absolute(labels or Path(self.record["dataroot"]))
+    def items(self, labels: Path | None) -> list[Item]:
+        """The pairs at their places in the aligned dataset. labels: see `labelled`."""
+        phase, pairs, root = self.record["phase"], self.pairs(), self.labelled(labels)
         if not root.is_dir():
             raise UserError(
                 f"there is no folder {root} to look labels up in; name the dataset that "
@@ -129,7 +129,7 @@ class Result:
         folder = phase_folder(root, phase, "A") or root
         fakes, reals = zip(*pairs, strict=True)
         labelled = labelled_files(root, folder, reals)
-        rows = [fit_box(row, s, r.path) for (s, row), r in zip(labelled, reals, strict=True)]
+        rows = [fit_boxes(of, s, r.path) for (s, of), r in zip(labelled, reals, strict=True)]
         return items_in(phase, "A", fakes, rows) + items_in(phase, "B", reals, rows)
 
 
@@ -149,23 +149,14 @@ def _check_sizes(images: Path, pairs: Pairs) -> None:
         )
 
 
-def fit_box(row: Row, source: Path | None, result: Path) -> Row:
-    """The line of a labelled image, with its box in pixels of a result, which shows all of it.
+def fit_boxes(rows: Sequence[Row], source: Path | None, result: Path) -> tuple[Row, ...]:
+    """The lines of a labelled image, with boxes in pixels of a result, which shows all of it.
 
-    Where `source` is gone, its size is unknown, and so is the box. Raises UserError for a box that
-    is none.
+    Where `source` is gone, and its size with it, boxes are unknown. Raises UserError for a box
+    that is none.
     """
-    box = read_box(row, f"labels of {source}")
-    if source is None or box is None:
-        return row
-    if not source.is_file():
-        return {name: "" if name.startswith("box_") else cell for name, cell in row.items()}
-    (height, width), (new_height, new_width) = read_size(source), read_size(result)
-    if (height, width) == (new_height, new_width):
-        return row
-    scales = 2 * (new_width / width, new_height / height)
-    edges = (number_text(edge * scale) for edge, scale in zip(box, scales, strict=True))
-    return row | dict(zip(BOX_COLUMNS, edges, strict=True))
+    size = read_size(source) if source is not None and source.is_file() else None
+    return tuple(fit_box(row, f"labels of {source}", size, read_size(result)) for row in rows)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -186,6 +177,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     record = {"made_by": SCRIPT, "results": [str(result.folder) for result in results]}
     record |= {"inputs": inputs}
+    form = form_of(results[0].labelled(args.labels), "A")
+    record |= record_of({"A": form, "B": form})
     print(build(args.out, items, ways=(hard_link, copy), record=record))
 
 
@@ -204,9 +197,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _fingerprint(items: Sequence[Item]) -> str:
     """Of place, label and content of each image."""
     contents = digests([item.source for item in items])
+    labels = ["\n".join(json.dumps(row, sort_keys=True) for row in item.rows) for item in items]
     return fingerprint(
-        (item.file, item.split, json.dumps(item.row, sort_keys=True), content)
-        for item, content in zip(items, contents, strict=True)
+        (item.file, item.split, label, content)
+        for item, label, content in zip(items, labels, contents, strict=True)
     )
 
 

@@ -9,8 +9,9 @@ reads REAL/{train,test}/... and SIM/{train,test}/..., folders below kept, and ma
     .../labels.csv      one row an image: file, split, class and whatever the images' own tables say
     .../dataset.json    what the dataset was made from
 
-A labels.csv is looked for in REAL and in the folder above it, likewise for SIM. It decides where it
-lists images of that folder: an image that it leaves out has no class. Where it lists none, or there
+A labels.csv is looked for in REAL and in the folder above it, or boxes in another format (see
+docs/DATA.md), likewise for SIM. It decides where it lists images of that folder: an image that it
+leaves out has no class. Where it lists none, or there
 is no table, the first folder below train or test is the class.
 
 Both domains need train images. A test folder may be missing: what would come from it is left out,
@@ -26,6 +27,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from data.annotations.forms import form_of, record_of
 from data.folders import ImageFile, find_images, unread_note
 from data.tables import Row
 from datasets.building import (
@@ -58,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         refuse_foreign(folder, script=SCRIPT, sources=list(roots.values()))
     found = {domain: find_domain(root, flag=f"--{domain}") for domain, root in roots.items()}
     record = {"made_by": SCRIPT, **{domain: str(root) for domain, root in roots.items()}}
+    forms = {domain: form_of(root) for domain, root in roots.items()}
     for name, domains in DATASETS.items():
         items = [
             item
@@ -65,7 +68,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             for split, (files, rows) in found[domain].items()
             for item in items_in(split, letter, files, rows)
         ]
-        print(build(folders[name], items, ways=(symbolic_link, hard_link, copy), record=record))
+        of = record_of(
+            {letter: forms[domain] for letter, domain in zip("AB", domains, strict=True)}
+        )
+        ways = (symbolic_link, hard_link, copy)
+        print(build(folders[name], items, ways=ways, record=record | of))
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -79,8 +86,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def find_domain(root: Path, *, flag: str) -> dict[str, tuple[list[ImageFile], list[Row]]]:
-    """Split -> the images of one domain and their lines of labels.csv.
+def find_domain(
+    root: Path, *, flag: str
+) -> dict[str, tuple[list[ImageFile], list[tuple[Row, ...]]]]:
+    """Split -> the images of one domain and the lines of each in labels.csv.
 
     Raises UserError where there are no train images.
     """

@@ -54,8 +54,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.arf import ArfVideo
 from data.folders import LABELS_FILE
 from data.images import write_image
+from data.tables import write_table
 from datasets.frames import COLUMNS, Cut, Frames
-from datasets.recipe import read_record, write_record, write_table
+from datasets.recipe import read_record, write_record
 from datasets.sources import SourceVideo, choose, find_videos
 from datasets.windows import MOST_VALUES, Window, WindowRule, counts16
 from util.cli import Parser

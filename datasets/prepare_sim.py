@@ -7,13 +7,21 @@ equal bands, and writes
 
     OUT/<folders>/<name>.png            one band, values as they are; .tiff where they are floats
     OUT/{train,test}/...                with --test, or where SIM has the folders train and test
-    OUT/labels.csv                      one row an image: file, split, class, group, and the
-                                        conditions: weather, season, hour, aspect_deg, range_m
-    OUT/dataset.json                    the flags that decided where images go
+    OUT/labels.csv                      one row an image, or one a vehicle where there are several:
+                                        file, split, class, group, the conditions: weather, season,
+                                        hour, aspect_deg, range_m, and box_x, box_y, box_w, box_h,
+                                        box_confidence (0 to 1), box_source
+    OUT_boxes.png                       images with their boxes, from the least sure to the surest
+    OUT/dataset.json                    the flags that decided where images go, and the format that
+                                        boxes came in
 
 Conditions are read from names such as rain_fall_20hr_70deg_500m_24bit.png; of another name their
 cells are empty, which is said. The class is the first folder below SIM, or below its train or test;
 without one it is unknown. A group is a scene: images whose conditions differ in aspect alone.
+
+Boxes are those of --masks DIR: images of the same names, 0 where there is no vehicle; else of a
+table in SIM (labels.csv, COCO, YOLO or Pascal VOC; see docs/DATA.md). Else the vehicle is what
+stands out most in the picture, where that is sure enough (--min_confidence): look at the sheet.
 
 --test COLUMN VALUE ... holds out all images of these conditions: --test hour 20, or --test
 aspect_deg 70 80 90. Neighbouring aspects of a scene are much alike, so hold out a sector of them,
@@ -29,9 +37,10 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,18 +48,28 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from data.annotations.find import find_annotations
+from data.annotations.forms import form_of, record_of
 from data.folders import LABELS_FILE, ImageFile, find_images, unread_note
-from data.images import read_image, read_type, write_image
-from data.labels import class_of_folder
-from data.tables import Row
-from datasets.recipe import number_text, read_record, write_record, write_table
+from data.images import read_image, read_size, read_type, write_image
+from data.label_index import Box, fit_box, read_box
+from data.labels import by_image, class_of_folder, has_box
+from data.splits import spread
+from data.tables import BOX_COLUMNS, Line, Row, number_text, write_table
+from datasets.recipe import read_record, write_record
+from datasets.sheets import sheet, tile
+from datasets.silhouettes import find_silhouette, mask_boxes
 from util.cli import Parser
 from util.errors import UserError, run_main
+from util.files import absolute
 
 SCRIPT = Path(__file__).name
 CONDITIONS = ("weather", "season", "hour", "aspect_deg", "range_m")
 NUMBERS = ("hour", "aspect_deg", "range_m")
 COLUMNS = ("file", "split", "class", "group", *CONDITIONS)
+COLUMNS += (*BOX_COLUMNS, "box_confidence", "box_source")
+SHEET = (8, 6)  # images across and down
+SHEET_SIDE = 256  # of its images: smaller ones are enlarged so far, by a whole number
 SPLITS = ("train", "val", "test")
 NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 NAME = re.compile(
@@ -68,7 +87,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--out", type=Path, required=True, metavar="DIR", help="the dataset to make or go on with")
     add("--test", nargs="+", metavar=("COLUMN", "VALUE"), help="conditions of the test set")
     add("--num_threads", type=int, default=THREADS, help="images made at a time")
+    add("--masks", type=Path, metavar="DIR", help="masks of the vehicles, of the images' names")
+    add("--min_confidence", type=float, default=0.8, help="below it an image gets no box")
     args = parser.parse_args(argv)
+    if not 0 <= args.min_confidence <= 1:
+        raise UserError(f"--min_confidence is {args.min_confidence}; it lies between 0 and 1.")
     if args.num_threads < 1:
         raise UserError(f"--num_threads is {args.num_threads}; it must be 1 or more.")
     if args.test and (args.test[0] not in CONDITIONS or len(args.test) == 1):
@@ -87,31 +110,124 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Raises UserError."""
     args = parse(argv)
     files = find_images(args.sim)
+    if args.masks is not None:  # which may lie among the images
+        files = [f for f in files if not f.path.is_relative_to(args.masks)]
     if note := unread_note(args.sim):
         print(f"{args.sim}: {note}")
     rows = plan(files, args.test)
+    boxes = Boxes.find(args.sim, args.masks, least=args.min_confidence)
     recipe = {"test": " ".join(args.test or [])}
     read_record(args.out, script=SCRIPT, recipe=recipe)
-    write_record(args.out, {"made_by": SCRIPT, "recipe": recipe})
+    form = record_of({"": form_of(args.sim)})
+    write_record(args.out, {"made_by": SCRIPT, "recipe": recipe, **form})
 
-    def convert(job: tuple[ImageFile, Row]) -> UserError | None:
+    def convert(job: tuple[ImageFile, Row]) -> list[Row] | UserError:
         file, row = job
         try:
-            return write_one_band(file.path, args.out / row["file"])
+            write_one_band(file.path, args.out / row["file"])
+            return [row | cells for cells in boxes.cells(file)]
         except UserError as error:
             return error
 
     with ThreadPoolExecutor(args.num_threads) as pool:
         results = pool.map(convert, zip(files, rows, strict=True))
-        errors = list(tqdm(results, total=len(files), unit="image", disable=None))
-    made = [row for row, error in zip(rows, errors, strict=True) if error is None]
-    write_table(args.out / LABELS_FILE, COLUMNS, made)
-    print(summary(args.out, made))
-    failures = [str(error) for error in errors if error is not None]
+        results = list(tqdm(results, total=len(files), unit="image", disable=None))
+    made = [lines for lines in results if not isinstance(lines, UserError)]
+    write_table(args.out / LABELS_FILE, COLUMNS, [row for lines in made for row in lines])
+    print(summary(args.out, [lines[0] for lines in made]))
+    write_sheet(args.out, made)
+    failures = [str(error) for error in results if isinstance(error, UserError)]
     if failures:
         raise UserError(
             f"{len(failures)} of {len(files)} images could not be converted: {' '.join(failures)}"
         )
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Where boxes come from. known: image -> lines of a table; masks: by the image's name.
+
+    least: confidence below which an image gets no box.
+    """
+
+    known: Mapping[Path, Sequence[Line]]
+    masks: Mapping[str, Path] | None
+    least: float
+
+    @classmethod
+    def find(cls, sim: Path, masks: Path | None, *, least: float) -> "Boxes":
+        """Raises UserError for a table that cannot be read, and a folder without masks."""
+        table = find_annotations(sim)
+        lines = by_image(table.lines) if table else {}
+        # A labels.csv may tell other things; other formats tell of every image that they list.
+        known = {
+            file: of
+            for file, of in lines.items()
+            if table.format != "csv" or any(has_box(line.row) for line in of)
+        }
+        found = None if masks is None else {m.name: m.path for m in find_images(masks)}
+        return cls(known, found, least)
+
+    def cells(self, file: ImageFile) -> list[Row]:
+        """Of each box of an image: those that labels.csv has for it, one of no box for none.
+
+        Raises UserError for a missing mask.
+        """
+        if self.masks is not None:
+            if file.name not in self.masks:
+                raise UserError(f"{file.path} has no mask of its name in --masks; add it.")
+            boxes = mask_boxes(read_image(self.masks[file.name]))
+            return [box_cells(box) | {"box_source": "mask"} for box in boxes] or [{}]
+        lines = self.known.get(absolute(file.path))
+        return [_told(line) for line in lines] if lines else [self._segmented(file)]
+
+    def _segmented(self, file: ImageFile) -> Row:
+        image = read_image(file.path)
+        found = find_silhouette(image if image.ndim == 2 else image[..., 0])
+        if found is None:
+            return {}
+        told = {"box_confidence": f"{found.confidence:.3f}"}
+        if found.confidence < self.least:
+            return told
+        return told | box_cells(found.box) | {"box_source": "segmentation"}
+
+
+def _told(line: Line) -> Row:
+    """The cells of a table's line that are for labels.csv; its class where it tells one."""
+    size = read_size(line.file)
+    box = read_box(fit_box(line.row, line.place, size, size), line.place)
+    named = {"class": line.row["class"]} if line.row.get("class") else {}
+    source = {"box_source": line.row.get("box_source") or "table"}
+    return named | (box_cells(box) | source if box else {})
+
+
+def box_cells(box: Box) -> Row:
+    """As labels.csv has them."""
+    return dict(zip(BOX_COLUMNS, map(number_text, box), strict=True))
+
+
+def write_sheet(out: Path, images: Sequence[Sequence[Row]]) -> None:
+    """OUT_boxes.png, spread over all images, and a line on how many have a box."""
+    boxed = [lines for lines in images if has_box(lines[0])]
+    sources = Counter(lines[0]["box_source"] for lines in boxed)
+    kinds = ", ".join(f"{count} by {source}" for source, count in sources.items())
+    told = f" ({kinds})" if kinds else ""
+    if boxed:
+        boxed.sort(key=lambda lines: float(lines[0]["box_confidence"] or 1))
+        across, down = SHEET
+        chosen = [boxed[place] for place in spread(range(len(boxed)), across * down)]
+        tiles = [
+            tile(
+                read_image(out / lines[0]["file"]),
+                [read_box(row, LABELS_FILE) for row in lines],
+                side=SHEET_SIDE,
+            )
+            for lines in chosen
+        ]
+        path = absolute(out).with_name(f"{absolute(out).name}_boxes.png")
+        write_image(path, sheet(tiles, columns=across))
+        told += f"; look at {path}"
+    print(f"{len(boxed)} of {len(images)} images have a box{told}")
 
 
 def plan(files: Sequence[ImageFile], test: Sequence[str] | None) -> list[Row]:

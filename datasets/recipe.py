@@ -1,9 +1,7 @@
 """Folders of images that grow from run to run by one recipe, which dataset.json keeps."""
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,17 +52,3 @@ def _flags(recipe: Mapping[str, Any], names: Sequence[str]) -> str:
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write dataset.json. Raises UserError where that fails."""
     write_text(folder / MARKER, json.dumps(record, indent=1) + "\n")
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
-    """A CSV table, whole or not at all. Raises UserError where it cannot be written."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-def number_text(number: float | None) -> str:
-    """For a cell of a table: at most two decimals; "" for what is unknown."""
-    return "" if number is None else f"{number:.2f}".rstrip("0").rstrip(".")

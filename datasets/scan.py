@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.folders import find_images, unread_note
-from datasets.recipe import write_table
+from data.tables import write_table
 from util.cli import Parser
 from util.errors import run_main
 

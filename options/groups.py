@@ -383,7 +383,9 @@ class MeasuredOptions:
         (), "a row of the table: NAME FAKE [TARGET [SOURCE]], name and folders; once a row"
     )
     labels: tuple[str, ...] = option(
-        (), "labels.csv of the images: boxes, classes and ranges", flags=("--boxes",)
+        (),
+        "labels.csv, COCO, YOLO or VOC of the images: boxes, classes, ranges",
+        flags=("--boxes",),
     )
     match_range: float | None = option(
         None,

@@ -10,7 +10,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from data.annotations.write import WRITTEN
 from data.datasets import ImageDataset
+from data.folders import TRANSLATIONS
 from data.loader import Loader, naming_lost_readers
 from data.range_use import EndsTally, percent
 from data.value_map import EIGHT_BIT, Stored, as_image, given_value_map
@@ -20,6 +22,7 @@ from models import MODEL_OPTIONS
 from models.translation import translate
 from options import TestConfig, to_dict
 from options.recorded import differences, recorded_options
+from translating.annotations import Annotations
 from util.batch import Batch
 from util.checkpoint import run_path
 from util.compute import select_compute
@@ -30,6 +33,7 @@ from util.resume import REMOVE, refuse_changed, refuse_other_inputs
 from util.seeding import seed_step
 
 SUFFIXES = (".png", ".tiff")  # of --save_format
+TRANSLATED = Path("images", TRANSLATIONS)
 # Share of the pixels of fake_B, above which saturation is more than a few glints.
 WORTH_A_LINE = 0.01
 # Without --batch_size, on a GPU: so many images of one size a step, and so many pixels, which is
@@ -81,9 +85,10 @@ class Finished:
 class Translation:
     """The loop over images, and the files it writes.
 
-    source: file of the generator; teacher: digest of the classifier that took part in its training,
-    if any; inputs: digests of all that the results are made from, by their names for people; noisy:
-    whether the generator, a fitted sensor or one with such in it, adds its noise.
+    source: file of the generator; annotations: of the images, None for none; teacher: digest of
+    the classifier that took part in its training, if any; inputs: digests of all that the results
+    are made from, by their names for people; noisy: whether the generator, a fitted sensor or one
+    with such in it, adds its noise.
     """
 
     def __init__(
@@ -93,12 +98,13 @@ class Translation:
         dataset: ImageDataset,
         *,
         source: str,
+        annotations: Annotations | None,
         teacher: str | None,
         inputs: Mapping[str, str],
         noisy: bool,
     ) -> None:
         self.config, self.dataset, self.source, self.teacher = config, dataset, source, teacher
-        self.inputs, self.noisy = inputs, noisy
+        self.annotations, self.inputs, self.noisy = annotations, inputs, noisy
         results = run_path(config.test.results_dir, config.run.name, flag="--name")
         phase = f"{config.data.phase}_{config.run.epoch}"
         self.folder = run_path(results, phase, flag="--phase")
@@ -113,6 +119,7 @@ class Translation:
         self.at_ends = EndsTally(self.stored["fake_B"].domain, beyond=False)
         self.rows: list[GalleryRow] = []
         self.written: set[Path] = set()
+        self.sizes: list[tuple[str, Path, tuple[int, int]]] = []  # name, file, height and width
 
     def is_done(self) -> bool:
         """Whether these results are there. Raises UserError for others in their place."""
@@ -154,6 +161,9 @@ class Translation:
             for finished, _ in pairwise(chain(self.translated(count), [None])):
                 self.write(finished, writer)
                 bar.update(len(finished.names))
+        if self.annotations is not None:
+            files = self.annotations.write(self.folder, TRANSLATED, self.sizes)
+            self.written.update(file.relative_to(self.folder) for file in files)
         self.remove_stale()
         facts = {"images": f"{count} of {total}", "data": str(self.config.data.dataroot)}
         if self.paired() is False:
@@ -232,13 +242,14 @@ class Translation:
             )
 
     def remove_stale(self) -> None:
-        """Images of an earlier run that this one did not write, and folders left empty."""
-        for kind in ("images", "previews"):
-            for path in sorted((self.folder / kind).rglob("*"), reverse=True):
-                if path.is_dir() and not any(path.iterdir()):
-                    path.rmdir()
-                elif path.suffix in SUFFIXES and path.relative_to(self.folder) not in self.written:
-                    path.unlink()
+        """Images and annotations that this run did not write, and folders left empty."""
+        ours = [f"{kind}/**/*{suffix}" for kind in ("images", "previews") for suffix in SUFFIXES]
+        for path in (path for pattern in (*ours, *WRITTEN) for path in self.folder.glob(pattern)):
+            if path.relative_to(self.folder) not in self.written:
+                path.unlink()
+        for path in sorted(self.folder.rglob("*"), reverse=True):
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
 
     def paired(self) -> bool | None:
         """Whether real_B is the true partner of real_A; None where there is no real_B."""
@@ -298,6 +309,8 @@ class Translation:
                 writer.write(self.folder / file, as_image(counts[number]), unit=unit)
                 self.written.add(file)
                 shown[kind] = file
+                if (folder, kind) == ("images", TRANSLATIONS):
+                    self.sizes.append((name, file, tuple(counts.shape[-2:])))
             self.rows.append(GalleryRow(name, list(shown.items())))
 
     def file_of(self, name: str, *, folder: str, kind: str) -> Path:

@@ -11,6 +11,7 @@ from models.networks.sensor import FittedSensor, SensorGenerator
 from models.translation import make_generator
 from options import TestConfig, TranslationOptions, tested_options
 from training.run_folder import RunFolder
+from translating.annotations import Annotations
 from translating.loop import Translation
 from util.checkpoint import digest, load
 from util.errors import UserError
@@ -51,15 +52,18 @@ def begin(config: TestConfig) -> Translation:
         value_maps=value_maps,
         read_boxes=isinstance(sensor, FittedSensor) and sensor.controls_targets,
     )
+    annotations = Annotations.of(dataset)
     inputs = {
         "weights of the generator": digest(generator.state_dict()),
         "images": image_fingerprint(dataset),
+        **({"labels": annotations.digest} if annotations else {}),
     }
     return Translation(
         config,
         generator,
         dataset,
         source=source,
+        annotations=annotations,
         teacher=teacher,
         inputs=inputs,
         noisy=noisy and not config.test.no_noise,

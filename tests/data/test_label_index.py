@@ -8,7 +8,7 @@ import pytest
 from data import label_index
 from data.folders import ImageFile, find_images
 from data.images import read_size
-from data.label_index import ImageLabel, LabelIndex
+from data.label_index import ImageLabel, LabelIndex, Target
 from util.errors import UserError
 
 HEADER = "file,class,range_m,box_x,box_y,box_w,box_h\n"
@@ -31,6 +31,10 @@ def index(tmp_path):
     return make
 
 
+def told(label: ImageLabel) -> tuple:
+    return label.class_name, label.range_m, label.box
+
+
 def named(name: str, folder: str = "/results") -> ImageFile:
     return ImageFile(Path(folder, f"{name}.png"), name)
 
@@ -38,10 +42,10 @@ def named(name: str, folder: str = "/results") -> ImageFile:
 def test_a_listed_file_is_found_by_its_path(tmp_path, index):
     labels = index(TABLE)
     found = labels.find(ImageFile(tmp_path / "real/train/T72/v1_0003.png", "x"))
-    assert found.content == ("T72", 1000.0, (20.0, 10.0, 8.0, 4.0))
+    assert told(found) == ("T72", 1000.0, (20.0, 10.0, 8.0, 4.0))
     assert found.file == tmp_path / "real/train/T72/v1_0003.png"
     roundabout = tmp_path / "real/test/../train/2S3/v2_0003.png"
-    assert labels.find(ImageFile(roundabout, "x")).content == ("2S3", 1500.5, None)
+    assert told(labels.find(ImageFile(roundabout, "x"))) == ("2S3", 1500.5, None)
 
 
 def test_a_table_may_list_files_beside_its_folder(tmp_path):
@@ -53,7 +57,7 @@ def test_a_table_may_list_files_beside_its_folder(tmp_path):
 
 
 def test_empty_cells_are_unknown(index):
-    assert index(TABLE).find(named("v3_0001")).content == ("", None, (12.5, 6.5, 5.0, 3.0))
+    assert told(index(TABLE).find(named("v3_0001"))) == ("", None, (12.5, 6.5, 5.0, 3.0))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +102,7 @@ def test_a_name_of_images_whose_labels_differ_is_refused_with_both_lines(tmp_pat
 def test_a_name_of_images_with_one_label_is_that_label(index):
     row = "T72,1000,20,10,8,4"
     labels = index(f"{HEADER}train_A/a.png,{row}\ntrain_B/a.png,{row}\n")
-    assert labels.find(named("a")).content == ("T72", 1000.0, (20.0, 10.0, 8.0, 4.0))
+    assert told(labels.find(named("a"))) == ("T72", 1000.0, (20.0, 10.0, 8.0, 4.0))
 
 
 def test_dots_in_names_are_kept_as_for_found_images(tmp_path, flat, index):
@@ -113,8 +117,8 @@ def test_tables_of_one_file_complete_each_other(index):
         "file,class\na.png,T72\nb.png,\n",
         "file,range,box_x,box_y,box_w,box_h\na.png,300,5,5,2,2\nb.png,200,,,,\n",
     )
-    assert labels.find(named("a")).content == ("T72", 300.0, (5.0, 5.0, 2.0, 2.0))
-    assert labels.find(named("b")).content == ("", 200.0, None)
+    assert told(labels.find(named("a"))) == ("T72", 300.0, (5.0, 5.0, 2.0, 2.0))
+    assert told(labels.find(named("b"))) == ("", 200.0, None)
     # A box that does not fit is the fault of the line that holds it.
     with pytest.raises(UserError, match=r"labels1\.csv, line 2: the box"):
         labels.find(named("a")).corners(3, 3)
@@ -129,9 +133,34 @@ def test_tables_that_contradict_each_other_on_a_file_are_refused(index, column, 
         index(f"file,{column}\na.png,{one}\n", f"file,{column}\na.png,{other}\n")
 
 
-def test_two_boxes_of_one_file_are_refused(index):
-    with pytest.raises(UserError, match=r"line 2, and .*line 3, contradict .* box"):
-        index(f"{HEADER}a.png,T72,,20,10,8,4\na.png,T72,,40,10,8,4\n")
+def test_lines_of_one_file_with_a_box_each_are_its_objects(index):
+    label = index(f"{HEADER}a.png,T72,,20,10,8,4\na.png,BMP2,,40,10,9,5\n").find(named("a"))
+    assert [(t.class_name, t.box) for t in label.targets] == [
+        ("T72", (20.0, 10.0, 8.0, 4.0)),
+        ("BMP2", (40.0, 10.0, 9.0, 5.0)),
+    ]
+    assert label.all_corners(64, 64) == [(20.0, 10.0, 28.0, 14.0), (40.0, 10.0, 49.0, 15.0)]
+    # What looks at one of them takes the largest; the image has a class where all agree.
+    assert told(label) == ("", None, (40.0, 10.0, 9.0, 5.0))
+    row = "a.png,T72,,20,10,8,4"
+    labels = index(f"{HEADER}{row}\n{row}\na.png,T72,,40,10,8,4\n").find(named("a"))
+    assert (labels.class_name, len(labels.targets)) == ("T72", 2)
+
+
+def test_two_tables_with_other_boxes_of_one_file_are_refused(index):
+    with pytest.raises(UserError, match=r"line 2, and .*labels1\.csv, line 2, contradict .* box"):
+        index(f"{HEADER}a.png,T72,,20,10,8,4\n", f"{HEADER}a.png,T72,,40,10,8,4\n")
+
+
+def test_two_classes_of_one_file_need_two_boxes(index):
+    with pytest.raises(UserError, match=r"line 2, and .*line 3, contradict .* class"):
+        index(f"{HEADER}a.png,T72,,20,10,8,4\na.png,BMP2,,,,,\n")
+
+
+def test_boxes_may_count_in_pixels_of_another_size_than_the_files(tmp_path, flat, index):
+    flat(tmp_path, {"a.png": 0}, size=(16, 32))
+    label = index("file,image_width,image_height,box_x,box_y,box_w,box_h\na.png,64,32,20,10,8,4\n")
+    assert label.find(named("a")).corners(16, 32) == (10.0, 5.0, 14.0, 7.0)
 
 
 @pytest.mark.parametrize(
@@ -179,13 +208,14 @@ def test_without_the_labelled_file_the_box_is_taken_as_it_is(index):
 
 
 def test_a_box_may_reach_beyond_the_frame():
-    label = ImageLabel(Path("a.png"), "line 2", box=(-2.0, 6.0, 6.0, 3.0))
+    label = ImageLabel(Path("a.png"), "", targets=(Target((-2.0, 6.0, 6.0, 3.0), "", "line 2"),))
     assert label.corners(8, 8) == (-2.0, 6.0, 4.0, 9.0)
 
 
 @pytest.mark.parametrize(("x", "y"), [(-6, 4), (8, 4), (4, -6), (4, 8)])
 def test_a_box_outside_the_frame_is_refused_with_table_and_line(x, y):
-    label = ImageLabel(Path("a.png"), "labels.csv, line 7", box=(x, y, 6.0, 6.0))
+    target = Target((x, y, 6.0, 6.0), "", "labels.csv, line 7")
+    label = ImageLabel(Path("a.png"), "", targets=(target,))
     with pytest.raises(UserError, match=r"labels\.csv, line 7: .* 8×8 pixels"):
         label.corners(8, 8)
 
@@ -233,7 +263,7 @@ def test_columns_almost_of_a_box_are_named(index, columns, words):
 
 def test_boxes_with_decimal_commas(index):
     labels = index("file;range;box_x;box_y;box_w;box_h\na.png;800,5;10,25;1;20;15,5\n")
-    assert labels.find(named("a")).content == ("", 800.5, (10.25, 1.0, 20.0, 15.5))
+    assert told(labels.find(named("a"))) == ("", 800.5, (10.25, 1.0, 20.0, 15.5))
 
 
 def test_a_result_is_found_by_a_name_with_backslashes(index):

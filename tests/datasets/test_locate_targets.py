@@ -10,7 +10,8 @@ from data.folders import find_images
 from data.images import read_image, write_image
 from data.label_index import LabelIndex
 from datasets import make_demo
-from datasets.locate_targets import compare, draw_box, find_videos, main
+from datasets.locate_targets import compare, find_videos, main
+from datasets.sheets import draw_boxes
 from tests.datasets.tracking.test_locate import BOX, drive
 from util.errors import UserError
 
@@ -88,7 +89,7 @@ def test_the_sheet_frames_the_box_from_outside():
     shown = np.zeros((96, 96), np.uint8)
     shown[40:44, 30:36] = 100
     shown[0, 0] = 255
-    tile = draw_box(shown, (30.0, 40.0, 6.0, 4.0), 5)
+    tile = draw_boxes(shown, [(30.0, 40.0, 6.0, 4.0)], 5)
     assert (tile[200:220, 150:180] == 100).all()
     ring = tile[199:221, 149:181].copy()
     ring[1:-1, 1:-1] = 255
@@ -134,3 +135,16 @@ def test_bad_flags_are_one_sentence(tmp_path):
     ):
         with pytest.raises(UserError, match=words):
             main([str(flag) for flag in flags])
+
+
+def test_further_objects_of_a_frame_are_handed_on(tmp_path):
+    lines = ["file,class,box_x,box_y,box_w,box_h"]
+    for name, left in (("v_0", 1), ("v_0", 5), ("v_1", 2)):
+        write_image(tmp_path / f"images/{name}.png", np.zeros((8, 9), np.uint8))
+        lines.append(f"{name}.png,T72,{left},1,3,2")
+    (tmp_path / "images/labels.csv").write_text("\n".join(lines))
+    main(["--images", str(tmp_path / "images"), "--out", str(tmp_path / "out")])
+    with (tmp_path / "out/labels.csv").open(newline="") as file:
+        found = [(row["file"], row["box_x"]) for row in csv.DictReader(file)]
+    places = ("../images/v_0.png", "../images/v_0.png", "../images/v_1.png")
+    assert found == list(zip(places, "152", strict=True))

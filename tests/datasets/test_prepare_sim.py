@@ -1,12 +1,14 @@
 """prepare_sim.py: one band of the same depth, conditions from names, splits by condition."""
 
 import csv
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from data.folders import ImageFile
 from data.images import read_image, write_image
 from data.label_index import LabelIndex
 from data.labels import group_of, read_labels
@@ -237,3 +239,89 @@ def test_real_exports_have_the_conditions_of_their_table(tmp_path, shared_data):
     for file, row in rows.items():
         for column in ("split", "weather", "season", "hour", "aspect_deg", "range_m"):
             assert row[column] == known[file][column]
+
+
+def with_vehicle(value: int) -> np.ndarray:
+    image = np.full((64, 80), 50, np.uint8)
+    image[30:38, 33:49] = value
+    return image
+
+
+BOX_CELLS = ("box_x", "box_y", "box_w", "box_h")
+
+
+def box_of(row: dict[str, str]) -> list[str]:
+    return [row[column] for column in (*BOX_CELLS, "box_source")]
+
+
+def test_what_stands_out_is_the_vehicle(tmp_path, prepare, capsys):
+    write_image(tmp_path / "sim/a.png", with_vehicle(180))
+    write_image(tmp_path / "sim/T72/b.png", np.full((64, 80), 50, np.uint8))
+    out = prepare()
+    rows = table(out)
+    assert box_of(rows["a.png"]) == ["33", "30", "16", "8", "segmentation"]
+    assert float(rows["a.png"]["box_confidence"]) > 0.9
+    assert box_of(rows["T72/b.png"]) == [""] * 5
+    sheet = tmp_path / "out_boxes.png"
+    told = f"1 of 2 images have a box (1 by segmentation); look at {sheet}"
+    assert told in capsys.readouterr().out
+    # The only image, enlarged 3 times, with a line around the vehicle.
+    shown = read_image(sheet)
+    assert shown.shape == (3 * 64, 3 * 80)
+    assert (shown[3 * 30 - 1, 3 * 33 : 3 * 49] == 255).all()
+    assert LabelIndex([out / "labels.csv"]).find(named("a", out)).box == (33, 30, 16, 8)
+
+
+def named(name: str, folder: Path) -> ImageFile:
+    return ImageFile(folder / f"{name}.png", name)
+
+
+def test_an_unsure_vehicle_gets_no_box(tmp_path, prepare):
+    image = with_vehicle(180)
+    image[5:13, 5:21] = 180
+    write_image(tmp_path / "sim/a.png", image)
+    row = table(prepare("--min_confidence", 0.6))["a.png"]
+    assert box_of(row) == [""] * 5
+    assert float(row["box_confidence"]) == pytest.approx(0.5, abs=0.02)
+    with pytest.raises(UserError, match=r"--min_confidence is 2\.0; it lies between 0 and 1"):
+        prepare("--min_confidence", 2)
+
+
+def test_masks_go_before_what_stands_out(tmp_path, prepare):
+    for name in ("a", "b"):
+        write_image(tmp_path / f"sim/images/{name}.png", with_vehicle(180))
+    mask = np.zeros((64, 80), np.uint8)
+    write_image(tmp_path / "sim/masks/images/b.png", mask)
+    mask[1:4, 2:7] = 1
+    mask[10:14, 20:26] = 2
+    write_image(tmp_path / "sim/masks/images/a.png", mask)
+    out = prepare("--masks", tmp_path / "sim/masks")
+    with (out / "labels.csv").open(newline="") as file:
+        lines = [(row["file"], *box_of(row)) for row in csv.DictReader(file)]
+    # Masks are no images of the dataset; each vehicle has a line.
+    assert lines == [
+        ("images/a.png", "2", "1", "5", "3", "mask"),
+        ("images/a.png", "20", "10", "6", "4", "mask"),
+        ("images/b.png", "", "", "", "", ""),
+    ]
+    write_image(tmp_path / "sim/images/c.png", with_vehicle(180))
+    with pytest.raises(UserError, match=r"1 of 3 images .*c\.png has no mask of its name"):
+        prepare("--masks", tmp_path / "sim/masks")
+
+
+def test_tables_go_before_what_stands_out(tmp_path, prepare):
+    for name in ("a", "b", "c"):
+        write_image(tmp_path / f"sim/images/{name}.png", with_vehicle(180))
+    (tmp_path / "sim/labels").mkdir()
+    (tmp_path / "sim/labels/a.txt").write_text("0 0.5 0.5 0.25 0.125\n")
+    (tmp_path / "sim/labels/b.txt").write_text("")
+    (tmp_path / "sim/classes.txt").write_text("T72\n")
+    out = prepare()
+    rows = table(out)
+    assert box_of(rows["images/a.png"]) == ["30", "28", "20", "8", "table"]
+    assert rows["images/a.png"]["class"] == "T72"
+    assert box_of(rows["images/b.png"]) == [""] * 5  # an empty file: there is no vehicle
+    assert box_of(rows["images/c.png"])[-1] == "segmentation"
+    # For results of these images, which go out as the boxes came.
+    record = json.loads((out / "dataset.json").read_text())
+    assert record["boxes"] == {"": {"format": "yolo", "classes": {"0": "T72"}}}
