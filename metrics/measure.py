@@ -23,6 +23,7 @@ from metrics.attention import (
     gcss,
     pointing_game,
 )
+from metrics.boxes import REGIONS, regions
 from metrics.instruments import Instruments
 from metrics.judge import Activations, Judge
 from metrics.metric_properties import COMPARISONS
@@ -129,22 +130,27 @@ class _Measuring:
         counts = {kind: self._counts([a[kind] for a in arrays], kind) for kind in arrays[0]}
         needed = {"fake_B", *self.comparisons.values(), *self.profiles} & counts.keys()
         seen = {kind: self._judged(counts[kind]) for kind in needed} if self._judge else {}
+        labels = {kind: self._labels(names, files, kind) for kind in counts}
+        where = None
+        if self.comparisons and self.instruments.labels:
+            size = tuple(counts["fake_B"].shape[-2:])
+            where = regions(_boxes(labels["fake_B"], size)[:, None], *size)
+            where = where.to(self.instruments.device)
         for comparison, kind in self.comparisons.items():
             if not self.instruments.luma:
                 _check_bands(counts["fake_B"], counts[kind], files[0], kind)
-            values = self._compare(counts["fake_B"], counts[kind])
+            values = self._compare(counts["fake_B"], counts[kind], where)
             if seen:
                 values |= self._compare_attention(seen["fake_B"], seen[kind])
             _distribute(values, rows, comparison)
         for kind, profile in self.profiles.items():
-            found = [self._label(name, f[kind]) for name, f in zip(names, files, strict=True)]
             fresh = [place for place, row in enumerate(rows) if self._is_fresh(kind, row)]
             for place in fresh:
                 profile.add_name(names[place], contents[place][kind])
             if fresh:
                 judged = seen[kind].of(fresh) if seen else None
-                labels = [found[place] for place in fresh]
-                values = self._describe(counts[kind][fresh], labels, judged, profile)
+                found = [labels[kind][place] for place in fresh]
+                values = self._describe(counts[kind][fresh], found, judged, profile)
                 _distribute(values, [rows[i] for i in fresh], kind)
         return rows
 
@@ -162,9 +168,14 @@ class _Measuring:
     def _judged(self, counts: Tensor) -> Activations:
         return self._judge.activations(self.instruments.judge_map.scale(counts))
 
-    def _label(self, name: str, file: Path) -> ImageLabel | None:
-        labels = self.instruments.labels
-        return labels.find(ImageFile(file, name)) if labels else None
+    def _labels(
+        self, names: Sequence[str], files: Sequence[Mapping[str, Path]], kind: str
+    ) -> list[ImageLabel | None]:
+        index = self.instruments.labels
+        if index is None:
+            return [None] * len(names)
+        named = zip(names, files, strict=True)
+        return [index.find(ImageFile(found[kind], name)) for name, found in named]
 
     def _is_fresh(self, kind: str, row: ImageValues) -> bool:
         """Whether an image counts. A random real_B stands under many names, but is one image."""
@@ -173,17 +184,29 @@ class _Measuring:
         self._seen.add(key)
         return not repeated
 
-    def _compare(self, fakes: Tensor, references: Tensor) -> dict[str, Tensor]:
-        """Pixel by pixel and by LPIPS: metric -> (B,)."""
+    def _compare(
+        self, fakes: Tensor, references: Tensor, where: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Pixel by pixel and by LPIPS: metric -> (B,).
+
+        where: the REGIONS of the images, None where there are no boxes.
+        """
         data_range = self.instruments.unit_map.data_range
         a, b = fakes, references
         if self.instruments.luma:
             a, b = luminance(a), luminance(b)
-        values = {
-            "psnr": psnr(a, b, data_range=data_range),
-            "ssim": ssim(a, b, data_range=data_range),
-            "mae": mae(a, b),
+        pixels = {
+            "psnr": psnr(a, b, data_range=data_range, where=where),
+            "ssim": ssim(a, b, data_range=data_range, where=where),
+            "mae": mae(a, b, where=where),
         }
+        values = pixels
+        if where is not None:
+            values = {
+                key + region: column
+                for key, columns in pixels.items()
+                for region, column in zip(REGIONS, columns, strict=True)
+            }
         unit = self.instruments.unit_map
         for metric, network in self.instruments.lpips.items():
             if min(fakes.shape[-2:]) >= network.smallest_side:

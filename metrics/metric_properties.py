@@ -49,6 +49,14 @@ PAIR_METRICS = {
     "psnr": Metric("PSNR [dB]", "higher", decimals=2, needs=("pairs",)),
     "ssim": Metric("SSIM", "higher", decimals=4, needs=("pairs",)),
     "mae": Metric("MAE [counts]", "lower", significant=3, needs=("pairs",)),
+    "psnr_box": Metric("PSNR in box [dB]", "higher", decimals=2, needs=("pairs", "boxes")),
+    "ssim_box": Metric("SSIM in box", "higher", decimals=4, needs=("pairs", "boxes")),
+    "mae_box": Metric("MAE in box [counts]", "lower", significant=3, needs=("pairs", "boxes")),
+    "psnr_background": Metric("PSNR outside [dB]", "higher", decimals=2, needs=("pairs", "boxes")),
+    "ssim_background": Metric("SSIM outside", "higher", decimals=4, needs=("pairs", "boxes")),
+    "mae_background": Metric(
+        "MAE outside [counts]", "lower", significant=3, needs=("pairs", "boxes")
+    ),
     "lpips_alex": Metric(
         "LPIPS (alex)", "lower", decimals=4, needs=("pairs", "alex"), undefined=SMALL
     ),

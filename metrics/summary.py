@@ -60,7 +60,8 @@ def caveats(comparison: str, means: Means) -> Iterator[str]:
                 f"{title}: {mean.infinite} of {mean.total} pairs are equal images (infinite), "
                 "left out of the mean."
             )
-        if mean.undefined:
+        # How many images have no box is said of all metrics of boxes at once.
+        if mean.undefined and "boxes" not in metric.needs:
             reason = f" ({metric.undefined})" if metric.undefined else ""
             yield (
                 f"{title}: undefined for {mean.undefined} of {mean.total} pairs{reason}, left out "

@@ -687,6 +687,27 @@ def test_contrast_and_attention_are_measured_inside_boxes(tmp_path, classifier_f
     assert report["protocol"]["labels_sha256"].keys() == {str(table)}
 
 
+def test_pixels_in_the_box_and_outside_are_measured_apart(tmp_path):
+    """An error of 40 counts in the grown box and of 5 outside; b has no box."""
+    scene = np.full((40, 48), 90, np.uint8)
+    fake = scene + np.uint8(5)
+    fake[4:14, 11:29] += np.uint8(35)  # the box (14, 6) to (26, 12) with 0.1 of its sides and 1.5
+    write_set(tmp_path / "real", dict.fromkeys("ab", scene))
+    write_set(tmp_path / "fake", dict.fromkeys("ab", fake))
+    row = {"file": "fake/a.png", "box_x": 14, "box_y": 6, "box_w": 12, "box_h": 6}
+    table = write_labels(tmp_path / "labels.csv", [row])
+    flags = ["--fake", tmp_path / "fake", "--real", tmp_path / "real", "--boxes", table]
+    values = evaluate(*flags, out=tmp_path / "m.json")["fake_B_vs_real_B"]
+    assert values["mae_box"]["mean"] == pytest.approx(40)
+    assert values["mae_background"]["mean"] == pytest.approx(5)
+    assert values["psnr_box"]["mean"] == pytest.approx(20 * math.log10(255 / 40))
+    assert values["psnr_background"]["mean"] == pytest.approx(20 * math.log10(255 / 5))
+    assert values["psnr"]["n"] == 2
+    assert [values[f"ssim_{part}"]["undefined"] for part in ("box", "background")] == [1, 1]
+    similarity = skimage.metrics.structural_similarity(scene, fake, data_range=255, full=True)[1]
+    assert values["ssim_box"]["mean"] == pytest.approx(similarity[4:14, 11:29].mean())
+
+
 def test_images_without_a_box_are_left_out_and_counted(tmp_path, capsys):
     fake = write_set(tmp_path / "fake", scenes("abc"))
     row = {"file": "fake/a.png", "class": "", "box_x": 9, "box_y": 9, "box_w": 6, "box_h": 6}
