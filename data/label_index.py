@@ -14,6 +14,7 @@ from data.tables import Row, Table, read_table
 from util.errors import UserError
 from util.files import absolute
 
+RECORDING_COLUMNS = ("group", "video", "scenario")  # the first that a line has
 BOX_COLUMNS = ("box_x", "box_y", "box_w", "box_h")
 
 Box = tuple[float, float, float, float]  # left edge, upper edge, width, height
@@ -27,6 +28,7 @@ class ImageLabel:
     file: the labelled image, which need not exist; place: table and line, for people; class_name:
     "" where unknown; range_m: distance of the target in metres; box: left and upper edge, width and
     height of the target in pixels of `file`, (0, 0) its upper left corner. None where unknown.
+    recording: what it was taken from with other images, "" where unknown.
     """
 
     file: Path
@@ -34,6 +36,7 @@ class ImageLabel:
     class_name: str = ""
     range_m: float | None = None
     box: Box | None = None
+    recording: str = ""
 
     @property
     def content(self) -> tuple[str, float | None, Box | None]:
@@ -69,10 +72,10 @@ class ImageLabel:
 class LabelIndex:
     """Labels of images by path or by name, in constant time.
 
-    tables: with a column `file`, relative to the table, and any of class, range_m or range, and
-    box_x, box_y, box_w, box_h; an empty cell is unknown. Tables that list the same file complete
-    each other. Raises UserError for a table that cannot be read, for what is no number, for a box
-    without an area, and for lines that contradict each other on one file.
+    tables: with a column `file`, relative to the table, and any of class, range_m or range, group,
+    video or scenario, and box_x, box_y, box_w, box_h; an empty cell is unknown. Tables that list
+    the same file complete each other. Raises UserError for a table that cannot be read, for what is
+    no number, for a box without an area, and for lines that contradict each other on one file.
     """
 
     def __init__(self, tables: Sequence[Path]) -> None:
@@ -143,6 +146,7 @@ def _entries(path: Path) -> list[tuple[str, ImageLabel]]:
             class_name=line.row.get("class", ""),
             range_m=read_range(line.row, line.place),
             box=read_box(line.row, line.place),
+            recording=next((line.row[c] for c in RECORDING_COLUMNS if line.row.get(c)), ""),
         )
         entries.append((name.as_posix(), label))
     return entries
@@ -215,4 +219,5 @@ def _complete(first: ImageLabel, second: ImageLabel) -> ImageLabel:
         class_name=first.class_name or second.class_name,
         range_m=first.range_m or second.range_m,
         box=first.box or second.box,
+        recording=first.recording or second.recording,
     )

@@ -24,6 +24,8 @@ from metrics.attention import (
     pointing_game,
 )
 from metrics.boxes import REGIONS, regions
+from metrics.chip_judging import ChipJudging
+from metrics.ghosts import ghost_area
 from metrics.instruments import Instruments
 from metrics.judge import Activations, Judge
 from metrics.metric_properties import COMPARISONS
@@ -44,12 +46,13 @@ class ImageValues:
     """All that was measured on the images of one name; what was not measured is absent.
 
     values: by comparison, and by kind for metrics of one image; contents: kind -> 16 bytes that
-    stand for the pixels.
+    stand for the pixels; recording: what the scene was taken from with others, else the name.
     """
 
     name: str
     values: Values
     contents: dict[str, bytes]
+    recording: str
 
 
 def measurable(types: Mapping[str, ValueType]) -> dict[str, str]:
@@ -62,10 +65,14 @@ def measurable(types: Mapping[str, ValueType]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Of one set. values: of each image, in the given order; profiles: kind -> the whole of it."""
+    """Of one set. values: of each image, in the given order; profiles: kind -> the whole of it.
+
+    flips: kind -> confusion matrix of the chips' classes, see `ChipJudging`.
+    """
 
     values: list[ImageValues]
     profiles: dict[str, Profile]
+    flips: dict[str, Tensor]
 
 
 @torch.no_grad()
@@ -99,7 +106,8 @@ def measure(
             for _, group in groupby(named, key=lambda item: [a.shape for a in item[3].values()]):
                 values += measuring.group(*zip(*group, strict=True))
             bar.update(stop - start)
-    return Measurement(values, measuring.profiles)
+    measuring.retrieve(values)
+    return Measurement(values, measuring.profiles, measuring.flips)
 
 
 class _Measuring:
@@ -116,6 +124,9 @@ class _Measuring:
         self.instruments, self.types = instruments, types
         self.comparisons, self.distinct = comparisons, distinct
         self.profiles = {kind: Profile(instruments.unit_map) for kind in described}
+        self._chips = None
+        if instruments.chip_judge and instruments.labels:
+            self._chips = ChipJudging(instruments.chip_judge, instruments.chip_map)
         self._seen: set[tuple[str, bytes]] = set()
 
     def group(
@@ -126,33 +137,61 @@ class _Measuring:
         arrays: Sequence[Arrays],
     ) -> list[ImageValues]:
         """Images of equal shapes."""
-        rows = [ImageValues(name, {}, c) for name, c in zip(names, contents, strict=True)]
+        labels = {kind: self._labels(names, files, kind) for kind in arrays[0]}
+        own = labels["fake_B" if "fake_B" in labels else "real_B"]
+        rows = [
+            ImageValues(name, {}, content, (label and label.recording) or name)
+            for name, content, label in zip(names, contents, own, strict=True)
+        ]
         counts = {kind: self._counts([a[kind] for a in arrays], kind) for kind in arrays[0]}
         needed = {"fake_B", *self.comparisons.values(), *self.profiles} & counts.keys()
         seen = {kind: self._judged(counts[kind]) for kind in needed} if self._judge else {}
-        labels = {kind: self._labels(names, files, kind) for kind in counts}
-        where = None
-        if self.comparisons and self.instruments.labels:
-            size = tuple(counts["fake_B"].shape[-2:])
-            where = regions(_boxes(labels["fake_B"], size)[:, None], *size)
-            where = where.to(self.instruments.device)
+        boxes = {kind: self._boxes(labels[kind], counts[kind]) for kind in counts}
+        where, kept = {}, {}
+        if "real_B" in self.comparisons.values() and self.instruments.labels:
+            where["real_B"] = regions(boxes["fake_B"][:, None], *counts["fake_B"].shape[-2:])
+        if self._chips:
+            kept = {k: self._chips.add(k, counts[k], boxes[k], labels[k]) for k in sorted(needed)}
         for comparison, kind in self.comparisons.items():
             if not self.instruments.luma:
                 _check_bands(counts["fake_B"], counts[kind], files[0], kind)
-            values = self._compare(counts["fake_B"], counts[kind], where)
+            values = self._compare(counts["fake_B"], counts[kind], where.get(kind))
             if seen:
                 values |= self._compare_attention(seen["fake_B"], seen[kind])
             _distribute(values, rows, comparison)
         for kind, profile in self.profiles.items():
             fresh = [place for place, row in enumerate(rows) if self._is_fresh(kind, row)]
             for place in fresh:
-                profile.add_name(names[place], contents[place][kind])
+                profile.add_name(names[place], contents[place][kind], rows[place].recording)
             if fresh:
                 judged = seen[kind].of(fresh) if seen else None
                 found = [labels[kind][place] for place in fresh]
-                values = self._describe(counts[kind][fresh], found, judged, profile)
+                values = self._describe(
+                    counts[kind][fresh], found, boxes[kind][fresh], judged, profile
+                )
+                if kept:
+                    values["class_kept"] = kept[kind][fresh]
+                if kind == "fake_B" and "real_A" in counts and self.instruments.labels:
+                    values |= _ghosts(counts["fake_B"], counts["real_A"], boxes["fake_B"])
                 _distribute(values, [rows[i] for i in fresh], kind)
         return rows
+
+    def retrieve(self, rows: Sequence[ImageValues]) -> None:
+        """Once all images were measured: whether each chip finds its own partner first."""
+        for comparison, kind in self.comparisons.items() if self._chips else ():
+            found = torch.from_numpy(self._chips.retrieved(kind))
+            _distribute({"retrieval": found}, rows, comparison)
+
+    @property
+    def flips(self) -> dict[str, Tensor]:
+        """As in `Measurement`."""
+        return self._chips.flips if self._chips else {}
+
+    def _boxes(self, labels: Sequence[ImageLabel | None], images: Tensor) -> Boxes:
+        """Rows of NaN for images without a box."""
+        unknown, size = (torch.nan,) * 4, tuple(images.shape[-2:])
+        corners = [(label.corners(*size) if label else None) or unknown for label in labels]
+        return torch.tensor(corners, dtype=torch.float64, device=images.device)
 
     @property
     def _judge(self) -> Judge | None:
@@ -189,7 +228,7 @@ class _Measuring:
     ) -> dict[str, Tensor]:
         """Pixel by pixel and by LPIPS: metric -> (B,).
 
-        where: the REGIONS of the images, None where there are no boxes.
+        where: the REGIONS of the images, None for the whole images alone.
         """
         data_range = self.instruments.unit_map.data_range
         a, b = fakes, references
@@ -230,13 +269,13 @@ class _Measuring:
         self,
         counts: Tensor,
         labels: Sequence[ImageLabel | None],
+        boxes: Boxes,
         judged: Activations | None,
         profile: Profile,
     ) -> dict[str, Tensor]:
         """Metrics of one image, and the images' share in the whole."""
         grey, size = luminance(counts), tuple(counts.shape[-2:])
         values = {"noise": spatial_noise(grey)}
-        boxes = _boxes(labels, size).to(counts.device)
         boxed = not bool(boxes.isnan().all())
         if self.instruments.labels:
             values["contrast"] = target_contrast(grey, boxes)
@@ -248,9 +287,8 @@ class _Measuring:
                 maps = self._attention_of_targets(judged, labels) if boxed else None
                 values["pointing"] = pointing_game(maps, boxes) if boxed else boxes[:, 0]
                 values["cam_energy"] = energy_in_box(maps, boxes) if boxed else boxes[:, 0]
-        if self.instruments.inception:
-            unit = self.instruments.unit_map
-            features["inception"] = self.instruments.inception((unit.scale(counts) + 1) / 2)
+        for network, extract in self.instruments.extractors.items():
+            features[network] = extract((self.instruments.unit_map.scale(counts) + 1) / 2)
         profile.add(grey, features)
         return values
 
@@ -265,10 +303,12 @@ class _Measuring:
         return self._judge.attention(judged, torch.tensor(classes, device=judged.scores.device))
 
 
-def _boxes(labels: Sequence[ImageLabel | None], size: tuple[int, int]) -> Boxes:
-    unknown = (float("nan"),) * 4
-    corners = [(label.corners(*size) if label else None) or unknown for label in labels]
-    return torch.tensor(corners, dtype=torch.float64)
+def _ghosts(fakes: Tensor, sources: Tensor, boxes: Boxes) -> dict[str, Tensor]:
+    area = torch.from_numpy(ghost_area(luminance(fakes), luminance(sources), boxes[:, None]))
+    return {
+        "ghosts": (area > 0).double().masked_fill(area.isnan(), torch.nan),
+        "ghost_area": 100 * area,
+    }
 
 
 def _distribute(values: Mapping[str, Tensor], rows: Sequence[ImageValues], name: str) -> None:

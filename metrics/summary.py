@@ -19,8 +19,14 @@ def summarise(images: Sequence[ImageValues], group: str) -> Means:
     if not measured:
         return {}
     names = [name for name in known if name in measured[0]]
-    table = np.array([[values[name] for name in names] for values in measured])
-    intervals = confidence_intervals(table)
+    return means_of(names, np.array([[values[name] for name in names] for values in measured]))
+
+
+def means_of(
+    names: Sequence[str], table: np.ndarray, *, groups: Sequence[str] | None = None
+) -> dict[str, Mean]:
+    """The mean of each column and its interval. table: (n, names); groups: as for the bootstrap."""
+    intervals = confidence_intervals(table, groups=groups)
     return {
         name: _mean(column, interval)
         for name, column, interval in zip(names, table.T, intervals, strict=True)

@@ -888,6 +888,8 @@ TRUE = "run/images/real_B"
         (["--set", "a", "run/images/fake_B"], "--set a has nothing to be compared with"),
         (["--real", TRUE, "--set", "a", "run", "--set", "a", "run"], "--set a is given twice"),
         (["--results", "run", "--match_range", "500"], "--match_range needs --real"),
+        (["--results", "run", "--against", "run"], "--against run: .*one row alone"),
+        (["--set", "a", "run", "--set", "b", "run", "--against", "c"], "--against c: .*: a, b"),
         (["--results", "run", "--boxes", "nowhere.csv"], r"no table nowhere\.csv"),
         (
             ["--results", "run", "--weights_dir", "nowhere"],
@@ -985,40 +987,73 @@ def test_why_no_image_has_a_box_is_said(tmp_path, capsys, table, why):
     assert f"0 of 2 images have a box: {why}" in capsys.readouterr().out
 
 
-BEATEN = re.compile(
-    r"gan does not beat fit, a sensor fitted in closed form, in (.*) \(means alone\)\."
-)
+BEATEN = re.compile(r"gan does not beat fit, a sensor fitted in closed form, in (.*)\.")
 
 
-def record_of(model, dataroot="data"):
-    return json.dumps({"paired": True, "model": model, "dataroot": dataroot, "phase": "test"})
+def record_of(model):
+    return json.dumps({"paired": True, "model": model, "dataroot": "data", "phase": "test"})
 
 
 @pytest.mark.parametrize(
-    ("fitted", "dataroot", "lost"),
+    ("fitted", "lost"),
     [
-        (5, "data", ["PSNR", "SSIM", "MAE", "grey levels"]),
-        (20, "data", ["PSNR", "SSIM", "MAE", "grey levels"]),  # equal is not better
-        (25, "data", []),
-        (5, "other", []),
+        (5, ["PSNR, SSIM, MAE", "grey levels"]),
+        (20, ["PSNR, SSIM, MAE", "grey levels"]),  # equal is not better
+        (25, []),
     ],
 )
-def test_what_does_not_beat_the_fitted_sensor_is_said(tmp_path, fitted, dataroot, lost):
+def test_what_does_not_beat_the_fitted_sensor_is_said(tmp_path, fitted, lost):
     """20 counts from the target against `fitted`; both have the target's spectrum, but for noise
     in the last digit.
     """
     sets = []
-    for name, model, offset, root in (
-        ("gan", "cut", 20, "data"),
-        ("fit", "sensor_fit", fitted, dataroot),
-    ):
+    for name, model, offset in (("gan", "cut", 20), ("fit", "sensor_fit", fitted)):
         results = make_results(tmp_path / name, offsets=(29 - offset, offset))
-        (results / "result.json").write_text(record_of(model, root))
+        (results / "result.json").write_text(record_of(model))
         sets += ["--set", name, results]
     report = evaluate(*sets, out=tmp_path / "means.json")
     found = [n for note in report["notes"] for n in BEATEN.findall(note)]
-    names = [name for names in found for name in names.split(", ") if name != "spectrum"]
-    assert names == lost
+    parts = [part.split(" (")[0] for names in found for part in names.split("; ")]
+    names = [part.replace("spectrum", "").strip(", ") for part in parts]
+    assert [name for name in names if name] == lost
+
+
+def test_differences_between_rows_stand_in_all_files(tmp_path, capsys):
+    """10 counts nearer to the target, in two recordings of two images."""
+    sets, names = [], "wxyz"
+    for name, offset in (("new", 10), ("old", 20)):
+        results = make_results(tmp_path / name, names=names, offsets=(29 - offset, offset))
+        sets += ["--set", name, results]
+    rows = [{"file": f"{n}.png", "group": n in "wx"} for n in names]
+    table = write_labels(tmp_path / "labels.csv", rows)
+    flags = [*sets, "--against", "old", "--labels", table, "--report", tmp_path / "report"]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    (found,) = report["differences"]
+    facts = {key: found[key] for key in ("row", "baseline", "images", "recordings")}
+    assert facts == {"row": "new", "baseline": "old", "images": 4, "recordings": 2}
+    cell = found["fake_B_vs_real_B"]["mae"]
+    assert cell["mean"] == pytest.approx(-10) and cell["ci95"] == pytest.approx([-10, -10])
+    assert cell["verdict"] == "better" and "real_A_vs_fake_B" not in found
+    printed = capsys.readouterr().out
+    assert "fake_B vs real_B, less old" in printed and "-10.0 better" in printed
+    assert "intervals of differences are over 2 recordings: too narrow" in printed
+    assert max(map(len, printed.split(report["notes"][0])[0].splitlines())) <= 100
+    listed = rows_of(tmp_path / "report" / "table.csv")
+    (mae,) = (
+        r
+        for r in listed
+        if r["set"] == "new less old" and r["metric"] == "mae" and r["group"] == "fake_B_vs_real_B"
+    )
+    assert float(mae["value"]) == pytest.approx(-10)
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert '<span class="better" title="better">−10.0</span>' in page
+
+
+def test_rows_of_other_images_have_no_differences(tmp_path, capsys):
+    sets = [["--set", n, make_results(tmp_path / n, names=n)] for n in ("abc", "xyz")]
+    report = evaluate(*sets[0], *sets[1], "--against", "abc", out=tmp_path / "means.json")
+    assert report["differences"] == []
+    assert "no differences between abc and xyz" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("set_too", [False, True])

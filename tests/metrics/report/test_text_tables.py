@@ -104,8 +104,8 @@ def test_csv_has_a_row_each_number(record):
 
 def test_images_csv_has_always_the_same_columns():
     values = [
-        ImageValues("a,b/x", {"real_A_vs_fake_B": {"psnr": float("inf"), "ssim": 1 / 3}}, {}),
-        ImageValues("y", {"fake_B": {"noise": float("nan")}}, {}),
+        ImageValues("a,b/x", {"real_A_vs_fake_B": {"psnr": float("inf"), "ssim": 1 / 3}}, {}, ""),
+        ImageValues("y", {"fake_B": {"noise": float("nan")}}, {}, ""),
     ]
     first, second = csv.DictReader(io.StringIO(images_csv({"set one": values})))
     assert first["image"] == "a,b/x" and first["set"] == "set one"
