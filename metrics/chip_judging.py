@@ -1,6 +1,7 @@
 """What a judge of classes makes of chips: the squares about targets that `data.chips` cuts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,6 +17,27 @@ from metrics.judge import LAST_STAGE, Judge
 BLOCK_ROWS = 1024
 
 
+@dataclass(frozen=True)
+class ChipClasses:
+    """label, told: (B,) int64, the class that the table names and the one that the judge sees.
+
+    -1 for an image without a box, and for a class that is unknown to the table or to the judge.
+    """
+
+    label: Tensor
+    told: Tensor
+
+    @property
+    def kept(self) -> Tensor:
+        """(B,) float64: 1 where both are the same, else 0, NaN where one of them is unknown."""
+        unknown = (self.label < 0) | (self.told < 0)
+        return (self.label == self.told).double().masked_fill(unknown, torch.nan)
+
+    def of(self, places: list[int]) -> "ChipClasses":
+        """Those of some of the images."""
+        return ChipClasses(self.label[places], self.told[places])
+
+
 class ChipJudging:
     """The chips of one set, batch by batch. value_map: of what the judge sees as -1 and 1.
 
@@ -29,30 +51,26 @@ class ChipJudging:
 
     def add(
         self, kind: str, counts: Tensor, boxes: Tensor, labels: Sequence[ImageLabel | None]
-    ) -> Tensor:
-        """The next images of a kind: whether each has the class of its label, (B,) of 0 and 1.
-
-        counts: (B, 1 or 3, H, W) in file values; boxes: (B, 4). NaN for an image without a box, and
-        for a class that is unknown to the table or to the judge.
-        """
-        boxed = (~boxes.isnan().any(dim=1)).nonzero()[:, 0].tolist()
+    ) -> ChipClasses:
+        """Judge the next images of a kind: (B, 1 or 3, H, W) in file values; boxes: (B, 4)."""
+        known = [self.judge.index_of(label.class_name) if label else None for label in labels]
+        label = torch.tensor([-1 if index is None else index for index in known])
+        told = torch.full((len(counts),), -1)
         features = torch.full((len(counts), self.judge.classifier.net.fc.in_features), torch.nan)
-        kept = torch.full((len(counts),), torch.nan, dtype=torch.float64)
-        if boxed:
+        boxed = ~boxes.isnan().any(dim=1)
+        if boxed.any():
             chips = cut_chips(self.value_map.scale(counts[boxed]), boxes[boxed])
             seen = self.judge.activations(chips)
-            features[boxed] = seen.embeddings[LAST_STAGE].cpu()
-            for place, predicted in zip(boxed, seen.predicted.cpu(), strict=True):
-                label = labels[place]
-                known = self.judge.index_of(label.class_name) if label else None
-                if known is not None:
-                    kept[place] = float(predicted == known)
-                    self._count(kind, torch.tensor([known]), predicted[None])
+            told[boxed.cpu()] = seen.predicted.cpu()
+            features[boxed.cpu()] = seen.embeddings[LAST_STAGE].cpu()
         self._features.setdefault(kind, FeatureStore()).append(features)
-        return kept
+        return ChipClasses(label, told)
 
-    def _count(self, kind: str, label: Tensor, predicted: Tensor) -> None:
-        counts = confusion_matrix(label, predicted, classes=len(self.judge.classifier.classes))
+    def count(self, kind: str, found: ChipClasses) -> None:
+        """Add to `flips` what is known of both."""
+        known = (found.label >= 0) & (found.told >= 0)
+        classes = len(self.judge.classifier.classes)
+        counts = confusion_matrix(found.label[known], found.told[known], classes=classes)
         self.flips[kind] = self.flips.get(kind, 0) + counts
 
     def retrieved(self, kind: str) -> np.ndarray:

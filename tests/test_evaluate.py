@@ -15,6 +15,7 @@ import skimage
 import torch
 import torchvision
 
+from data.chips import cut_chips
 from data.images import read_image, write_image
 from evaluate import main
 from metrics.attention import cam_cosine, correlation, gcss
@@ -708,6 +709,48 @@ def test_pixels_in_the_box_and_outside_are_measured_apart(tmp_path):
     assert values["ssim_box"]["mean"] == pytest.approx(similarity[4:14, 11:29].mean())
 
 
+def test_classes_are_kept_and_ghosts_are_seen(tmp_path, capsys, classifier_file):
+    """Of two translations one has a ghost; the judge of chips sees the squares about the boxes."""
+    results = make_results(tmp_path / "run", names="ab", shape=(64, 80), offsets=(5, 5))
+    file = results / "images" / "fake_B" / "b.png"
+    ghost = read_image(file)
+    ghost[40:56, 50:70] = 250
+    write_image(file, ghost)
+    box = {"box_x": 16, "box_y": 10, "box_w": 20, "box_h": 12}
+    rows = [{"file": f"{n}.png", "class": c, **box} for n, c in zip("ab", "ab", strict=True)]
+    table = write_labels(tmp_path / "labels.csv", rows)
+    flags = ["--results", results, "--boxes", table, "--chip_classifier", classifier_file]
+    report = evaluate(*flags, "--report", tmp_path / "report", out=tmp_path / "m.json")
+    assert report["fake_B"]["ghosts"]["mean"] == 0.5
+    assert report["fake_B"]["ghost_area"]["mean"] == pytest.approx(50 * 16 * 20 / 5120, rel=0.3)
+    images = [read_image(results / "images" / "fake_B" / f"{n}.png") for n in "ab"]
+    batch = torch.from_numpy(np.stack(images)[:, None]) / 127.5 - 1
+    chips = cut_chips(batch, torch.tensor([[16.0, 10, 36, 22]] * 2))
+    told = load_classifier(classifier_file)(chips).argmax(dim=1).tolist()
+    counts = [[float(told[i] == k) for k in (0, 1)] for i in (0, 1)]
+    assert report["flips"] == {"classes": ["a", "b"], "counts": counts}
+    kept = [float(row["fake_B_class_kept"]) for row in rows_of(tmp_path / "m.csv")]
+    assert kept == [counts[0][0], counts[1][1]]
+    assert sum(map(sum, report["reference"]["flips"]["counts"])) == 2
+    assert report["fake_B_vs_real_B"]["retrieval"]["n"] == 2
+    assert report["fake_B_vs_real_B"]["gcss"] is None
+    assert "taken for" in (tmp_path / "report" / "report.html").read_text()
+    assert "targets are taken, most often," in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("class_kept", r"needs a classifier of chips; .*--chip_classifier FILE"),
+        ("ghosts", "needs boxes"),
+    ],
+)
+def test_what_a_required_metric_of_the_target_needs_is_said(tmp_path, key, words):
+    results = make_results(tmp_path / "run")
+    with pytest.raises(UserError, match=f"--require {key} {words}"):
+        main(["--results", str(results), "--require", key])
+
+
 def test_images_without_a_box_are_left_out_and_counted(tmp_path, capsys):
     fake = write_set(tmp_path / "fake", scenes("abc"))
     row = {"file": "fake/a.png", "class": "", "box_x": 9, "box_y": 9, "box_w": 6, "box_h": 6}
@@ -778,9 +821,9 @@ def test_images_too_small_for_lpips_are_undefined(tmp_path, capsys):
 
 
 class MeanAndDeviation(torch.nn.Module):
-    """Stands in for Inception: features that can be computed by hand."""
+    """Stands in for Inception or Lite0: features that can be computed by hand."""
 
-    def __init__(self, path):
+    def __init__(self, path=None):
         super().__init__()
 
     def forward(self, images):
@@ -811,6 +854,29 @@ def test_inception_sees_the_value_range_as_0_to_1(tmp_path, monkeypatch, dtype):
         for x in (fakes.values(), images.values())
     ]
     assert report["sets"]["fid"]["value"] == pytest.approx(frechet_distance(*features), rel=1e-3)
+
+
+def test_sets_are_compared_by_the_features_of_lite0(tmp_path, monkeypatch):
+    monkeypatch.setattr("metrics.instruments.LITE0_PACKAGES", ())
+    monkeypatch.setattr("metrics.instruments.Lite0", MeanAndDeviation)
+    names = [f"{i}" for i in range(12)]
+    sets = scenes(names), scenes(names, offset=40, seed=1)
+    fake, real = (write_set(tmp_path / n, s) for n, s in zip("fr", sets, strict=True))
+    keys = ["fd_lite0", "kid_lite0", "c2st", "density", "coverage"]
+    flags = ["--fake", fake, "--real", real, "--require", *keys]
+    found = evaluate(*flags, out=tmp_path / "means.json")["sets"]
+    features = [np.array([[i.mean(), i.std(ddof=1)] for i in s.values()]) / 255 for s in sets]
+    assert found["fd_lite0"]["value"] == pytest.approx(frechet_distance(*features), rel=1e-3)
+    assert found["c2st"]["value"] == 1 and found["c2st"]["ci95"] == [1, 1]
+    assert found["density"]["value"] == found["coverage"]["value"] == 0
+
+
+def test_missing_packages_of_lite0_are_said_and_can_be_required(tmp_path, capsys):
+    flags = ["--results", str(make_results(tmp_path / "run"))]
+    assert evaluate(*flags, out=tmp_path / "means.json")["sets"]["fd_lite0"] is None
+    assert "FD (Lite0) and KD (Lite0) and C2ST" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"--require: FD .*run `pip install not-installed`"):
+        main([*flags, "--require", "c2st"])
 
 
 def make_ranges(folder, fake, real):

@@ -30,9 +30,11 @@ def test_classes_are_kept_where_the_judge_says_what_the_table_says():
     images = torch.rand(5, 1, 40, 40) * 255
     box = [10.0, 10, 30, 30]
     boxes = torch.tensor([box, box, NONE, box, box])
-    kept = chips.add("fake_B", images, boxes, labels("b", "a", "b", "unknown", None))
-    assert kept.tolist()[:2] == [1, 0] and kept[2:].isnan().all()
-    chips.add("fake_B", images[:1], boxes[:1], labels("c"))
+    found = chips.add("fake_B", images, boxes, labels("b", "a", "b", "unknown", None))
+    assert found.kept[:2].tolist() == [1, 0] and found.kept[2:].isnan().all()
+    chips.count("fake_B", found)
+    assert chips.flips["fake_B"].sum() == 2
+    chips.count("fake_B", chips.add("fake_B", images[:1], boxes[:1], labels("c")))
     assert chips.flips["fake_B"].tolist() == [[0, 1, 0], [0, 1, 0], [0, 1, 0]]
 
 
