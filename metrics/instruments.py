@@ -66,24 +66,7 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
     folder = Path(options.weights_dir) if options.weights_dir else None
     if folder is not None and not folder.is_dir():
         raise UserError(f"there is no folder {folder}; check --weights_dir.")
-    networks: dict[str, nn.Module] = {}
-    missing = []
-    for key in WEIGHTS:
-        path = find_weights(key, folder)
-        if path is not None:
-            network = Inception(path) if key == "inception" else Lpips(key, path)
-            networks[key] = network.to(device)
-        elif _is_required(options, metrics_that_need(key)):
-            raise UserError(f"--require: {missing_note(key, folder)}")
-        else:
-            missing.append(missing_note(key, folder))
-    lacking = missing_packages(*LITE0_PACKAGES)
-    if not lacking:
-        networks["lite0"] = Lite0().to(device, memory_format=torch.channels_last)
-    elif _is_required(options, metrics_that_need("lite0")):
-        raise UserError(f"--require: {missing_packages_note(lacking)}")
-    else:
-        missing.append(missing_packages_note(lacking))
+    networks, missing = _load_networks(options, folder, device)
     judge = _load_judge(options.classifier, options, device) if options.classifier else None
     weights = {key: digest(network.state_dict()) for key, network in networks.items()}
     chip_judge = judge
@@ -104,6 +87,31 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
         weights=weights,
         missing=missing,
     )
+
+
+def _load_networks(
+    options: EvaluateOptions, folder: Path | None, device: torch.device
+) -> tuple[dict[str, nn.Module], list[str]]:
+    """Those with published weights, and a sentence on each that is not here."""
+    networks: dict[str, nn.Module] = {}
+    missing: list[str] = []
+    for key in WEIGHTS:
+        path = find_weights(key, folder)
+        if path is not None:
+            network = Inception(path) if key == "inception" else Lpips(key, path)
+            networks[key] = network.to(device)
+        elif _is_required(options, metrics_that_need(key)):
+            raise UserError(f"--require: {missing_note(key, folder)}")
+        else:
+            missing.append(missing_note(key, folder))
+    lacking = missing_packages(*LITE0_PACKAGES)
+    if not lacking:
+        networks["lite0"] = Lite0().to(device, memory_format=torch.channels_last)
+    elif _is_required(options, metrics_that_need("lite0")):
+        raise UserError(f"--require: {missing_packages_note(lacking)}")
+    else:
+        missing.append(missing_packages_note(lacking))
+    return networks, missing
 
 
 def _is_required(options: EvaluateOptions, metrics: Collection[str]) -> bool:
