@@ -713,7 +713,7 @@ def test_classes_are_kept_and_ghosts_are_seen(tmp_path, capsys, classifier_file)
     """Of two translations one has a ghost; the judge of chips sees the squares about the boxes."""
     results = make_results(tmp_path / "run", names="ab", shape=(64, 80), offsets=(5, 5))
     file = results / "images" / "fake_B" / "b.png"
-    ghost = read_image(file)
+    ghost = read_image(file).copy()
     ghost[40:56, 50:70] = 250
     write_image(file, ghost)
     box = {"box_x": 16, "box_y": 10, "box_w": 20, "box_h": 12}
