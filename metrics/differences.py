@@ -32,14 +32,14 @@ class Differences:
 
 
 def differences_to(rows: Sequence[MeasuredSet], against: Sequence[str]) -> list[Differences]:
-    """Of all rows to those named in `against` and to fitted sensors, where they share images.
+    """Of all rows to fitted sensors and to those named in `against`, where they share images.
 
     Those of two rows are there once.
     """
     named = {row.images.name: row for row in rows}
     fitted = [name for name, row in named.items() if row.images.models == BASELINE]
     found: dict[frozenset[str], Differences | None] = {}
-    for baseline in dict.fromkeys([*against, *fitted]):
+    for baseline in dict.fromkeys([*fitted, *against]):
         for name, row in named.items():
             pair = frozenset([name, baseline])
             if len(pair) == 2 and pair not in found:

@@ -49,12 +49,13 @@ def judged_by_teacher(row: MeasuredSet, instruments: Instruments) -> bool | None
 def _row_notes(
     row: MeasuredSet, instruments: Instruments, options: EvaluateOptions, *, alone: bool
 ) -> Iterator[str]:
-    if judged_by_teacher(row, instruments):
-        yield (
-            f"the judge {options.classifier or options.chip_classifier} is the TEACHER, which took "
-            "part in the training: its metrics are no independent evidence; train another "
-            "classifier with another --seed."
-        )
+    judges = {"classifier": options.classifier, "chip_classifier": options.chip_classifier}
+    for name, file in judges.items():
+        if instruments.weights.get(name) in row.images.teachers:
+            yield (
+                f"the judge {file} is the TEACHER, which took part in the training: its metrics "
+                "are no independent evidence; train another classifier with another --seed."
+            )
     if row.images.unmatched:
         yield row.images.unmatched
     elif alone or row.pairing.unpaired:
