@@ -14,23 +14,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.annotations.find import find_annotations
 from data.folders import LABELS_FILE
 from data.images import read_size
 from data.label_index import LabelIndex
-from data.labels import find_table
 
 Half = Literal["left", "right"]  # of a side-by-side image
 
 
 class BoxTable:
-    """The boxes of labels.csv in a data root or in the folder above it; without a table, none."""
+    """The boxes beside the images of a data root, in whichever format."""
 
     def __init__(self, root: Path) -> None:
-        table = find_table(root)
+        table = find_annotations(root)
         self.index = LabelIndex([] if table is None else [table])
         self.why_none = self.index.why_no_box
         if table is None:
-            self.why_none = f"there is no {LABELS_FILE} in {root} or in the folder above it"
+            self.why_none = f"there is no {LABELS_FILE}, and no table of another format, for {root}"
 
     def of(self, files: Sequence[Path], *, half: Half | None = None) -> list[np.ndarray]:
         """Boxes of each image, by its own path alone; half: in which part of it they are wanted.
@@ -42,10 +42,10 @@ class BoxTable:
 
     def _of(self, file: Path, *, half: Half | None) -> np.ndarray:
         label = self.index.listed(file)
-        if label is None or label.box is None:
+        if label is None or not label.targets:
             return np.empty((0, 4), np.float32)
         height, width = read_size(file)
-        boxes = np.array([label.corners(height, width)], np.float32)
+        boxes = np.array(label.all_corners(height, width), np.float32)
         if half is not None:
             width //= 2
             boxes[:, ::2] -= width * (half == "right")

@@ -15,6 +15,8 @@ from data.tables import BOX_COLUMNS, SIZE_COLUMNS, Line, Row, Table, number_text
 from util.errors import UserError
 from util.files import absolute
 
+RECORDING_COLUMNS = ("group", "video", "scenario")  # the first that a line has
+
 Box = tuple[float, float, float, float]  # left edge, upper edge, width, height
 Corners = tuple[float, float, float, float]  # x0, y0, x1, y1
 Size = tuple[int, int]  # height, width
@@ -41,7 +43,8 @@ class ImageLabel:
     file: the labelled image, which need not exist; place: table and line, for people; class_name:
     "" where unknown, and where its objects are of several; range_m: distance of the target in
     metres, None where unknown; targets: objects with a box in pixels of an image of `size`, or else
-    of `file`, (0, 0) its upper left corner.
+    of `file`, (0, 0) its upper left corner; recording: what it was taken from with other images, ""
+    where unknown.
     """
 
     file: Path
@@ -50,6 +53,7 @@ class ImageLabel:
     range_m: float | None = None
     targets: tuple[Target, ...] = ()
     size: Size | None = None
+    recording: str = ""
 
     @property
     def target(self) -> Target | None:
@@ -105,8 +109,8 @@ class LabelIndex:
     """Labels of images by path or by name, in constant time.
 
     tables: what `read_annotations` reads, or has read: lines with a `file`, relative to the table,
-    and any of class, range_m or range, and box_x, box_y, box_w, box_h; an empty cell is unknown.
-    Several lines with a box on one file are as many objects; tables that list the same file
+    and any of class, range_m or range, group, video or scenario, and box_x, box_y, box_w, box_h; an
+    empty cell is unknown. Several lines with a box on one file are as many objects; tables that list the same file
     complete each other. Raises UserError for a table that cannot be read, for what is no number,
     for a box without an area, and for what contradicts another on one file.
     """
@@ -181,6 +185,7 @@ def _entries(source: Path | Table) -> list[tuple[str, ImageLabel]]:
 
 def _label(lines: Sequence[Line]) -> ImageLabel:
     """Of one image. Raises UserError for lines that contradict each other, and bad numbers."""
+    rows = [line.row for line in lines]
     targets: dict[tuple[Box, str], Target] = {}
     ranges: dict[float, str] = {}
     for line in lines:
@@ -198,6 +203,7 @@ def _label(lines: Sequence[Line]) -> ImageLabel:
         range_m=next(iter(ranges), None),
         targets=tuple(targets.values()),
         size=next(filter(None, (read_frame_size(line.row, line.place) for line in lines)), None),
+        recording=next((r[c] for c in RECORDING_COLUMNS for r in rows if r.get(c)), ""),
     )
 
 
@@ -303,6 +309,7 @@ def _complete(first: ImageLabel, second: ImageLabel) -> ImageLabel:
         range_m=first.range_m or second.range_m,
         targets=first.targets or second.targets,
         size=first.size if first.targets else second.size,
+        recording=first.recording or second.recording,
     )
 
 

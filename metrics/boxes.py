@@ -3,6 +3,11 @@
 import torch
 from torch import Tensor
 
+# What a box is grown by on each side, a share of its width or height and pixels: boxes are tight,
+# and a sensor's blur carries the target over their edges.
+GROWN_SHARE, GROWN_PIXELS = 0.1, 1.5
+REGIONS = ("", "_box", "_background")  # of an image; suffixes of the names of metrics
+
 
 def inside(boxes: Tensor, height: int, width: int) -> Tensor:
     """Which pixels each box covers: those whose centre lies in it; (B, height, width) of bool.
@@ -17,3 +22,21 @@ def inside(boxes: Tensor, height: int, width: int) -> Tensor:
     columns = (x0 <= x) & (x < x1)
     rows = (y0 <= y) & (y < y1)
     return rows[:, :, None] & columns[:, None, :]
+
+
+def grown(boxes: Tensor) -> Tensor:
+    """Boxes (..., 4) with each edge moved outwards by GROWN_SHARE of the side and GROWN_PIXELS."""
+    corner, opposite = boxes[..., :2], boxes[..., 2:]
+    margin = GROWN_SHARE * (opposite - corner) + GROWN_PIXELS
+    return torch.cat([corner - margin, opposite + margin], dim=-1)
+
+
+def regions(boxes: Tensor, height: int, width: int) -> Tensor:
+    """The REGIONS of B images, (3, B, height, width) of bool: all, in a grown box, in none.
+
+    boxes: (B, N, 4), as for `inside`, N an image. An image without any box has only the first.
+    """
+    count, boxed = len(boxes), ~boxes.isnan().any(dim=-1).all(dim=-1)
+    target = inside(grown(boxes).flatten(0, 1), height, width)
+    target = target.view(count, -1, height, width).any(dim=1)
+    return torch.stack([torch.ones_like(target), target, ~target & boxed[:, None, None]])

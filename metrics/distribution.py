@@ -14,6 +14,8 @@ from scipy.spatial.distance import pdist
 from util.seeding import generator_for
 
 BLOCK_ROWS = 1024
+NEIGHBOURS = 5  # of density and coverage, as in Naeem et al. 2020
+SAMPLED = 2000  # images of either set that density and coverage look at
 LARGEST_SUBSET = 1000  # of KID, as in Binkowski et al. 2018
 MEDIAN_ROWS = 2000  # that the median distance is taken of: 2 million pairs
 
@@ -102,6 +104,43 @@ def mmd_rbf(a: np.ndarray, b: np.ndarray) -> float:
     return within_a + within_b - 2 * _rbf_sum(a, b, gamma) / (n * m)
 
 
+def density_and_coverage(
+    fake: np.ndarray, real: np.ndarray, *, neighbours: int = NEIGHBOURS
+) -> tuple[float, float]:
+    """Density and coverage (Naeem et al. 2020, eqs. 3 and 4) of real images by translations.
+
+    fake: (n, d), real: (m, d); at most SAMPLED evenly spread rows of either. A real image's ball
+    reaches to its k-th nearest real neighbour. Coverage: share of the balls that hold a
+    translation, in [0, 1]. Density: balls that hold a translation, mean over these, divided by k;
+    1 on average for sets of one distribution. NaN for too few real images.
+    """
+    fake, real = (rows[_spread(len(rows), SAMPLED)].astype(np.float64) for rows in (fake, real))
+    if len(real) <= neighbours or not len(fake):
+        return float("nan"), float("nan")
+    # The nearest one of all is the image itself.
+    radii = np.concatenate(
+        [
+            np.partition(squared_distances(x, real), neighbours)[:, neighbours]
+            for x in _blocks(real, BLOCK_ROWS)
+        ]
+    )
+    held = np.zeros(len(real), np.int64)
+    for x in _blocks(fake, BLOCK_ROWS):
+        held += (squared_distances(x, real) < radii).sum(axis=0)
+    return float(held.sum() / (neighbours * len(fake))), float((held > 0).mean())
+
+
+def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """|x - y|² of all rows of two arrays (n, d), (m, d): (n, m)."""
+    squares = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * x @ y.T
+    return np.maximum(squares, 0)
+
+
+def _spread(n: int, count: int) -> np.ndarray:
+    """At most `count` of n places, in equal steps."""
+    return np.linspace(0, n - 1, min(count, n)).round().astype(int)
+
+
 def _too_few(a: np.ndarray, b: np.ndarray) -> bool:
     return min(len(a), len(b)) < 2
 
@@ -147,7 +186,7 @@ def _cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _spread_rows(a: np.ndarray, b: np.ndarray, count: int) -> np.ndarray:
     """At most `count` rows of a and b, in equal steps through the one and then the other."""
     n = len(a) + len(b)
-    rows = np.linspace(0, n - 1, min(count, n)).round().astype(int)
+    rows = _spread(n, count)
     of_a = rows < len(a)
     return np.concatenate([a[rows[of_a]], b[rows[~of_a] - len(a)]]).astype(np.float64)
 
@@ -157,6 +196,5 @@ def _rbf_sum(a: np.ndarray, b: np.ndarray, gamma: float) -> float:
     total = 0.0
     for x in _blocks(a, BLOCK_ROWS):
         for y in _blocks(b, BLOCK_ROWS):
-            squares = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * x @ y.T
-            total += float(np.exp(-gamma * np.maximum(squares, 0)).sum())
+            total += float(np.exp(-gamma * squared_distances(x, y)).sum())
     return total

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from metrics.differences import differences_to
 from metrics.instruments import load_instruments
 from metrics.measured_sets import Evaluation, MeasuredSet, Reference, find_sets, match_sets
 from metrics.metric_properties import METRICS
@@ -38,7 +39,10 @@ def evaluate(options: EvaluateOptions) -> Iterator[str]:
     evaluation = Evaluation(instruments, real)
     rows = [evaluation.measure(images) for images in sets]
     reference = evaluation.reference(rows)
-    record = record_of(rows, reference, instruments, options, matching=matching)
+    differences = differences_to(rows, options.against)
+    record = record_of(
+        rows, reference, instruments, options, differences=differences, matching=matching
+    )
     yield "\n\n".join([terminal_tables(record), "\n".join(record.notes), ""])
     yield from files.write(record, rows, reference)
     _check_required(options, record)
@@ -63,11 +67,17 @@ def _check_requirable(options: EvaluateOptions, sets: Sequence[ImageSet]) -> Non
         needs = METRICS[key].needs
         if "judge" in needs and options.classifier is None:
             raise UserError(f"--require {key} needs a classifier; name it with --classifier FILE.")
+        if "chip_judge" in needs and not (options.chip_classifier or options.classifier):
+            raise UserError(
+                f"--require {key} needs a classifier of chips; name it with --chip_classifier FILE."
+            )
         if "boxes" in needs and not options.labels:
             raise UserError(f"--require {key} needs boxes; name their table with --boxes FILE.")
         for images in sets:
             if "pairs" in needs and "real_B" not in images.files:
                 raise UserError(f"--require {key}: {images.name} has no targets of equal names.")
+            if "sources" in needs and "real_A" not in images.files:
+                raise UserError(f"--require {key}: {images.name} has no sources of equal names.")
 
 
 def _check_required(options: EvaluateOptions, record: Record) -> None:

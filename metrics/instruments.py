@@ -11,31 +11,44 @@ from data.label_index import LabelIndex
 from data.value_map import ValueMap
 from metrics.judge import Judge
 from metrics.metric_properties import METRICS, metrics_that_need
-from metrics.pretrained import WEIGHTS, Inception, Lpips, find_weights, missing_note
+from metrics.pretrained import (
+    LITE0_PACKAGES,
+    WEIGHTS,
+    Inception,
+    Lite0,
+    Lpips,
+    find_weights,
+    missing_note,
+    missing_packages_note,
+)
 from models.networks.classifier import Classifier, load_classifier
 from options import EvaluateOptions
 from util.checkpoint import digest, load
 from util.errors import UserError
+from util.packages import missing as missing_packages
 
 
 @dataclass(frozen=True)
 class Instruments:
     """What images are measured with.
 
-    judge_accuracy: what the judge's file tells of it; judge_map: file values that the judge sees as
-    -1 and 1; unit_map: likewise for LPIPS and Inception; lpips: metric -> distance (B,) of two
-    batches in [-1, 1]; inception: features of images in [0, 1]; labels: for boxes and classes;
-    luma: PSNR, SSIM and MAE compare luminance where an image has three bands. weights: network ->
-    digest; missing: sentences on networks whose weights are not here.
+    judge_accuracy: what the judge's file tells of it; chip_judge: of the classes of chips;
+    judge_map: file values that the judge sees as -1 and 1; chip_map, unit_map: likewise for the
+    chip judge, and for LPIPS and extractors; lpips: metric -> distance (B,) of two batches in
+    [-1, 1]; extractors: network -> features (B, D) of images in [0, 1]; labels: for boxes and
+    classes; luma: PSNR, SSIM and MAE compare luminance where an image has three bands. weights:
+    network -> digest; missing: sentences on networks whose weights are not here.
     """
 
     device: torch.device
     judge: Judge | None = None
+    chip_judge: Judge | None = None
+    chip_map: ValueMap | None = None
     judge_accuracy: float | None = None
     judge_map: ValueMap | None = None
     unit_map: ValueMap | None = None
     lpips: Mapping[str, Lpips] = field(default_factory=dict)
-    inception: Callable[[Tensor], Tensor] | None = None
+    extractors: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     labels: LabelIndex | None = None
     luma: bool = False
     weights: Mapping[str, str] = field(default_factory=dict)
@@ -53,8 +66,35 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
     folder = Path(options.weights_dir) if options.weights_dir else None
     if folder is not None and not folder.is_dir():
         raise UserError(f"there is no folder {folder}; check --weights_dir.")
+    networks, missing = _load_networks(options, folder, device)
+    judge = _load_judge(options.classifier, options, device) if options.classifier else None
+    weights = {key: digest(network.state_dict()) for key, network in networks.items()}
+    chip_judge = judge
+    if options.chip_classifier is not None:
+        chip_judge = _load_judge(options.chip_classifier, options, device)
+        weights["chip_classifier"] = digest(chip_judge.classifier.net.state_dict())
+    if judge is not None:
+        weights["classifier"] = digest(judge.classifier.net.state_dict())
+    return Instruments(
+        device,
+        judge=judge,
+        chip_judge=chip_judge,
+        judge_accuracy=_accuracy(options),
+        lpips={f"lpips_{key}": n for key, n in networks.items() if isinstance(n, Lpips)},
+        extractors={key: n for key, n in networks.items() if not isinstance(n, Lpips)},
+        labels=LabelIndex([Path(table) for table in options.labels]) if options.labels else None,
+        luma=options.luma,
+        weights=weights,
+        missing=missing,
+    )
+
+
+def _load_networks(
+    options: EvaluateOptions, folder: Path | None, device: torch.device
+) -> tuple[dict[str, nn.Module], list[str]]:
+    """Those with published weights, and a sentence on each that is not here."""
     networks: dict[str, nn.Module] = {}
-    missing = []
+    missing: list[str] = []
     for key in WEIGHTS:
         path = find_weights(key, folder)
         if path is not None:
@@ -64,21 +104,14 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
             raise UserError(f"--require: {missing_note(key, folder)}")
         else:
             missing.append(missing_note(key, folder))
-    judge = _load_judge(options, device)
-    weights = {key: digest(network.state_dict()) for key, network in networks.items()}
-    if judge is not None:
-        weights["classifier"] = digest(judge.classifier.net.state_dict())
-    return Instruments(
-        device,
-        judge=judge,
-        judge_accuracy=_accuracy(options),
-        lpips={f"lpips_{key}": n for key, n in networks.items() if isinstance(n, Lpips)},
-        inception=networks.get("inception"),
-        labels=LabelIndex([Path(table) for table in options.labels]) if options.labels else None,
-        luma=options.luma,
-        weights=weights,
-        missing=missing,
-    )
+    lacking = missing_packages(*LITE0_PACKAGES)
+    if not lacking:
+        networks["lite0"] = Lite0().to(device, memory_format=torch.channels_last)
+    elif _is_required(options, metrics_that_need("lite0")):
+        raise UserError(f"--require: {missing_packages_note(lacking)}")
+    else:
+        missing.append(missing_packages_note(lacking))
+    return networks, missing
 
 
 def _is_required(options: EvaluateOptions, metrics: Collection[str]) -> bool:
@@ -87,10 +120,8 @@ def _is_required(options: EvaluateOptions, metrics: Collection[str]) -> bool:
     return required is not None and (not required or not set(required).isdisjoint(metrics))
 
 
-def _load_judge(options: EvaluateOptions, device: torch.device) -> Judge | None:
-    if options.classifier is None:
-        return None
-    classifier = load_classifier(Path(options.classifier))
+def _load_judge(file: str, options: EvaluateOptions, device: torch.device) -> Judge:
+    classifier = load_classifier(Path(file))
     # Channels last is faster on the CPU too.
     classifier = classifier.to(device, memory_format=torch.channels_last)
     return Judge(classifier, options.cam_layer, options.feature_layer)

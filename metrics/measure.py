@@ -23,6 +23,9 @@ from metrics.attention import (
     gcss,
     pointing_game,
 )
+from metrics.boxes import REGIONS, regions
+from metrics.chip_judging import ChipClasses, ChipJudging
+from metrics.ghosts import ghost_area
 from metrics.instruments import Instruments
 from metrics.judge import Activations, Judge
 from metrics.metric_properties import COMPARISONS
@@ -43,12 +46,13 @@ class ImageValues:
     """All that was measured on the images of one name; what was not measured is absent.
 
     values: by comparison, and by kind for metrics of one image; contents: kind -> 16 bytes that
-    stand for the pixels.
+    stand for the pixels; recording: what the scene was taken from with others, else the name.
     """
 
     name: str
     values: Values
     contents: dict[str, bytes]
+    recording: str
 
 
 def measurable(types: Mapping[str, ValueType]) -> dict[str, str]:
@@ -61,10 +65,14 @@ def measurable(types: Mapping[str, ValueType]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Of one set. values: of each image, in the given order; profiles: kind -> the whole of it."""
+    """Of one set. values: of each image, in the given order; profiles: kind -> the whole of it.
+
+    flips: kind -> confusion matrix of the chips' classes, see `ChipJudging`.
+    """
 
     values: list[ImageValues]
     profiles: dict[str, Profile]
+    flips: dict[str, Tensor]
 
 
 @torch.no_grad()
@@ -98,7 +106,34 @@ def measure(
             for _, group in groupby(named, key=lambda item: [a.shape for a in item[3].values()]):
                 values += measuring.group(*zip(*group, strict=True))
             bar.update(stop - start)
-    return Measurement(values, measuring.profiles)
+    measuring.retrieve(values)
+    return Measurement(values, measuring.profiles, measuring.flips)
+
+
+@dataclass(frozen=True)
+class _Images:
+    """The images of one kind in a group.
+
+    counts: (B, 1 or 3, H, W) in file values; boxes: (B, 4), rows of NaN for images without one;
+    seen, told: what the judge makes of the images, and the judge of chips of their targets, None
+    where none of them looks.
+    """
+
+    counts: Tensor
+    labels: Sequence[ImageLabel | None]
+    boxes: Boxes
+    seen: Activations | None
+    told: ChipClasses | None
+
+    def of(self, places: list[int]) -> "_Images":
+        """Some of the images."""
+        return _Images(
+            self.counts[places],
+            [self.labels[place] for place in places],
+            self.boxes[places],
+            self.seen and self.seen.of(places),
+            self.told and self.told.of(places),
+        )
 
 
 class _Measuring:
@@ -115,6 +150,10 @@ class _Measuring:
         self.instruments, self.types = instruments, types
         self.comparisons, self.distinct = comparisons, distinct
         self.profiles = {kind: Profile(instruments.unit_map) for kind in described}
+        self._judged = {"fake_B", *comparisons.values(), *described}
+        self._chips = None
+        if instruments.chip_judge and instruments.labels:
+            self._chips = ChipJudging(instruments.chip_judge, instruments.chip_map)
         self._seen: set[tuple[str, bytes]] = set()
 
     def group(
@@ -125,32 +164,61 @@ class _Measuring:
         arrays: Sequence[Arrays],
     ) -> list[ImageValues]:
         """Images of equal shapes."""
-        rows = [ImageValues(name, {}, c) for name, c in zip(names, contents, strict=True)]
-        counts = {kind: self._counts([a[kind] for a in arrays], kind) for kind in arrays[0]}
-        needed = {"fake_B", *self.comparisons.values(), *self.profiles} & counts.keys()
-        seen = {kind: self._judged(counts[kind]) for kind in needed} if self._judge else {}
+        kinds = {}
+        for kind in arrays[0]:
+            labels = self._labels(names, [found[kind] for found in files])
+            kinds[kind] = self._images(kind, [found[kind] for found in arrays], labels)
+        own = kinds["fake_B" if "fake_B" in kinds else "real_B"].labels
+        rows = [
+            ImageValues(name, {}, content, (label and label.recording) or name)
+            for name, content, label in zip(names, contents, own, strict=True)
+        ]
         for comparison, kind in self.comparisons.items():
             if not self.instruments.luma:
-                _check_bands(counts["fake_B"], counts[kind], files[0], kind)
-            values = self._compare(counts["fake_B"], counts[kind])
-            if seen:
-                values |= self._compare_attention(seen["fake_B"], seen[kind])
+                _check_bands(kinds["fake_B"].counts, kinds[kind].counts, files[0], kind)
+            values = self._compare(kinds["fake_B"], kinds[kind], apart=kind == "real_B")
             _distribute(values, rows, comparison)
         for kind, profile in self.profiles.items():
-            found = [self._label(name, f[kind]) for name, f in zip(names, files, strict=True)]
             fresh = [place for place, row in enumerate(rows) if self._is_fresh(kind, row)]
             for place in fresh:
-                profile.add_name(names[place], contents[place][kind])
+                profile.add_name(names[place], contents[place][kind], rows[place].recording)
             if fresh:
-                judged = seen[kind].of(fresh) if seen else None
-                labels = [found[place] for place in fresh]
-                values = self._describe(counts[kind][fresh], labels, judged, profile)
-                _distribute(values, [rows[i] for i in fresh], kind)
+                images = kinds[kind].of(fresh)
+                values = self._describe(images, profile)
+                if images.told:
+                    values["class_kept"] = images.told.kept
+                    self._chips.count(kind, images.told)
+                if kind == "fake_B" and "real_A" in kinds and self.instruments.labels:
+                    values |= _ghosts(images, kinds["real_A"])
+                _distribute(values, [rows[place] for place in fresh], kind)
         return rows
+
+    def retrieve(self, rows: Sequence[ImageValues]) -> None:
+        """Once all images were measured: whether each chip finds its own partner first."""
+        for comparison, kind in self.comparisons.items() if self._chips else ():
+            found = torch.from_numpy(self._chips.retrieved(kind))
+            _distribute({"retrieval": found}, rows, comparison)
+
+    @property
+    def flips(self) -> dict[str, Tensor]:
+        """As in `Measurement`."""
+        return self._chips.flips if self._chips else {}
 
     @property
     def _judge(self) -> Judge | None:
         return self.instruments.judge
+
+    def _images(
+        self, kind: str, arrays: Sequence[np.ndarray], labels: Sequence[ImageLabel | None]
+    ) -> _Images:
+        counts = self._counts(arrays, kind)
+        boxes = _boxes(labels, tuple(counts.shape[-2:])).to(counts.device)
+        seen = told = None
+        if kind in self._judged and self._judge:
+            seen = self._judge.activations(self.instruments.judge_map.scale(counts))
+        if kind in self._judged and self._chips:
+            told = self._chips.add(kind, counts, boxes, labels)
+        return _Images(counts, labels, boxes, seen, told)
 
     def _counts(self, arrays: Sequence[np.ndarray], kind: str) -> Tensor:
         """(B, 1 or 3, H, W) in file values: float32 holds 8 bits exactly, sums of them too."""
@@ -159,12 +227,11 @@ class _Measuring:
         images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
         return images.to(self.instruments.device, dtype)
 
-    def _judged(self, counts: Tensor) -> Activations:
-        return self._judge.activations(self.instruments.judge_map.scale(counts))
-
-    def _label(self, name: str, file: Path) -> ImageLabel | None:
-        labels = self.instruments.labels
-        return labels.find(ImageFile(file, name)) if labels else None
+    def _labels(self, names: Sequence[str], files: Sequence[Path]) -> list[ImageLabel | None]:
+        index = self.instruments.labels
+        if index is None:
+            return [None] * len(names)
+        return [index.find(ImageFile(*pair)) for pair in zip(files, names, strict=True)]
 
     def _is_fresh(self, kind: str, row: ImageValues) -> bool:
         """Whether an image counts. A random real_B stands under many names, but is one image."""
@@ -173,24 +240,40 @@ class _Measuring:
         self._seen.add(key)
         return not repeated
 
-    def _compare(self, fakes: Tensor, references: Tensor) -> dict[str, Tensor]:
-        """Pixel by pixel and by LPIPS: metric -> (B,)."""
-        data_range = self.instruments.unit_map.data_range
-        a, b = fakes, references
-        if self.instruments.luma:
-            a, b = luminance(a), luminance(b)
-        values = {
-            "psnr": psnr(a, b, data_range=data_range),
-            "ssim": ssim(a, b, data_range=data_range),
-            "mae": mae(a, b),
-        }
+    def _compare(self, fakes: _Images, references: _Images, *, apart: bool) -> dict[str, Tensor]:
+        """All metrics of pairs: metric -> (B,). apart: in the box and outside, too."""
+        values = self._compare_pixels(fakes, references, apart=apart)
         unit = self.instruments.unit_map
         for metric, network in self.instruments.lpips.items():
-            if min(fakes.shape[-2:]) >= network.smallest_side:
-                values[metric] = network(unit.scale(fakes), unit.scale(references))
+            if min(fakes.counts.shape[-2:]) >= network.smallest_side:
+                values[metric] = network(unit.scale(fakes.counts), unit.scale(references.counts))
             else:
-                values[metric] = torch.full((len(fakes),), torch.nan)
+                values[metric] = torch.full((len(fakes.counts),), torch.nan)
+        if self._judge:
+            values |= self._compare_attention(fakes.seen, references.seen)
         return values
+
+    def _compare_pixels(
+        self, fakes: _Images, references: _Images, *, apart: bool
+    ) -> dict[str, Tensor]:
+        data_range = self.instruments.unit_map.data_range
+        a, b, where = fakes.counts, references.counts, None
+        if self.instruments.luma:
+            a, b = luminance(a), luminance(b)
+        if apart and self.instruments.labels:
+            where = regions(fakes.boxes[:, None], *a.shape[-2:])
+        values = {
+            "psnr": psnr(a, b, data_range=data_range, where=where),
+            "ssim": ssim(a, b, data_range=data_range, where=where),
+            "mae": mae(a, b, where=where),
+        }
+        if where is None:
+            return values
+        return {
+            key + region: column
+            for key, columns in values.items()
+            for region, column in zip(REGIONS, columns, strict=True)
+        }
 
     def _compare_attention(self, fakes: Activations, references: Activations) -> dict[str, Tensor]:
         """Both maps are of the class predicted on the reference."""
@@ -203,17 +286,11 @@ class _Measuring:
             "class_agreement": (fakes.predicted == label).double(),
         }
 
-    def _describe(
-        self,
-        counts: Tensor,
-        labels: Sequence[ImageLabel | None],
-        judged: Activations | None,
-        profile: Profile,
-    ) -> dict[str, Tensor]:
+    def _describe(self, images: _Images, profile: Profile) -> dict[str, Tensor]:
         """Metrics of one image, and the images' share in the whole."""
+        counts, boxes, judged = images.counts, images.boxes, images.seen
         grey, size = luminance(counts), tuple(counts.shape[-2:])
         values = {"noise": spatial_noise(grey)}
-        boxes = _boxes(labels, size).to(counts.device)
         boxed = not bool(boxes.isnan().all())
         if self.instruments.labels:
             values["contrast"] = target_contrast(grey, boxes)
@@ -222,12 +299,11 @@ class _Measuring:
         if judged is not None:
             features |= judged.embeddings
             if self.instruments.labels:
-                maps = self._attention_of_targets(judged, labels) if boxed else None
+                maps = self._attention_of_targets(judged, images.labels) if boxed else None
                 values["pointing"] = pointing_game(maps, boxes) if boxed else boxes[:, 0]
                 values["cam_energy"] = energy_in_box(maps, boxes) if boxed else boxes[:, 0]
-        if self.instruments.inception:
-            unit = self.instruments.unit_map
-            features["inception"] = self.instruments.inception((unit.scale(counts) + 1) / 2)
+        for network, extract in self.instruments.extractors.items():
+            features[network] = extract((self.instruments.unit_map.scale(counts) + 1) / 2)
         profile.add(grey, features)
         return values
 
@@ -246,6 +322,13 @@ def _boxes(labels: Sequence[ImageLabel | None], size: tuple[int, int]) -> Boxes:
     unknown = (float("nan"),) * 4
     corners = [(label.corners(*size) if label else None) or unknown for label in labels]
     return torch.tensor(corners, dtype=torch.float64)
+
+
+def _ghosts(fakes: _Images, sources: _Images) -> dict[str, Tensor]:
+    grey = luminance(fakes.counts), luminance(sources.counts)
+    area = torch.from_numpy(ghost_area(*grey, fakes.boxes[:, None]))
+    share = (area > 0).double().masked_fill(area.isnan(), torch.nan)
+    return {"ghosts": share, "ghost_area": 100 * area}
 
 
 def _distribute(values: Mapping[str, Tensor], rows: Sequence[ImageValues], name: str) -> None:

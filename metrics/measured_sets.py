@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from torch import Tensor
+
 from data.folders import find_images
 from data.label_index import LabelIndex
 from data.value_map import ValueMap, find_value_map
@@ -27,19 +29,21 @@ FEWEST_MATCHED = 8  # images; sets thinned to fewer say less than sets of other 
 class Reference:
     """Real images that sets are compared with.
 
-    values: of each image; profile: of the whole; means: of the metrics of one image.
+    values: of each image; profile: of the whole; means: of the metrics of one image; flips: as for
+    a `MeasuredSet`.
     """
 
     images: ImageSet
     values: list[ImageValues]
     profile: Profile
     means: Means
+    flips: Tensor | None
 
     @classmethod
     def of(cls, images: ImageSet, measured: Measurement) -> "Reference":
         """The "real_B" among what was measured of a set."""
         profile, means = measured.profiles["real_B"], summarise(measured.values, "real_B")
-        return cls(images, measured.values, profile, means)
+        return cls(images, measured.values, profile, means, measured.flips.get("real_B"))
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class MeasuredSet:
 
     instruments: with the value maps that its images were measured through; means: group, as in
     GROUPS -> means over the images, a comparison that cannot be made is absent; distances: to the
-    reference, empty without one.
+    reference, empty without one; flips: (K, K) counts of what the chip judge takes the targets for,
+    class of the label by row, None where nothing was judged.
     """
 
     images: ImageSet
@@ -60,6 +65,7 @@ class MeasuredSet:
     pairing: Pairing
     means: dict[str, Means]
     distances: Distances
+    flips: Tensor | None = None
 
 
 def find_sets(options: EvaluateOptions) -> tuple[list[ImageSet], ImageSet | None]:
@@ -111,6 +117,10 @@ def _check_sets(options: EvaluateOptions, sets: Sequence[ImageSet], real: ImageS
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"--set {twice} is given twice; every row needs its own name.")
+    unknown = next((name for name in options.against if name not in names), None)
+    if unknown is not None or (options.against and len(names) < 2):
+        rows = ", ".join(names) if len(names) > 1 else "one row alone; name several with --set"
+        raise UserError(f"--against {unknown or names[0]}: there is no such row beside: {rows}.")
     alone = next((s for s in sets if real is None and s.files.keys() == {"fake_B"}), None)
     if alone is not None:
         raise UserError(f"--set {alone.name} has nothing to be compared with; add --real DIR.")
@@ -190,6 +200,7 @@ class Evaluation:
             pairing=judge_pairing(images.paired, values),
             means={group: summarise(values, group) for group in (*comparisons, "fake_B")},
             distances=_distances(profile, reference, instruments),
+            flips=measured.flips.get("fake_B"),
         )
 
     def reference(self, rows: Sequence[MeasuredSet]) -> Reference | None:
@@ -203,9 +214,10 @@ class Evaluation:
         key = tuple(files)
         if key not in self.value_maps:
             self.value_maps[key] = find_value_map(files)
-        own, judge = self.value_maps[key], self.instruments.judge
-        judge_map = judged_values(judge.classifier, own) if judge else None
-        return replace(self.instruments, judge_map=judge_map, unit_map=own)
+        own = self.value_maps[key]
+        judges = self.instruments.judge, self.instruments.chip_judge
+        maps = [judged_values(judge.classifier, own) if judge else None for judge in judges]
+        return replace(self.instruments, judge_map=maps[0], chip_map=maps[1], unit_map=own)
 
     def _reference(self, real: ImageSet) -> Reference:
         files = real.files["real_B"]

@@ -5,13 +5,17 @@ in the order of this module. Pure functions on batches of images stand in the mo
 one; `metrics.measure` (images) and `metrics.profile` (sets) call them.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-# judge: a classifier; boxes: a table of them; pairs: a target of equal name for each translation;
-# the others are files of `metrics.pretrained.WEIGHTS`.
-Need = Literal["judge", "boxes", "pairs", "inception", "alex", "vgg"]
+# judge: a classifier; chip_judge: a classifier of chips, or that one; boxes: a table of them;
+# pairs: a target of equal name for each translation; sources: what each was made from; lite0:
+# packages with a network; the others are files of `metrics.pretrained.WEIGHTS`.
+Need = Literal[
+    "judge", "boxes", "pairs", "inception", "alex", "vgg", "lite0", "chip_judge", "sources"
+]
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Metric:
     decimals: digits behind the point, where the scale is known; significant: digits of all others,
     as counts are of 8 or 16 bits and distances of any size. needs: what it cannot be measured
     without. undefined: when an image has no value, for people. ranked: whether one row can be best.
-    unbiased: right on average for sets of any size, so that chance takes it below 0;
+    chance: the best value there is, below which chance alone takes it;
     biased_below: number of images below which a value of a set is mostly bias.
     """
 
@@ -33,7 +37,7 @@ class Metric:
     needs: tuple[Need, ...] = ()
     undefined: str = ""
     ranked: bool = True
-    unbiased: bool = False
+    chance: float = -math.inf
     biased_below: int = 0
 
     @property
@@ -49,6 +53,14 @@ PAIR_METRICS = {
     "psnr": Metric("PSNR [dB]", "higher", decimals=2, needs=("pairs",)),
     "ssim": Metric("SSIM", "higher", decimals=4, needs=("pairs",)),
     "mae": Metric("MAE [counts]", "lower", significant=3, needs=("pairs",)),
+    "psnr_box": Metric("PSNR in box [dB]", "higher", decimals=2, needs=("pairs", "boxes")),
+    "ssim_box": Metric("SSIM in box", "higher", decimals=4, needs=("pairs", "boxes")),
+    "mae_box": Metric("MAE in box [counts]", "lower", significant=3, needs=("pairs", "boxes")),
+    "psnr_background": Metric("PSNR outside [dB]", "higher", decimals=2, needs=("pairs", "boxes")),
+    "ssim_background": Metric("SSIM outside", "higher", decimals=4, needs=("pairs", "boxes")),
+    "mae_background": Metric(
+        "MAE outside [counts]", "lower", significant=3, needs=("pairs", "boxes")
+    ),
     "lpips_alex": Metric(
         "LPIPS (alex)", "lower", decimals=4, needs=("pairs", "alex"), undefined=SMALL
     ),
@@ -61,6 +73,7 @@ PAIR_METRICS = {
         "CAM cosine", "higher", decimals=4, needs=("pairs", "judge"), undefined=CONSTANT
     ),
     "class_agreement": Metric("class agreement", "higher", decimals=3, needs=("pairs", "judge")),
+    "retrieval": Metric("retrieval", "higher", decimals=3, needs=("pairs", "chip_judge", "boxes")),
 }
 # Of one image.
 IMAGE_METRICS = {
@@ -68,16 +81,24 @@ IMAGE_METRICS = {
     "contrast": Metric("target contrast [counts]", "real", significant=3, needs=("boxes",)),
     "pointing": Metric("pointing game", "real", decimals=3, needs=("judge", "boxes")),
     "cam_energy": Metric("CAM energy in box", "real", decimals=3, needs=("judge", "boxes")),
+    "class_kept": Metric("class kept", "higher", decimals=3, needs=("chip_judge", "boxes")),
+    "ghosts": Metric("ghosts", "lower", decimals=3, needs=("sources", "boxes")),
+    "ghost_area": Metric("ghost area [%]", "lower", decimals=2, needs=("sources", "boxes")),
     "box_share": Metric("box share (chance)", "real", decimals=3, needs=("boxes",), ranked=False),
 }
 # Of two sets of images. A Fréchet distance is mostly bias below twice the dimension of MWIR
 # features, and below the dimension of Inception's.
 SET_METRICS = {
     "fid": Metric("FID", "lower", needs=("inception",), biased_below=2048),
-    "kid": Metric("KID", "lower", needs=("inception",), unbiased=True),
+    "kid": Metric("KID", "lower", needs=("inception",), chance=0.0),
     "fid_mwir": Metric("FID (MWIR)", "lower", needs=("judge",), biased_below=1024),
-    "kid_mwir": Metric("KID (MWIR)", "lower", needs=("judge",), unbiased=True),
-    "mmd": Metric("MMD²", "lower", needs=("judge",), unbiased=True),
+    "kid_mwir": Metric("KID (MWIR)", "lower", needs=("judge",), chance=0.0),
+    "fd_lite0": Metric("FD (Lite0)", "lower", needs=("lite0",), biased_below=2560),
+    "kid_lite0": Metric("KD (Lite0)", "lower", needs=("lite0",), chance=0.0),
+    "c2st": Metric("C2ST accuracy", "lower", decimals=3, needs=("lite0",), chance=0.5),
+    "density": Metric("density", "higher", decimals=3, needs=("lite0",), ranked=False),
+    "coverage": Metric("coverage", "higher", decimals=3, needs=("lite0",)),
+    "mmd": Metric("MMD²", "lower", needs=("judge",), chance=0.0),
     "coral": Metric("CORAL", "lower", needs=("judge",)),
     "spectrum": Metric("spectrum [dB]", "lower", decimals=2),
     "grey_levels": Metric("grey levels [counts]", "lower", significant=3),

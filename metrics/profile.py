@@ -7,19 +7,34 @@ import numpy as np
 from torch import Tensor
 
 from data.value_map import ValueMap
-from metrics.distribution import Kid, coral, frechet_distance, kid, mmd_rbf
+from metrics.distribution import (
+    Kid,
+    coral,
+    density_and_coverage,
+    frechet_distance,
+    kid,
+    mmd_rbf,
+)
 from metrics.feature_store import FeatureStore
 from metrics.judge import LAST_STAGE
 from metrics.metric_properties import SET_METRICS, Metric
 from metrics.thermal import GreyLevels, RadialSpectrum, spectral_distance, wasserstein
+from metrics.two_sample import Accuracy, two_sample_test
 from metrics.values import Distance, Distances
+
+# Whose features -> the metrics that are a Fréchet and a kernel distance of them.
+NETWORKS = {
+    "inception": ("fid", "kid"),
+    LAST_STAGE: ("fid_mwir", "kid_mwir"),
+    "lite0": ("fd_lite0", "kid_lite0"),
+}
 
 
 class Profile:
     """One set of images of one type. Memory stays flat in their number.
 
-    value_map: of the references; features: "inception" and stages of the judge -> features, as far
-    as there are such networks.
+    value_map: of the references; features: extractors and stages of the judge -> features, as far
+    as there are such networks; recordings: of each image, see `ImageValues`.
     names_and_contents: a hash over all images, for whoever wants the same set again.
     """
 
@@ -27,6 +42,7 @@ class Profile:
         self.value_map, self.count = value_map, 0
         self.grey_levels, self.spectrum = GreyLevels(value_map.levels()), RadialSpectrum()
         self.features: dict[str, FeatureStore] = {}
+        self.recordings: list[str] = []
         self._hash = hashlib.sha256()
 
     def add(self, grey: Tensor, features: Mapping[str, Tensor]) -> None:
@@ -37,8 +53,9 @@ class Profile:
         for network, rows in features.items():
             self.features.setdefault(network, FeatureStore()).append(rows)
 
-    def add_name(self, name: str, content: bytes) -> None:
-        """One image of the hash, in order; content: a digest of its pixels."""
+    def add_name(self, name: str, content: bytes, recording: str) -> None:
+        """One image, in order; content: a digest of its pixels."""
+        self.recordings.append(recording)
         # A file name need not be valid Unicode.
         self._hash.update(f"{name}\t{content.hex()}\n".encode(errors="surrogateescape"))
 
@@ -62,15 +79,19 @@ def compare_profiles(
     """
     spectra = fake.spectrum.mean(), real.spectrum.mean()
     levels = fake.grey_levels.histogram(), real.grey_levels.histogram()
-    values: dict[str, float | Kid] = {
+    values: dict[str, float | Kid | Accuracy] = {
         "spectrum": spectral_distance(*spectra),
         "grey_levels": wasserstein(*levels) * fake.grey_levels.levels.step,
     }
-    for network, suffix in (("inception", ""), (LAST_STAGE, "_mwir")):
+    for network, (frechet, kernel) in NETWORKS.items():
         a, b = fake.features_of(network), real.features_of(network)
         if a is not None and b is not None:
-            values[f"fid{suffix}"] = frechet_distance(a, b)
-            values[f"kid{suffix}"] = kid(a, b, seed=seed)
+            values[frechet] = frechet_distance(a, b)
+            values[kernel] = kid(a, b, seed=seed)
+    a, b = fake.features_of("lite0"), real.features_of("lite0")
+    if a is not None and b is not None:
+        values["c2st"] = two_sample_test(a, b, (fake.recordings, real.recordings))
+        values["density"], values["coverage"] = density_and_coverage(a, b)
     a, b = fake.features_of(feature_stage), real.features_of(feature_stage)
     if a is not None and b is not None:
         values |= {"mmd": mmd_rbf(a, b), "coral": coral(a, b)}
@@ -78,8 +99,10 @@ def compare_profiles(
     return {key: _distance(value, n, SET_METRICS[key]) for key, value in values.items()}
 
 
-def _distance(found: float | Kid, n: tuple[int, int], metric: Metric) -> Distance:
+def _distance(found: float | Kid | Accuracy, n: tuple[int, int], metric: Metric) -> Distance:
     """n: sizes of the two sets."""
+    if isinstance(found, Accuracy):
+        return Distance(_finite(found.value), None, n, None, biased=False, ci95=found.ci95)
     spread = found if isinstance(found, Kid) else None
     value = _finite(spread.mean if spread else found)
     return Distance(

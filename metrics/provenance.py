@@ -4,7 +4,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = (
-    "torch torchvision numpy scipy pillow scikit-image scikit-learn lpips pytorch-fid".split()
+    "torch torchvision numpy scipy pillow scikit-image scikit-learn lpips pytorch-fid timm".split()
 )
 
 

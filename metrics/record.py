@@ -5,6 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from metrics.differences import Differences
 from metrics.instruments import Instruments
 from metrics.measured_sets import MeasuredSet, Reference
 from metrics.metric_properties import COMPARISONS, IMAGE_METRICS, PAIR_METRICS, SET_METRICS, Metric
@@ -16,6 +19,14 @@ from util.files import file_hash
 
 
 @dataclass(frozen=True)
+class Flips:
+    """What the chip judge takes targets for. counts: class of the label by row, told by column."""
+
+    classes: list[str]
+    counts: list[list[int]]
+
+
+@dataclass(frozen=True)
 class ReferenceRecord:
     """Real images. n: without repetitions; means: of the metrics of one image."""
 
@@ -24,6 +35,7 @@ class ReferenceRecord:
     folders: list[str]
     files_sha256: str
     name: str = "real"
+    flips: Flips | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,7 @@ class RowRecord:
     judge_is_teacher: bool | None
     value_range: tuple[float, float]
     cam_value_range: tuple[float, float] | None
+    flips: Flips | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,7 @@ class Protocol:
     luma: bool
     classifier: str | None
     classifier_balanced_accuracy: float | None
+    chip_classifier: str | None
     classes: list[str] | None
     cam_layer: str | None
     feature_layer: str | None
@@ -72,13 +86,14 @@ class Record:
     """Everything about an evaluation but the values of single images.
 
     rows: of different names; reference: the real images that stand beside all rows; notes: what a
-    reader must know, most important first.
+    reader must know, most important first; differences: between rows, by baseline.
     """
 
     rows: Sequence[RowRecord]
     reference: ReferenceRecord | None
     protocol: Protocol
     notes: Sequence[str]
+    differences: Sequence[Differences] = ()
 
 
 def record_of(
@@ -87,14 +102,16 @@ def record_of(
     instruments: Instruments,
     options: EvaluateOptions,
     *,
+    differences: Sequence[Differences] = (),
     matching: Sequence[str] = (),
 ) -> Record:
     """The record of what was measured; reference: as there; matching: what `match_sets` says."""
     return Record(
         [_row_record(row, instruments) for row in rows],
-        _reference_record(reference),
+        _reference_record(reference, instruments),
         _protocol(instruments, options),
-        [*matching, *notes_on(rows, instruments, options)],
+        [*matching, *notes_on(rows, instruments, options, differences)],
+        differences,
     )
 
 
@@ -104,7 +121,7 @@ def _row_record(row: MeasuredSet, instruments: Instruments) -> RowRecord:
         row.images.name,
         n=len(row.values),
         cells={**row.means, "sets": row.distances},
-        real=_reference_record(row.reference),
+        real=_reference_record(row.reference, instruments),
         unpaired_real_B=row.pairing.unpaired,
         pairing=row.pairing.note,
         bits={kind: found.bits for kind, found in row.types.items()},
@@ -114,15 +131,29 @@ def _row_record(row: MeasuredSet, instruments: Instruments) -> RowRecord:
         judge_is_teacher=judged_by_teacher(row, instruments),
         value_range=(unit_map.low, unit_map.high),
         cam_value_range=(judge_map.low, judge_map.high) if judge_map else None,
+        flips=_flips(row.flips, instruments),
     )
 
 
-def _reference_record(reference: Reference | None) -> ReferenceRecord | None:
+def _flips(counts: Tensor | None, instruments: Instruments) -> Flips | None:
+    if counts is None:
+        return None
+    return Flips(list(instruments.chip_judge.classifier.classes), counts.tolist())
+
+
+def _reference_record(
+    reference: Reference | None, instruments: Instruments
+) -> ReferenceRecord | None:
     if reference is None:
         return None
-    folders = [str(folder) for folder in reference.images.folders]
     profile = reference.profile
-    return ReferenceRecord(profile.count, reference.means, folders, profile.names_and_contents)
+    return ReferenceRecord(
+        profile.count,
+        reference.means,
+        [str(folder) for folder in reference.images.folders],
+        profile.names_and_contents,
+        flips=_flips(reference.flips, instruments),
+    )
 
 
 def _protocol(instruments: Instruments, options: EvaluateOptions) -> Protocol:
@@ -131,12 +162,14 @@ def _protocol(instruments: Instruments, options: EvaluateOptions) -> Protocol:
         luma=options.luma,
         classifier=options.classifier,
         classifier_balanced_accuracy=instruments.judge_accuracy,
+        chip_classifier=options.chip_classifier,
         classes=list(judge.classifier.classes) if judge else None,
         cam_layer=judge.cam_stage if judge else None,
         feature_layer=judge.feature_stage if judge else None,
         labels_sha256={table: file_hash(Path(table)) for table in options.labels},
         match_range=options.match_range,
-        interval="95 % percentile bootstrap of the mean over images, 2,000 resamples, seed 0",
+        interval="95 % percentile bootstrap of the mean over images, of differences over "
+        "recordings, 2,000 resamples, seed 0",
         weights_digest=dict(instruments.weights),
         versions=versions(),
     )
@@ -148,6 +181,7 @@ def plain_values(record: Record) -> dict[str, Any]:
     reference = record.reference
     shared = {
         "reference": {"name": reference.name, **_plain_reference(reference)} if reference else None,
+        "differences": [_plain_differences(found) for found in record.differences],
         "protocol": asdict(record.protocol),
         "notes": list(record.notes),
     }
@@ -176,12 +210,19 @@ def _plain_row(row: RowRecord) -> dict[str, Any]:
     }
 
 
+def _plain_differences(differences: Differences) -> dict[str, Any]:
+    facts = asdict(differences)
+    cells = facts.pop("cells")
+    return {**facts, **cells}
+
+
 def _plain_reference(reference: ReferenceRecord) -> dict[str, Any]:
     return {
         "n": reference.n,
         "images": _plain_cells(reference.means, IMAGE_METRICS),
         "folders": reference.folders,
         "files_sha256": reference.files_sha256,
+        "flips": asdict(reference.flips) if reference.flips else None,
     }
 
 

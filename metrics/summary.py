@@ -19,8 +19,14 @@ def summarise(images: Sequence[ImageValues], group: str) -> Means:
     if not measured:
         return {}
     names = [name for name in known if name in measured[0]]
-    table = np.array([[values[name] for name in names] for values in measured])
-    intervals = confidence_intervals(table)
+    return means_of(names, np.array([[values[name] for name in names] for values in measured]))
+
+
+def means_of(
+    names: Sequence[str], table: np.ndarray, *, groups: Sequence[str] | None = None
+) -> dict[str, Mean]:
+    """The mean of each column and its interval. table: (n, names); groups: as for the bootstrap."""
+    intervals = confidence_intervals(table, groups=groups)
     return {
         name: _mean(column, interval)
         for name, column, interval in zip(names, table.T, intervals, strict=True)
@@ -60,7 +66,8 @@ def caveats(comparison: str, means: Means) -> Iterator[str]:
                 f"{title}: {mean.infinite} of {mean.total} pairs are equal images (infinite), "
                 "left out of the mean."
             )
-        if mean.undefined:
+        # How many images have no box is said of all metrics of boxes at once.
+        if mean.undefined and "boxes" not in metric.needs:
             reason = f" ({metric.undefined})" if metric.undefined else ""
             yield (
                 f"{title}: undefined for {mean.undefined} of {mean.total} pairs{reason}, left out "

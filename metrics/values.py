@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,23 @@ class Mean:
 
 
 @dataclass(frozen=True)
+class Difference(Mean):
+    """Of a metric between two rows, over the images that they share.
+
+    verdict: what the interval says of the first row; "" where it holds 0, and where neither way is
+    better.
+    """
+
+    verdict: Literal["better", "worse", ""]
+
+
+@dataclass(frozen=True)
 class Distance:
     """Of two sets of images; the fields are those of the JSON file.
 
     value: None where it is not defined or infinite; std: deviation over subsets of `subset_size`
-    images, for metrics that draw such; n: images of either set; biased: too few for this metric.
+    images, for metrics that draw such; n: images of either set; biased: too few for this metric;
+    ci95: 95 % interval, for metrics that have one.
     """
 
     value: float | None
@@ -54,6 +66,7 @@ class Distance:
     n: tuple[int, int]
     subset_size: int | None
     biased: bool
+    ci95: tuple[float, float] | None = None
 
     @property
     def number(self) -> float:
@@ -63,6 +76,8 @@ class Distance:
     @property
     def ends(self) -> tuple[float, float] | None:
         """Of the line that shows how sure the number is."""
+        if self.ci95:
+            return self.ci95
         return (self.number - self.std, self.number + self.std) if self.std else None
 
 

@@ -10,11 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from metrics.boxes import inside
+from metrics.boxes import grown, inside
 
-# How far a box that hides its target goes beyond it at each edge: share of the side, and pixels.
-GROWTH, MARGIN = 0.1, 1.5
-RING = 3.0  # pixels about that box which show the background
+RING = 3.0  # pixels about a grown box which show the background
 
 
 def covered(boxes: Tensor, height: int, width: int) -> Tensor:
@@ -40,13 +38,7 @@ def stack_boxes(*batches: Tensor) -> Tensor:
     return torch.cat(filled)
 
 
-def grown(boxes: Tensor) -> Tensor:
-    """Boxes whose edges have moved out by 10 % of the side and 1.5 pixels."""
-    sides = boxes[..., 2:] - boxes[..., :2]
-    return _widened(boxes, GROWTH * sides + MARGIN)
-
-
-def _widened(boxes: Tensor, room: Tensor | float) -> Tensor:
+def _widened(boxes: Tensor, room: float) -> Tensor:
     return torch.cat([boxes[..., :2] - room, boxes[..., 2:] + room], dim=-1)
 
 

@@ -387,6 +387,9 @@ class MeasuredOptions:
         "labels.csv, COCO, YOLO or VOC of the images: boxes, classes, ranges",
         flags=("--boxes",),
     )
+    against: tuple[str, ...] = option(
+        (), "names of rows: differences of all other rows to these, image by image, with intervals"
+    )
     match_range: float | None = option(
         None,
         "compare only as many images of each range (bins of so many metres) as make the two sets "
@@ -407,6 +410,11 @@ class JudgingOptions(MeasuredOptions):
         "that the translations were trained with",
         flags=("--resnet18_path",),
     )
+    chip_classifier: str | None = option(
+        None,
+        "file of a classifier trained on chips, squares about the boxes: for classes kept and "
+        "retrieval; without it --classifier judges them",
+    )
     cam_layer: Literal["layer1", "layer2", "layer3", "layer4"] = option(
         "layer4", "stage of the ResNet whose last block gives the maps"
     )
@@ -418,7 +426,7 @@ class JudgingOptions(MeasuredOptions):
         "folder with the weights of Inception, AlexNet and VGG16; without, where downloads lie",
     )
     require: tuple[str, ...] | None = option(
-        None, "fail where one of these metrics cannot be measured; bare: FID, KID and LPIPS"
+        None, "fail where one of these metrics cannot be measured; bare: all with published weights"
     )
 
 

@@ -15,6 +15,12 @@ torch.set_num_threads(1)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+@pytest.fixture(autouse=True)
+def no_lite0(monkeypatch):
+    """As if its packages were not there: its features take longer than most tests as a whole."""
+    monkeypatch.setattr("metrics.instruments.LITE0_PACKAGES", ("not-installed",))
+
+
 @pytest.fixture
 def reference():
     """Load one file of recorded inputs and outputs of the public networks, or skip."""

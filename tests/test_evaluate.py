@@ -15,6 +15,7 @@ import skimage
 import torch
 import torchvision
 
+from data.chips import cut_chips
 from data.images import read_image, write_image
 from evaluate import main
 from metrics.attention import cam_cosine, correlation, gcss
@@ -687,6 +688,69 @@ def test_contrast_and_attention_are_measured_inside_boxes(tmp_path, classifier_f
     assert report["protocol"]["labels_sha256"].keys() == {str(table)}
 
 
+def test_pixels_in_the_box_and_outside_are_measured_apart(tmp_path):
+    """An error of 40 counts in the grown box and of 5 outside; b has no box."""
+    scene = np.full((40, 48), 90, np.uint8)
+    fake = scene + np.uint8(5)
+    fake[4:14, 11:29] += np.uint8(35)  # the box (14, 6) to (26, 12) with 0.1 of its sides and 1.5
+    write_set(tmp_path / "real", dict.fromkeys("ab", scene))
+    write_set(tmp_path / "fake", dict.fromkeys("ab", fake))
+    row = {"file": "fake/a.png", "box_x": 14, "box_y": 6, "box_w": 12, "box_h": 6}
+    table = write_labels(tmp_path / "labels.csv", [row])
+    flags = ["--fake", tmp_path / "fake", "--real", tmp_path / "real", "--boxes", table]
+    values = evaluate(*flags, out=tmp_path / "m.json")["fake_B_vs_real_B"]
+    assert values["mae_box"]["mean"] == pytest.approx(40)
+    assert values["mae_background"]["mean"] == pytest.approx(5)
+    assert values["psnr_box"]["mean"] == pytest.approx(20 * math.log10(255 / 40))
+    assert values["psnr_background"]["mean"] == pytest.approx(20 * math.log10(255 / 5))
+    assert values["psnr"]["n"] == 2
+    assert [values[f"ssim_{part}"]["undefined"] for part in ("box", "background")] == [1, 1]
+    similarity = skimage.metrics.structural_similarity(scene, fake, data_range=255, full=True)[1]
+    assert values["ssim_box"]["mean"] == pytest.approx(similarity[4:14, 11:29].mean())
+
+
+def test_classes_are_kept_and_ghosts_are_seen(tmp_path, capsys, classifier_file):
+    """Of two translations one has a ghost; the judge of chips sees the squares about the boxes."""
+    results = make_results(tmp_path / "run", names="ab", shape=(64, 80), offsets=(5, 5))
+    file = results / "images" / "fake_B" / "b.png"
+    ghost = read_image(file).copy()
+    ghost[40:56, 50:70] = 250
+    write_image(file, ghost)
+    box = {"box_x": 16, "box_y": 10, "box_w": 20, "box_h": 12}
+    rows = [{"file": f"{n}.png", "class": c, **box} for n, c in zip("ab", "ab", strict=True)]
+    table = write_labels(tmp_path / "labels.csv", rows)
+    flags = ["--results", results, "--boxes", table, "--chip_classifier", classifier_file]
+    report = evaluate(*flags, "--report", tmp_path / "report", out=tmp_path / "m.json")
+    assert report["fake_B"]["ghosts"]["mean"] == 0.5
+    assert report["fake_B"]["ghost_area"]["mean"] == pytest.approx(50 * 16 * 20 / 5120, rel=0.3)
+    images = [read_image(results / "images" / "fake_B" / f"{n}.png") for n in "ab"]
+    batch = torch.from_numpy(np.stack(images)[:, None]) / 127.5 - 1
+    chips = cut_chips(batch, torch.tensor([[16.0, 10, 36, 22]] * 2))
+    told = load_classifier(classifier_file)(chips).argmax(dim=1).tolist()
+    counts = [[float(told[i] == k) for k in (0, 1)] for i in (0, 1)]
+    assert report["flips"] == {"classes": ["a", "b"], "counts": counts}
+    kept = [float(row["fake_B_class_kept"]) for row in rows_of(tmp_path / "m.csv")]
+    assert kept == [counts[0][0], counts[1][1]]
+    assert sum(map(sum, report["reference"]["flips"]["counts"])) == 2
+    assert report["fake_B_vs_real_B"]["retrieval"]["n"] == 2
+    assert report["fake_B_vs_real_B"]["gcss"] is None
+    assert "taken for" in (tmp_path / "report" / "report.html").read_text()
+    assert "targets are taken, most often," in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("class_kept", r"needs a classifier of chips; .*--chip_classifier FILE"),
+        ("ghosts", "needs boxes"),
+    ],
+)
+def test_what_a_required_metric_of_the_target_needs_is_said(tmp_path, key, words):
+    results = make_results(tmp_path / "run")
+    with pytest.raises(UserError, match=f"--require {key} {words}"):
+        main(["--results", str(results), "--require", key])
+
+
 def test_images_without_a_box_are_left_out_and_counted(tmp_path, capsys):
     fake = write_set(tmp_path / "fake", scenes("abc"))
     row = {"file": "fake/a.png", "class": "", "box_x": 9, "box_y": 9, "box_w": 6, "box_h": 6}
@@ -757,9 +821,9 @@ def test_images_too_small_for_lpips_are_undefined(tmp_path, capsys):
 
 
 class MeanAndDeviation(torch.nn.Module):
-    """Stands in for Inception: features that can be computed by hand."""
+    """Stands in for Inception or Lite0: features that can be computed by hand."""
 
-    def __init__(self, path):
+    def __init__(self, path=None):
         super().__init__()
 
     def forward(self, images):
@@ -790,6 +854,29 @@ def test_inception_sees_the_value_range_as_0_to_1(tmp_path, monkeypatch, dtype):
         for x in (fakes.values(), images.values())
     ]
     assert report["sets"]["fid"]["value"] == pytest.approx(frechet_distance(*features), rel=1e-3)
+
+
+def test_sets_are_compared_by_the_features_of_lite0(tmp_path, monkeypatch):
+    monkeypatch.setattr("metrics.instruments.LITE0_PACKAGES", ())
+    monkeypatch.setattr("metrics.instruments.Lite0", MeanAndDeviation)
+    names = [f"{i}" for i in range(12)]
+    sets = scenes(names), scenes(names, offset=40, seed=1)
+    fake, real = (write_set(tmp_path / n, s) for n, s in zip("fr", sets, strict=True))
+    keys = ["fd_lite0", "kid_lite0", "c2st", "density", "coverage"]
+    flags = ["--fake", fake, "--real", real, "--require", *keys]
+    found = evaluate(*flags, out=tmp_path / "means.json")["sets"]
+    features = [np.array([[i.mean(), i.std(ddof=1)] for i in s.values()]) / 255 for s in sets]
+    assert found["fd_lite0"]["value"] == pytest.approx(frechet_distance(*features), rel=1e-3)
+    assert found["c2st"]["value"] == 1 and found["c2st"]["ci95"] == [1, 1]
+    assert found["density"]["value"] == found["coverage"]["value"] == 0
+
+
+def test_missing_packages_of_lite0_are_said_and_can_be_required(tmp_path, capsys):
+    flags = ["--results", str(make_results(tmp_path / "run"))]
+    assert evaluate(*flags, out=tmp_path / "means.json")["sets"]["fd_lite0"] is None
+    assert "FD (Lite0) and KD (Lite0) and C2ST" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"--require: FD .*run `pip install not-installed`"):
+        main([*flags, "--require", "c2st"])
 
 
 def make_ranges(folder, fake, real):
@@ -867,6 +954,8 @@ TRUE = "run/images/real_B"
         (["--set", "a", "run/images/fake_B"], "--set a has nothing to be compared with"),
         (["--real", TRUE, "--set", "a", "run", "--set", "a", "run"], "--set a is given twice"),
         (["--results", "run", "--match_range", "500"], "--match_range needs --real"),
+        (["--results", "run", "--against", "run"], "--against run: .*one row alone"),
+        (["--set", "a", "run", "--set", "b", "run", "--against", "c"], "--against c: .*: a, b"),
         (["--results", "run", "--boxes", "nowhere.csv"], r"no table nowhere\.csv"),
         (
             ["--results", "run", "--weights_dir", "nowhere"],
@@ -964,40 +1053,73 @@ def test_why_no_image_has_a_box_is_said(tmp_path, capsys, table, why):
     assert f"0 of 2 images have a box: {why}" in capsys.readouterr().out
 
 
-BEATEN = re.compile(
-    r"gan does not beat fit, a sensor fitted in closed form, in (.*) \(means alone\)\."
-)
+BEATEN = re.compile(r"gan does not beat fit, a sensor fitted in closed form, in (.*)\.")
 
 
-def record_of(model, dataroot="data"):
-    return json.dumps({"paired": True, "model": model, "dataroot": dataroot, "phase": "test"})
+def record_of(model):
+    return json.dumps({"paired": True, "model": model, "dataroot": "data", "phase": "test"})
 
 
 @pytest.mark.parametrize(
-    ("fitted", "dataroot", "lost"),
+    ("fitted", "lost"),
     [
-        (5, "data", ["PSNR", "SSIM", "MAE", "grey levels"]),
-        (20, "data", ["PSNR", "SSIM", "MAE", "grey levels"]),  # equal is not better
-        (25, "data", []),
-        (5, "other", []),
+        (5, ["PSNR, SSIM, MAE", "grey levels"]),
+        (20, ["PSNR, SSIM, MAE", "grey levels"]),  # equal is not better
+        (25, []),
     ],
 )
-def test_what_does_not_beat_the_fitted_sensor_is_said(tmp_path, fitted, dataroot, lost):
+def test_what_does_not_beat_the_fitted_sensor_is_said(tmp_path, fitted, lost):
     """20 counts from the target against `fitted`; both have the target's spectrum, but for noise
     in the last digit.
     """
     sets = []
-    for name, model, offset, root in (
-        ("gan", "cut", 20, "data"),
-        ("fit", "sensor_fit", fitted, dataroot),
-    ):
+    for name, model, offset in (("gan", "cut", 20), ("fit", "sensor_fit", fitted)):
         results = make_results(tmp_path / name, offsets=(29 - offset, offset))
-        (results / "result.json").write_text(record_of(model, root))
+        (results / "result.json").write_text(record_of(model))
         sets += ["--set", name, results]
     report = evaluate(*sets, out=tmp_path / "means.json")
     found = [n for note in report["notes"] for n in BEATEN.findall(note)]
-    names = [name for names in found for name in names.split(", ") if name != "spectrum"]
-    assert names == lost
+    parts = [part.split(" (")[0] for names in found for part in names.split("; ")]
+    names = [part.replace("spectrum", "").strip(", ") for part in parts]
+    assert [name for name in names if name] == lost
+
+
+def test_differences_between_rows_stand_in_all_files(tmp_path, capsys):
+    """10 counts nearer to the target, in two recordings of two images."""
+    sets, names = [], "wxyz"
+    for name, offset in (("new", 10), ("old", 20)):
+        results = make_results(tmp_path / name, names=names, offsets=(29 - offset, offset))
+        sets += ["--set", name, results]
+    rows = [{"file": f"{n}.png", "group": n in "wx"} for n in names]
+    table = write_labels(tmp_path / "labels.csv", rows)
+    flags = [*sets, "--against", "old", "--labels", table, "--report", tmp_path / "report"]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    (found,) = report["differences"]
+    facts = {key: found[key] for key in ("row", "baseline", "images", "recordings")}
+    assert facts == {"row": "new", "baseline": "old", "images": 4, "recordings": 2}
+    cell = found["fake_B_vs_real_B"]["mae"]
+    assert cell["mean"] == pytest.approx(-10) and cell["ci95"] == pytest.approx([-10, -10])
+    assert cell["verdict"] == "better" and "real_A_vs_fake_B" not in found
+    printed = capsys.readouterr().out
+    assert "fake_B vs real_B, less old" in printed and "-10.0 better" in printed
+    assert "intervals of differences are over 2 recordings: too narrow" in printed
+    assert max(map(len, printed.split(report["notes"][0])[0].splitlines())) <= 100
+    listed = rows_of(tmp_path / "report" / "table.csv")
+    (mae,) = (
+        r
+        for r in listed
+        if r["set"] == "new less old" and r["metric"] == "mae" and r["group"] == "fake_B_vs_real_B"
+    )
+    assert float(mae["value"]) == pytest.approx(-10)
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert '<span class="better" title="better">−10.0</span>' in page
+
+
+def test_rows_of_other_images_have_no_differences(tmp_path, capsys):
+    sets = [["--set", n, make_results(tmp_path / n, names=n)] for n in ("abc", "xyz")]
+    report = evaluate(*sets[0], *sets[1], "--against", "abc", out=tmp_path / "means.json")
+    assert report["differences"] == []
+    assert "no differences between abc and xyz" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("set_too", [False, True])

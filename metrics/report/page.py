@@ -16,7 +16,13 @@ from metrics.record import Protocol, Record
 from metrics.report import html_table, plots
 from metrics.report import marks as mark_module
 from metrics.report.columns import Column, measured_columns
-from metrics.report.html_table import heading, key_to_signs, main_table
+from metrics.report.html_table import (
+    difference_tables,
+    flips_table,
+    heading,
+    key_to_signs,
+    main_table,
+)
 from metrics.report.marks import REFERENCE, Mark, marks
 from metrics.report.views import Example, SetView
 from util.files import write_text
@@ -90,8 +96,8 @@ def write_report(
     named = dict(zip((row.name for row in record.rows), marks(), strict=False))
     shown = [(named[view.name], view) for view in rows]
     columns = list(measured_columns(record))
-    sections = [_notes(record.notes), _table(record, columns, named)]
-    sections.append(_means(record, columns, shown))
+    sections = [_notes(record.notes), _table(record, columns, named), _differences(record, named)]
+    sections += [_flips(record, named), _means(record, columns, shown)]
     sections.append(_distributions(shown + ([(REFERENCE, reference)] if reference else [])))
     sections += [_examples(mark, view) for mark, view in shown if view.examples]
     sections.append(_protocol(record.protocol))
@@ -139,6 +145,49 @@ def _table(record: Record, columns: Sequence[Column], named: Mapping[str, Mark])
     filled = [group for group in groups if group] or [[]]
     tables = [main_table(record, group, named) for group in filled]
     return tags.section(tags.h2("Metrics"), *tables, key_to_signs(record, columns))
+
+
+def _differences(record: Record, named: Mapping[str, Mark]) -> "html_tag | None":
+    """Of all rows to each baseline."""
+    from dominate import tags
+
+    if not record.differences:
+        return None
+    about = tags.p(
+        "A row's value less the baseline's, image by image: the mean and, below, its 95 % interval "
+        "over recordings. ",
+        tags.span("Better", cls="better"),
+        " and ",
+        tags.span("worse", cls="worse"),
+        " where the interval leaves 0 out.",
+        cls="about",
+    )
+    section = tags.section(tags.h2("Differences between rows"), about)
+    for baseline in dict.fromkeys(found.baseline for found in record.differences):
+        found = [found for found in record.differences if found.baseline == baseline]
+        section.add(tags.h3("less ", named[baseline].swatch(), baseline))
+        section.add(list(difference_tables(found, named)))
+    return section
+
+
+def _flips(record: Record, named: Mapping[str, Mark]) -> "html_tag | None":
+    """What the targets of each set are taken for, side by side."""
+    from dominate import tags
+
+    sets = [(named[row.name], row.name, row.flips) for row in record.rows]
+    if record.reference:
+        sets.insert(0, (REFERENCE, record.reference.name, record.reference.flips))
+    tables = [
+        tags.div(tags.h3(mark.swatch(), name), flips_table(flips))
+        for mark, name, flips in sets
+        if flips is not None
+    ]
+    if not tables:
+        return None
+    about = "Class of the label by row, what the judge takes the target for by column; images."
+    section = tags.section(tags.h2("Classes of the targets"), tags.p(about, cls="about"))
+    section.add(tags.div(tables, cls="strips"))
+    return section
 
 
 def _legend(sets: Sequence[tuple[Mark, str]]) -> "html_tag":

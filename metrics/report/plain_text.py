@@ -27,6 +27,12 @@ def format_value(metric: Metric, value: float | None) -> str:
     return text if any(digit in text for digit in "123456789") else text.removeprefix("-")
 
 
+def format_difference(metric: Metric, value: float | None) -> str:
+    """As `format_value`, with the sign of what is more than 0: "+0.52"."""
+    text = format_value(metric, value)
+    return f"+{text}" if value is not None and value > 0 else text
+
+
 def format_deviation(value: float) -> str:
     """A standard deviation, to the two digits that are known of it: "0.0031"."""
     return _significant(value, 2)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from metrics.measure import ImageValues
 from metrics.metric_properties import COMPARISONS, GROUPS, IMAGE_METRICS, PAIR_METRICS, Metric
 from metrics.record import Record
-from metrics.report.plain_text import aligned, format_value
-from metrics.values import Cell, Distance, Mean
+from metrics.report.plain_text import aligned, format_difference, format_value
+from metrics.values import Cell, Difference, Distance, Mean
 
+WIDTH = 100  # columns of a terminal
 # Group of a row -> title of its table, in the order of the tables.
 TITLES = {
     **{comparison: GROUPS[comparison].what for comparison in COMPARISONS},
@@ -31,16 +32,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Block:
-    """One small table: a line each set; metrics: those that were measured on one of them."""
+    """One small table: a line each set, or each set less another.
+
+    metrics: those that were measured on one of them.
+    """
 
     title: str
     metrics: Mapping[str, Metric]
     lines: Sequence[Line]
 
 
-def blocks_of(record: Record) -> list[Block]:
+def blocks_of(record: Record) -> Iterator[Block]:
     """The tables of a record, less those without any value."""
-    blocks = []
     for group, title in TITLES.items():
         lines = []
         if group == "fake_B" and record.reference:
@@ -50,11 +53,24 @@ def blocks_of(record: Record) -> list[Block]:
             cells = row.cells.get(group, {})
             n = _sizes(cells) if group == "sets" else str(row.n)
             lines.append(Line(row.name, n, cells))
-        measured = {key for line in lines for key in line.cells}
-        metrics = {k: metric for k, metric in GROUPS[group].metrics.items() if k in measured}
-        if metrics:
-            blocks.append(Block(title, metrics, lines))
-    return blocks
+        yield from _block(title, group, lines)
+    for baseline in dict.fromkeys(found.baseline for found in record.differences):
+        differences = [found for found in record.differences if found.baseline == baseline]
+        for group, title in TITLES.items():
+            lines = [
+                Line(found.row, str(found.images), found.cells[group])
+                for found in differences
+                if group in found.cells
+            ]
+            yield from _block(f"{title}, less {baseline}", group, lines)
+
+
+def _block(title: str, group: str, lines: Sequence[Line]) -> Iterator[Block]:
+    """None where nothing was measured."""
+    measured = {key for line in lines for key in line.cells}
+    metrics = {k: metric for k, metric in GROUPS[group].metrics.items() if k in measured}
+    if metrics:
+        yield Block(title, metrics, lines)
 
 
 def _sizes(cells: Mapping[str, Cell]) -> str:
@@ -69,6 +85,21 @@ def terminal_tables(record: Record) -> str:
 
 
 def _terminal_table(block: Block) -> str:
+    """In as many tables below each other as WIDTH needs; names longer than that stay whole."""
+    lines = _terminal_lines(block)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    tables, columns = [], []
+    for place in range(2, len(widths)):
+        wide = sum(widths[i] + 2 for i in (0, 1, *columns, place)) - 2
+        if columns and wide > WIDTH:
+            tables.append(columns)
+            columns = []
+        columns.append(place)
+    shown = [[[line[i] for i in (0, 1, *part)] for line in lines] for part in (*tables, columns)]
+    return "\n\n".join(aligned([line for line in part if any(line)]) for part in shown)
+
+
+def _terminal_lines(block: Block) -> list[list[str]]:
     lines = [[block.title, "n", *_titles(block)]]
     for line in block.lines:
         cells = [(metric, line.cells.get(key)) for key, metric in block.metrics.items()]
@@ -76,7 +107,7 @@ def _terminal_table(block: Block) -> str:
         spread = [_spread(metric, cell) for metric, cell in cells]
         if any(spread):
             lines.append(["", "", *spread])
-    return aligned(lines)
+    return lines
 
 
 def _titles(block: Block) -> list[str]:
@@ -90,7 +121,10 @@ def _value(metric: Metric, cell: Cell | None, n: str) -> str:
     """
     if cell is None:
         return "-"
-    text = format_value(metric, cell.number)
+    if isinstance(cell, Difference):
+        text = f"{format_difference(metric, cell.number)} {cell.verdict}".rstrip()
+    else:
+        text = format_value(metric, cell.number)
     if not math.isfinite(cell.number):
         return text
     if cell.biased:
@@ -102,7 +136,9 @@ def _value(metric: Metric, cell: Cell | None, n: str) -> str:
 
 def _spread(metric: Metric, cell: Cell | None) -> str:
     """The interval of a mean, or the deviation over KID's subsets; "" where there is none."""
-    if isinstance(cell, Mean) and cell.ci95:
+    if isinstance(cell, Difference) and cell.ci95:
+        return " to ".join(format_difference(metric, end) for end in cell.ci95)
+    if cell and cell.ci95:
         return "–".join(format_value(metric, end) for end in cell.ci95)
     if isinstance(cell, Distance) and cell.std is not None:
         return f"± {format_value(metric, cell.std)}"
@@ -138,11 +174,11 @@ def table_csv(record: Record) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["set", "group", "metric", "value", "low", "high", "std", "n"])
     for name, group, key, cell in _numbers(record):
+        low, high = cell.ci95 or ("", "")
         if isinstance(cell, Mean):
-            low, high = cell.ci95 or ("", "")
             writer.writerow([name, group, key, cell.mean, low, high, "", cell.n])
         else:
-            writer.writerow([name, group, key, cell.value, "", "", cell.std, min(cell.n)])
+            writer.writerow([name, group, key, cell.value, low, high, cell.std, min(cell.n)])
     return text.getvalue()
 
 
@@ -152,6 +188,11 @@ def _numbers(record: Record) -> Iterator[tuple[str, str, str, Cell]]:
         (row.name, group, GROUPS[group].metrics, row.cells.get(group, {}))
         for row in record.rows
         for group in (*COMPARISONS, "fake_B", "sets")
+    ]
+    parts += [
+        (f"{found.row} less {found.baseline}", group, GROUPS[group].metrics, cells)
+        for found in record.differences
+        for group, cells in found.cells.items()
     ]
     if record.reference:
         parts.append((record.reference.name, "real_B", IMAGE_METRICS, record.reference.means))

@@ -164,6 +164,16 @@ def test_the_table_is_read_only_where_a_flag_needs_boxes(tmp_path, draw):
     assert image_fingerprint(plain) == image_fingerprint(datasets(tmp_path, boxes_for=None))
 
 
+def test_an_image_of_two_targets_has_two_boxes(tmp_path, draw):
+    draw(tmp_path / "trainA", {"x.png": (9, 7, 17, 9)})
+    draw(tmp_path / "trainB", {"z.png": (3, 5, 9, 9)})
+    table = tmp_path / "labels.csv"
+    table.write_text(table.read_text() + "trainA/x.png,train,SUV,x.png,30,20,8,8\n")
+    (batch,) = batches(datasets(tmp_path, "--preprocess", "none", "--no_flip"), epochs=1)
+    assert batch.box_a.tolist() == [[[9, 7, 26, 16], [30, 20, 38, 28]]]
+    assert batch.box_b.tolist() == [[[3, 5, 12, 14]]]
+
+
 def test_a_domain_without_boxes_is_refused(tmp_path, draw):
     draw(tmp_path / "trainA", {"x.png": (9, 7, 17, 9)})
     draw(tmp_path / "trainB", {"z.png": None})

@@ -46,6 +46,27 @@ def test_columns_are_resampled_by_the_same_images(values):
     assert negative == pytest.approx(-plain[::-1])
 
 
+def test_groups_of_equal_images_are_as_many_samples_as_there_are_groups(values):
+    alone = confidence_intervals(values)
+    groups = [f"{i % 100}" for i in range(500)]
+    assert confidence_intervals(np.tile(values, (5, 1)), groups=groups) == pytest.approx(alone)
+
+
+def test_large_groups_weigh_as_much_as_their_images():
+    """One resample of two groups in four is of the first one alone, as one is of the second."""
+    values = np.array([[0.0]] * 3 + [[1.0]])
+    low, high = confidence_intervals(values, groups=["a", "a", "a", "b"], level=0.4)[0]
+    assert (low, high) == (0.0, 0.25) or (low, high) == (0.25, 0.25)
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_of_one_group_have_no_interval(values):
+    values[50:, 1] = np.nan
+    groups = ["a"] * 50 + ["b"] * 50
+    found = confidence_intervals(values, groups=groups)
+    assert np.isnan(found).all(axis=1).tolist() == [False, True, False]
+
+
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1 / 3, -7e5])
 def test_equal_values_have_an_interval_without_width(constant):
     column = np.full((37, 1), constant)

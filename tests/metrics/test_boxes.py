@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from metrics.boxes import inside
+from metrics.boxes import grown, inside, regions
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,20 @@ def test_each_image_has_its_own_box_and_nan_is_none():
     mask = inside(boxes, 3, 3)
     assert mask.shape == (2, 3, 3) and mask.dtype == torch.bool
     assert mask.sum(dim=(1, 2)).tolist() == [2, 0]
+
+
+def test_a_grown_box_has_a_tenth_of_its_sides_and_a_pixel_and_a_half_more_on_each_side():
+    box = torch.tensor([10.0, 20.0, 30.0, 25.0])
+    assert grown(box).tolist() == [6.5, 18.0, 33.5, 27.0]
+
+
+def test_regions_are_the_image_its_grown_boxes_and_the_rest():
+    """Pixels 2 to 6 of a row: the edges at 4 and 5 move to 2.4 and 6.6."""
+    none, box = [math.nan] * 4, [4.0, 4.0, 5.0, 5.0]
+    boxes = torch.tensor([[box, [14.0, 4.0, 15.0, 5.0]], [box, none], [none, none]])
+    whole, target, rest = regions(boxes, 9, 20)
+    assert whole.all()
+    assert [found.sum().item() for found in target] == [50, 25, 0]
+    assert target[0, 4].nonzero()[:, 0].tolist() == [2, 3, 4, 5, 6, 12, 13, 14, 15, 16]
+    assert (rest[:2] == ~target[:2]).all()
+    assert not rest[2].any()

@@ -9,7 +9,14 @@ from scipy.linalg import sqrtm
 from sklearn.metrics.pairwise import euclidean_distances, polynomial_kernel, rbf_kernel
 
 from metrics import distribution
-from metrics.distribution import Kid, coral, frechet_distance, kid, mmd_rbf
+from metrics.distribution import (
+    Kid,
+    coral,
+    density_and_coverage,
+    frechet_distance,
+    kid,
+    mmd_rbf,
+)
 
 DISTANCES = {"frechet": frechet_distance, "coral": coral, "mmd": mmd_rbf}
 every_distance = pytest.mark.parametrize("distance", DISTANCES.values(), ids=DISTANCES)
@@ -244,3 +251,38 @@ def test_memory_is_flat_in_the_number_of_images(distance, monkeypatch):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] - peaks[0] < 2 * a.nbytes  # the shifted copy, not n² kernels or float64
+
+
+def brute_force(fake, real, k):
+    """Naeem et al. 2020, eqs. 3 and 4, as they stand there."""
+    radii = [np.sort(np.linalg.norm(real - x, axis=1))[k] for x in real]
+    held = np.array(
+        [np.linalg.norm(fake - x, axis=1) < r for x, r in zip(real, radii, strict=True)]
+    )
+    return held.sum() / (k * len(fake)), held.any(axis=1).mean()
+
+
+def test_density_and_coverage_are_those_of_the_paper(monkeypatch):
+    monkeypatch.setattr(distribution, "BLOCK_ROWS", 7)
+    rng = np.random.default_rng(0)
+    fake, real = rng.normal(0.5, 1, (40, 3)), rng.normal(size=(50, 3))
+    assert density_and_coverage(fake, real) == pytest.approx(brute_force(fake, real, 5))
+
+
+def test_density_and_coverage_of_one_distribution():
+    """On average 1, and 1 - (n-1)...(n-k) / ((2n-1)...(2n-k)), Naeem et al. 2020, section 4."""
+    found = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        found.append(density_and_coverage(rng.normal(size=(60, 4)), rng.normal(size=(60, 4))))
+    expected = 1 - math.prod((60 - i) / (120 - i) for i in range(1, 6))
+    assert np.mean(found, axis=0) == pytest.approx([1, expected], abs=0.03)
+
+
+def test_one_mode_alone_is_dense_and_covers_little():
+    rng = np.random.default_rng(0)
+    real = np.concatenate([rng.normal(0, 1, (30, 3)), rng.normal(50, 1, (70, 3))])
+    density, coverage = density_and_coverage(rng.normal(0, 1, (100, 3)), real)
+    assert coverage <= 0.3 and density == pytest.approx(1, abs=0.25)
+    assert density_and_coverage(real + 1000, real) == (0, 0)
+    assert np.isnan(density_and_coverage(real, real[:5])).all()

@@ -21,6 +21,32 @@ def planes(batch):
     return [image.permute(1, 2, 0).squeeze(2).numpy().astype(np.float64) for image in batch]
 
 
+@pytest.mark.parametrize("bands", [1, 3])
+def test_within_a_region(bands):
+    """Against scikit-image's map of SSIM, and means over the very pixels."""
+    a, b = noise(3, bands, 24, 20), noise(3, bands, 24, 20, seed=1)
+    where = torch.from_numpy(np.random.default_rng(2).random((2, 3, 24, 20)) < 0.3)
+    where[0, 1] = False
+    found = [metric(a, b, data_range=255, where=where) for metric in (psnr, ssim)]
+    found.append(mae(a, b, where=where))
+    assert [values.shape for values in found] == [(2, 3)] * 3
+    for place, (x, y) in enumerate(zip(planes(a), planes(b), strict=True)):
+        axis = 2 if bands == 3 else None
+        _, similar = structural_similarity(x, y, data_range=255, channel_axis=axis, full=True)
+        for region in range(2):
+            inside = where[region, place].numpy()
+            if not inside.any():
+                assert all(values[region, place].isnan() for values in found)
+                continue
+            middles = inside[3:-3, 3:-3]
+            expected = [
+                10 * math.log10(255**2 / ((x - y)[inside] ** 2).mean()),
+                similar[3:-3, 3:-3][middles].mean(),
+                np.abs(x - y)[inside].mean(),
+            ]
+            assert [v[region, place].item() for v in found] == pytest.approx(expected, abs=1e-9)
+
+
 @pytest.mark.parametrize("offset", [1, 7, 100])
 @pytest.mark.parametrize("bands", [1, 3])
 def test_a_constant_offset(offset, bands):

@@ -10,7 +10,9 @@ def rows(*contents):
     """contents: digests of (real_A, real_B), or of real_A alone."""
     kinds = ("real_A", "real_B")
     return [
-        ImageValues(f"image{i}", {}, {"fake_B": c[0] + b"*", **dict(zip(kinds, c, strict=False))})
+        ImageValues(
+            f"image{i}", {}, {"fake_B": c[0] + b"*", **dict(zip(kinds, c, strict=False))}, ""
+        )
         for i, c in enumerate(contents)
     ]
 
@@ -52,7 +54,7 @@ def test_note(recorded, images, words):
 
 def test_without_sources_translations_stand_for_them():
     images = [
-        ImageValues(name, {}, {"fake_B": fake, "real_B": b"b"})
+        ImageValues(name, {}, {"fake_B": fake, "real_B": b"b"}, "")
         for name, fake in (("x", b"f0"), ("y", b"f1"))
     ]
     assert judge_pairing(None, images).unpaired is True

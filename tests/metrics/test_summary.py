@@ -15,7 +15,7 @@ INF, NAN = math.inf, math.nan
 def rows(group="real_A_vs_fake_B", **columns):
     values = zip(*columns.values(), strict=True)
     return [
-        ImageValues(f"image{i}", {group: dict(zip(columns, row, strict=True))}, {})
+        ImageValues(f"image{i}", {group: dict(zip(columns, row, strict=True))}, {}, "")
         for i, row in enumerate(values)
     ]
 
@@ -58,7 +58,7 @@ def test_what_was_not_measured_is_absent():
 
 def test_images_that_a_group_leaves_out_do_not_count():
     """A real image that stands under several names is described once."""
-    images = [*rows("real_B", noise=[1.0, 3.0]), ImageValues("again", {}, {})]
+    images = [*rows("real_B", noise=[1.0, 3.0]), ImageValues("again", {}, {}, "")]
     assert summarise(images, "real_B")["noise"].n == 2
     assert summarise(images, "real_B")["noise"].mean == 2
 

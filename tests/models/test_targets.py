@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from metrics.boxes import grown
 from models.targets import (
     blind,
     box_weights,
     covered,
     draw_places,
-    grown,
     mirrored_boxes,
     stack_boxes,
     touched,
@@ -38,12 +38,6 @@ def test_boxes_of_two_batches_become_one_batch():
     stacked = stack_boxes(boxes([0, 0, 1, 1], [1, 1, 2, 2]), boxes([3, 3, 4, 4]))
     assert stacked.shape == (2, 2, 4)
     assert stacked[1, 0].tolist() == [3, 3, 4, 4] and stacked[1, 1].isnan().all()
-
-
-def test_a_box_grows_by_a_tenth_and_a_pixel_and_a_half_at_each_edge():
-    assert grown(boxes([10, 20, 30, 60])).flatten().tolist() == pytest.approx(
-        [10 - 3.5, 20 - 5.5, 30 + 3.5, 60 + 5.5]
-    )
 
 
 def test_a_hidden_target_leaves_the_mean_of_the_ring_around_it():

@@ -6,6 +6,7 @@ import io
 import pytest
 
 from metrics.measure import ImageValues
+from metrics.metric_properties import IMAGE_METRICS, PAIR_METRICS
 from metrics.record import ReferenceRecord
 from metrics.report.text_tables import (
     blocks_of,
@@ -67,6 +68,19 @@ def test_columns_stand_below_each_other(record):
     assert len({len(line) for line in (table[0], table[1], table[3])}) == 1
 
 
+def test_what_is_wider_than_a_terminal_goes_on_below():
+    cells = {key: mean(20.0, 19.5, 20.5) for key in PAIR_METRICS}
+    rows = [make_row(name, 3, fake_B_vs_real_B=cells) for name in ("sensor fit", "two")]
+    parts = [part.splitlines() for part in terminal_tables(make_record(rows)).split("\n\n")]
+    assert len(parts) > 1 and max(len(line) for part in parts for line in part) <= 100
+    assert all(part[1].split()[:2] == ["sensor", "fit"] for part in parts)
+    titles = [line[0].split("  ") for line in parts]
+    shown = [title.strip() for line in titles for title in line if title.strip()]
+    repeated = ["fake_B vs real_B", "n"]
+    expected = [metric.title for metric in PAIR_METRICS.values()]
+    assert [title for title in shown if title not in repeated] == expected
+
+
 def test_markdown_has_tables_that_names_cannot_break(record):
     text = markdown_tables(record)
     assert "| one | 3 | 20.00 (19.50–20.50) | 0.5000 |" in text
@@ -90,8 +104,8 @@ def test_csv_has_a_row_each_number(record):
 
 def test_images_csv_has_always_the_same_columns():
     values = [
-        ImageValues("a,b/x", {"real_A_vs_fake_B": {"psnr": float("inf"), "ssim": 1 / 3}}, {}),
-        ImageValues("y", {"fake_B": {"noise": float("nan")}}, {}),
+        ImageValues("a,b/x", {"real_A_vs_fake_B": {"psnr": float("inf"), "ssim": 1 / 3}}, {}, ""),
+        ImageValues("y", {"fake_B": {"noise": float("nan")}}, {}, ""),
     ]
     first, second = csv.DictReader(io.StringIO(images_csv({"set one": values})))
     assert first["image"] == "a,b/x" and first["set"] == "set one"
@@ -99,4 +113,4 @@ def test_images_csv_has_always_the_same_columns():
     assert float(first["real_A_vs_fake_B_ssim"]) == 1 / 3
     assert first["fake_B_vs_real_B_psnr"] == first["real_A_vs_fake_B_gcss"] == ""
     assert second["fake_B_noise"] == "nan"
-    assert len(first) == 2 + 2 * 9 + 2 * 5
+    assert len(first) == 2 + 2 * len(PAIR_METRICS) + 2 * len(IMAGE_METRICS)

@@ -1,0 +1,101 @@
+"""What a judge of classes makes of chips: the squares about targets that `data.chips` cuts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.chips import cut_chips
+from data.label_index import ImageLabel
+from data.value_map import ValueMap
+from metrics.confusion import confusion_matrix
+from metrics.feature_store import FeatureStore
+from metrics.judge import LAST_STAGE, Judge
+
+BLOCK_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class ChipClasses:
+    """label, told: (B,) int64, the class that the table names and the one that the judge sees.
+
+    -1 for an image without a box, and for a class that is unknown to the table or to the judge.
+    """
+
+    label: Tensor
+    told: Tensor
+
+    @property
+    def kept(self) -> Tensor:
+        """(B,) float64: 1 where both are the same, else 0, NaN where one of them is unknown."""
+        unknown = (self.label < 0) | (self.told < 0)
+        return (self.label == self.told).double().masked_fill(unknown, torch.nan)
+
+    def of(self, places: list[int]) -> "ChipClasses":
+        """Those of some of the images."""
+        return ChipClasses(self.label[places], self.told[places])
+
+
+class ChipJudging:
+    """The chips of one set, batch by batch. value_map: of what the judge sees as -1 and 1.
+
+    flips: kind -> confusion matrix (K, K), class of the label by row, predicted class by column.
+    """
+
+    def __init__(self, judge: Judge, value_map: ValueMap) -> None:
+        self.judge, self.value_map = judge, value_map
+        self.flips: dict[str, Tensor] = {}
+        self._features: dict[str, FeatureStore] = {}
+
+    def add(
+        self, kind: str, counts: Tensor, boxes: Tensor, labels: Sequence[ImageLabel | None]
+    ) -> ChipClasses:
+        """Judge the next images of a kind: (B, 1 or 3, H, W) in file values; boxes: (B, 4)."""
+        known = [self.judge.index_of(label.class_name) if label else None for label in labels]
+        label = torch.tensor([-1 if index is None else index for index in known])
+        told = torch.full((len(counts),), -1)
+        features = torch.full((len(counts), self.judge.classifier.net.fc.in_features), torch.nan)
+        boxed = ~boxes.isnan().any(dim=1)
+        if boxed.any():
+            chips = cut_chips(self.value_map.scale(counts[boxed]), boxes[boxed])
+            seen = self.judge.activations(chips)
+            told[boxed.cpu()] = seen.predicted.cpu()
+            features[boxed.cpu()] = seen.embeddings[LAST_STAGE].cpu()
+        self._features.setdefault(kind, FeatureStore()).append(features)
+        return ChipClasses(label, told)
+
+    def count(self, kind: str, found: ChipClasses) -> None:
+        """Add to `flips` what is known of both."""
+        known = (found.label >= 0) & (found.told >= 0)
+        classes = len(self.judge.classifier.classes)
+        counts = confusion_matrix(found.label[known], found.told[known], classes=classes)
+        self.flips[kind] = self.flips.get(kind, 0) + counts
+
+    def retrieved(self, kind: str) -> np.ndarray:
+        """`found_first` of the translations' chips among those of a kind, all that were added."""
+        return found_first(*(self._features[of].array() for of in ("fake_B", kind)))
+
+
+def found_first(queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """Whether each row has no larger cosine with another row of the gallery than with its own.
+
+    queries, gallery: (n, d), own rows at equal places. Returns (n,) of 0 and 1; NaN where a query
+    or its own row is not finite or all 0. Other such rows of the gallery do not count.
+    """
+    queries, gallery = (_unit(rows) for rows in (queries, gallery))
+    known = ~(np.isnan(queries).any(axis=1) | np.isnan(gallery).any(axis=1))
+    found = np.full(len(queries), np.nan)
+    for start in range(0, len(queries), BLOCK_ROWS):
+        rows = np.flatnonzero(known[start : start + BLOCK_ROWS]) + start
+        if len(rows):
+            cosines = queries[rows] @ gallery.T
+            own = cosines[np.arange(len(rows)), rows]
+            found[rows] = own >= np.nanmax(cosines, axis=1)
+    return found
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, lengths, out=np.full(rows.shape, np.nan, np.float32), where=lengths > 0)

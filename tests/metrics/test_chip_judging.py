@@ -1,0 +1,84 @@
+"""Classes kept and retrieval, with judges whose answers are known."""
+
+import numpy as np
+import pytest
+import torch
+
+from data.label_index import ImageLabel
+from data.value_map import EIGHT_BIT
+from metrics.chip_judging import ChipJudging, found_first
+from metrics.judge import Judge
+from models.networks.classifier import Classifier
+
+NONE = [float("nan")] * 4
+
+
+def labels(*names):
+    return [ImageLabel(None, "", class_name=name) if name is not None else None for name in names]
+
+
+def always(place):
+    """A judge of three classes that gives one answer."""
+    classifier = Classifier(classes=("a", "b", "c")).eval()
+    torch.nn.init.zeros_(classifier.net.fc.weight)
+    classifier.net.fc.bias.data = torch.eye(3)[place]
+    return Judge(classifier)
+
+
+def test_classes_are_kept_where_the_judge_says_what_the_table_says():
+    chips = ChipJudging(always(1), EIGHT_BIT)
+    images = torch.rand(5, 1, 40, 40) * 255
+    box = [10.0, 10, 30, 30]
+    boxes = torch.tensor([box, box, NONE, box, box])
+    found = chips.add("fake_B", images, boxes, labels("b", "a", "b", "unknown", None))
+    assert found.kept[:2].tolist() == [1, 0] and found.kept[2:].isnan().all()
+    chips.count("fake_B", found)
+    assert chips.flips["fake_B"].sum() == 2
+    chips.count("fake_B", chips.add("fake_B", images[:1], boxes[:1], labels("c")))
+    assert chips.flips["fake_B"].tolist() == [[0, 1, 0], [0, 1, 0], [0, 1, 0]]
+
+
+def test_the_judge_sees_the_chip_alone():
+    torch.manual_seed(0)
+    judge = Judge(Classifier(classes=("a", "b")).eval())
+    images = torch.rand(2, 1, 90, 90) * 255
+    boxes = torch.tensor([[30.0, 30, 60, 60]] * 2)
+    images[1, :, 20:70, 20:70] = images[0, :, 20:70, 20:70]
+    chips = ChipJudging(judge, EIGHT_BIT)
+    chips.add("fake_B", images[:1], boxes[:1], labels("a"))
+    chips.add("real_A", images[1:], boxes[1:], labels("a"))
+    own, other = (chips._features[kind].array() for kind in ("fake_B", "real_A"))
+    assert np.array_equal(own, other)
+
+
+def test_translations_without_a_change_find_their_sources():
+    torch.manual_seed(0)
+    judge = Judge(Classifier(classes=("a", "b")).eval())
+    sources = torch.rand(6, 1, 40, 40) * 255
+    fakes = sources + 2 * torch.rand(6, 1, 40, 40)
+    boxes = torch.tensor([[10.0, 10, 30, 30]] * 5 + [NONE])
+    chips = ChipJudging(judge, EIGHT_BIT)
+    for part in (slice(0, 4), slice(4, 6)):
+        chips.add("fake_B", fakes[part], boxes[part], labels(*"aaaaaa"[part]))
+        chips.add("real_A", sources[part], boxes[part], labels(*"aaaaaa"[part]))
+    found = chips.retrieved("real_A")
+    assert found[:5].tolist() == [1] * 5 and np.isnan(found[5])
+
+
+def test_found_first_is_by_the_angle():
+    gallery = np.float32([[1, 0], [0, 1], [1, 1], [np.nan, 0], [0, 0]])
+    queries = np.float32([[9, 1], [0.9, 1], [3, 3], [1, 0], [0, 1]])
+    found = found_first(queries, gallery)
+    assert found[:3].tolist() == [1, 0, 1] and np.isnan(found[3:]).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_equal_rows_are_found_and_blocks_change_nothing(monkeypatch):
+    monkeypatch.setattr("metrics.chip_judging.BLOCK_ROWS", 3)
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(10, 6)).astype(np.float32)
+    assert found_first(rows, rows).tolist() == [1] * 10
+    assert found_first(rows, np.roll(rows, 1, axis=0)).tolist() == [0] * 10
+    assert found_first(rows, np.repeat(rows[:1], 10, axis=0)).tolist() == [1] * 10
+    nothing = np.full_like(rows, np.nan)
+    assert np.isnan(found_first(nothing, rows)).all()
