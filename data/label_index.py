@@ -110,9 +110,9 @@ class LabelIndex:
 
     tables: what `read_annotations` reads, or has read: lines with a `file`, relative to the table,
     and any of class, range_m or range, group, video or scenario, and box_x, box_y, box_w, box_h; an
-    empty cell is unknown. Several lines with a box on one file are as many objects; tables that list the same file
-    complete each other. Raises UserError for a table that cannot be read, for what is no number,
-    for a box without an area, and for what contradicts another on one file.
+    empty cell is unknown. Several lines with a box on one file are as many objects; tables that
+    list the same file complete each other. Raises UserError for a table that cannot be read, for
+    what is no number, for a box without an area, and for what contradicts another on one file.
     """
 
     def __init__(self, tables: Sequence[Path | Table]) -> None:

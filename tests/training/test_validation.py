@@ -130,7 +130,7 @@ def test_kid_is_near_zero_for_the_same_images_and_grows_with_a_shift(judge):
     values = {}
     for shift in (0.0, 0.5, 1.0):
         validation = UnpairedValidation(
-            lambda x, shift=shift: x + shift, held_out(b), held_out(b), judge=judge
+            lambda x, _, shift=shift: x + shift, held_out(b), held_out(b), judge=judge
         )
         values[shift] = validation.measure()["kid_mwir"]
         assert validation.score({"kid_mwir": values[shift]}) == -values[shift]
