@@ -36,20 +36,25 @@ def build_training_datasets(
     full_size_after: last epoch whose unpaired images are resized beyond the crop. value_maps: of
     the run that is continued; {} finds them in the files. left_out: images that it does without,
     path below the data root -> why; with --on_bad_image skip the datasets leave out more. Raises
-    UserError for folders or labels that do not fit.
+    UserError for folders or labels that do not fit, and for images that cannot share a batch.
     """
     selection = _selection(
         data, model, seed=seed, training=True, value_maps=value_maps, left_out=left_out
     )
+    if data.dataset_mode == "single":
+        raise UserError(
+            "--dataset_mode single has no target domain to learn from; train with unaligned or "
+            "aligned."
+        )
+    held_out = None
     if data.dataset_mode == "labeled":
-        return _labeled_datasets(model, selection)
-    if data.dataset_mode == "aligned":
-        return AlignedDataset(selection), None
-    if data.dataset_mode == "unaligned":
-        return UnalignedDataset(selection, full_size_after=full_size_after), None
-    raise UserError(
-        "--dataset_mode single has no target domain to learn from; train with unaligned or aligned."
-    )
+        training, held_out = _labeled_datasets(model, selection)
+    elif data.dataset_mode == "aligned":
+        training = AlignedDataset(selection)
+    else:
+        training = UnalignedDataset(selection, full_size_after=full_size_after)
+    training.check_batches(data.batch_size)
+    return training, held_out
 
 
 def build_validation_datasets(
@@ -95,14 +100,23 @@ def _require_validation_images(selection: Selection, *, paired: bool) -> None:
 
 
 def build_test_dataset(
-    data: DataOptions, model: ModelOptions, *, seed: int, value_maps: Mapping[str, ValueMap]
+    data: DataOptions,
+    model: ModelOptions,
+    *,
+    seed: int,
+    value_maps: Mapping[str, ValueMap],
+    asked: int | None = None,
 ) -> ImageDataset:
-    """The images to translate, with partners where there are any; nothing random in size."""
+    """The images to translate, with partners where there are any; nothing random in size.
+
+    asked: how many of them will be translated, None for all. Raises UserError for folders that do
+    not fit, and for one of these images by its head.
+    """
     selection = _selection(
         data, model, seed=seed, training=False, value_maps=value_maps, left_out={}
     )
     # Each image is read once at most: nothing is gained by keeping it. None is left out.
-    selection = replace(selection, cache="none", skip_bad=False, all_read=False)
+    selection = replace(selection, cache="none", skip_bad=False, asked=asked)
     modes = {"aligned": AlignedDataset, "unaligned": UnalignedDataset, "single": SingleDataset}
     if data.dataset_mode not in modes:
         raise UserError(
@@ -154,7 +168,8 @@ def _labeled_datasets(
         raise UserError("--dataset_mode labeled is for --model classifier; use aligned.")
     found = find_labeled(selection.root, selection.phase)
     usable = selection.usable([(item[0],) for item in found], "A")
-    selection, kept = replace(selection, left_out=usable.left_out), set(usable.files())
+    selection = replace(selection, left_out=usable.left_out, sizes=usable.sizes)
+    kept = set(usable.files())
     found = [item for item in found if item[0] in kept]
     names = [name for _, name, _ in found]
     train, held, note = split_recordings(found, model, seed=selection.seed)

@@ -30,15 +30,17 @@ def fingerprint(rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def image_fingerprint(*datasets: "ImageDataset") -> str:
-    """Of the images of all domains: role, name, class and content of each."""
+    """Of the images that are asked for, of all domains: role, name, class and content of each."""
     rows: list[tuple[str, ...]] = []
     for dataset in datasets:
         classes = [dataset.classes[index] if index >= 0 else "" for index in dataset.labels]
         for role, domain in sorted(dataset.domains.items()):
-            contents = digests([file.path for file in domain.files])
-            named = classes if len(classes) == len(contents) else [""] * len(contents)
-            files = zip(domain.files, named, contents, strict=True)
-            rows += [(role, file.name, name, content) for file, name, content in files]
+            named = classes if len(classes) == len(domain.files) else [""] * len(domain.files)
+            files = zip(domain.files, named, strict=True)
+            asked = [(file, name) for file, name in files if file.path in dataset.sizes]
+            contents = digests([file.path for file, _ in asked])
+            found = zip(asked, contents, strict=True)
+            rows += [(role, file.name, name, content) for (file, name), content in found]
     return fingerprint(rows)
 
 

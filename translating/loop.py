@@ -135,6 +135,9 @@ class Translation:
         if self.config.run.resume and self.is_done():
             print(f"{self.folder} is of the same data, flags and generator: left as it is")
             return
+        batch_size, most_pixels = self.batches()
+        if most_pixels is None:
+            self.dataset.check_batches(batch_size)
         try:
             (self.folder / "result.json").unlink(missing_ok=True)
         except OSError as error:

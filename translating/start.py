@@ -44,7 +44,11 @@ def begin(config: TestConfig) -> Translation:
     load_weights(generator, weights, source=source)
     generator.train(not config.test.eval)
     dataset = build_test_dataset(
-        config.data, config.model, seed=config.run.seed, value_maps=value_maps
+        config.data,
+        config.model,
+        seed=config.run.seed,
+        value_maps=value_maps,
+        asked=config.test.num_test,
     )
     inputs = {
         "weights of the generator": digest(generator.state_dict()),
