@@ -133,8 +133,8 @@ class Selection:
 
     value_maps: of a checkpoint, by role; value_ranges: where there is none, the ends of the maps,
     by role; what neither has is found in the files; cache: where decoded images are kept.
-    left_out: images to do without, path below `root` -> why; sizes: of images that are
-    known to fit; skip_bad: whether to look for bad images; asked: how many samples will be asked
+    left_out: images to do without, path below `root` -> why; sizes: of images that are known to
+    fit; skip_bad: whether to look for others that do not; asked: how many samples will be asked
     for, the first ones, whose heads must all fit; None for all.
     """
 
@@ -221,7 +221,7 @@ class Selection:
         """`samples`, a file for each of `roles`, less those with a file to do without.
 
         check_sizes: as in `find_bad`; None for that of the crop alone. Raises UserError where
-        nothing is left, and for a bad file by its head where none is skipped.
+        nothing is left, and for one that is asked for and, by its head, does not fit.
         """
         left_out = dict(self.left_out)
         kept = self._without(left_out, samples)

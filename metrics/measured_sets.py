@@ -173,7 +173,7 @@ class Evaluation:
 
         That is sizes, types, boxes and value ranges; what only pixels tell is not.
         """
-        for images in [*sets, self.real] if self.real else sets:
+        for images in [*sets, self.real] if self.real is not None else sets:
             types = find_types(images.files)
             sizes = check_heads(images, types=types)
             if images is not self.real:
