@@ -41,31 +41,29 @@ def build_training_datasets(
     path below the data root -> why; with --on_bad_image skip the datasets leave out more.
     boxes_for: the flag that needs boxes of the targets; read_boxes: whether to read them where
     there are any, without such a flag. Raises UserError for folders, labels or boxes that do not
-    fit.
+    fit, and for images that cannot share a batch.
     """
     selection = _selection(
         data, model, seed=seed, training=True, value_maps=value_maps, left_out=left_out
     )
     if boxes_for or read_boxes:
         selection = replace(selection, boxes=BoxTable(selection.root))
-    training, held_out = _training_datasets(data, model, selection, full_size_after)
+    if data.dataset_mode == "single":
+        raise UserError(
+            "--dataset_mode single has no target domain to learn from; train with unaligned or "
+            "aligned."
+        )
+    held_out = None
+    if data.dataset_mode == "labeled":
+        training, held_out = _labeled_datasets(model, selection)
+    elif data.dataset_mode == "aligned":
+        training = AlignedDataset(selection)
+    else:
+        training = UnalignedDataset(selection, full_size_after=full_size_after)
+    training.check_batches(data.batch_size)
     if boxes_for:
         training.require_boxes(boxes_for)
     return training, held_out
-
-
-def _training_datasets(
-    data: DataOptions, model: ModelOptions, selection: Selection, full_size_after: int
-) -> tuple[ImageDataset, ImageDataset | None]:
-    if data.dataset_mode == "labeled":
-        return _labeled_datasets(model, selection)
-    if data.dataset_mode == "aligned":
-        return AlignedDataset(selection), None
-    if data.dataset_mode == "unaligned":
-        return UnalignedDataset(selection, full_size_after=full_size_after), None
-    raise UserError(
-        "--dataset_mode single has no target domain to learn from; train with unaligned or aligned."
-    )
 
 
 def build_validation_datasets(
@@ -120,17 +118,20 @@ def build_test_dataset(
     *,
     seed: int,
     value_maps: Mapping[str, ValueMap],
+    asked: int | None = None,
     read_boxes: bool = False,
 ) -> ImageDataset:
     """The images to translate, with partners where there are any; nothing random in size.
 
-    read_boxes: whether to read the boxes of their targets, where there are any.
+    asked: how many of them will be translated, None for all; read_boxes: whether to read the boxes
+    of their targets, where there are any. Raises UserError for folders that do not fit, and for one
+    of these images by its head.
     """
     selection = _selection(
         data, model, seed=seed, training=False, value_maps=value_maps, left_out={}
     )
     # Each image is read once at most: nothing is gained by keeping it. None is left out.
-    selection = replace(selection, cache="none", skip_bad=False, all_read=False)
+    selection = replace(selection, cache="none", skip_bad=False, asked=asked)
     if read_boxes:
         selection = replace(selection, boxes=BoxTable(selection.root))
     modes = {"aligned": AlignedDataset, "unaligned": UnalignedDataset, "single": SingleDataset}
@@ -184,7 +185,8 @@ def _labeled_datasets(
         raise UserError("--dataset_mode labeled is for --model classifier; use aligned.")
     found = find_labeled(selection.root, selection.phase)
     usable = selection.usable([(item[0],) for item in found], "A")
-    selection, kept = replace(selection, left_out=usable.left_out), set(usable.files())
+    selection = replace(selection, left_out=usable.left_out, sizes=usable.sizes)
+    kept = set(usable.files())
     found = [item for item in found if item[0] in kept]
     names = [name for _, name, _ in found]
     train, held, note = split_recordings(found, model, seed=selection.seed)

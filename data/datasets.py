@@ -30,12 +30,12 @@ from data.folders import (
 from data.images import has_counts_inside, read_type
 from data.label_index import BOX_COLUMNS
 from data.labels import Label, class_of_folder, read_labels
-from data.raw import RawBatch, RawImage, RawImages, RawSample, divide
+from data.raw import RawBatch, RawImage, RawImages, RawSample, divide, no_batch_of
 from data.transforms import Placement, Preprocessing, resize_and_cut, to_bands
-from data.value_map import ValueMap, find_value_map, given_value_map, read_as, require_type
+from data.value_map import ValueMap, find_value_map, given_value_map, read_as
 from data.value_type import UINT8
 from options import ValueRange
-from util.batch import Batch, DataFacts
+from util.batch import Batch, DataFacts, Sizes
 from util.errors import UserError
 from util.files import absolute
 from util.seeding import generator_for
@@ -129,11 +129,13 @@ class Domain:
 class Usable:
     """Samples that can be trained on, a file a domain each.
 
-    left_out: all images to do without, path below the data root -> why.
+    left_out: all images to do without, path below the data root -> why; sizes: of the files of all
+    samples that are asked for.
     """
 
     samples: Sequence[tuple[ImageFile, ...]]
     left_out: Mapping[str, str]
+    sizes: Mapping[Path, Size]
 
     def files(self, place: int = 0) -> list[ImageFile]:
         """The file that stands at `place` in each sample."""
@@ -146,9 +148,10 @@ class Selection:
 
     value_maps: of a checkpoint, by role; value_ranges: where there is none, the ends of the maps,
     by role; what neither has is found in the files; cache: where decoded images are kept.
-    left_out: images to do without, path below `root` -> why; skip_bad: whether to look for others;
-    all_read: whether all images will be read, so that the heads of all must fit. boxes: of the
-    targets, None where nobody asked for them.
+    left_out: images to do without, path below `root` -> why; sizes: of images that are known to
+    fit; skip_bad: whether to look for others that do not; asked: how many samples will be asked
+    for, the first ones, whose heads must all fit; None for all. boxes: of the targets, None where
+    nobody asked for them.
     """
 
     root: Path
@@ -164,8 +167,9 @@ class Selection:
     value_ranges: Mapping[str, ValueRange] = field(default_factory=dict)
     cache: Cache = "none"
     left_out: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[Path, Size] = field(default_factory=dict)
     skip_bad: bool = False
-    all_read: bool = True
+    asked: int | None = None
     boxes: BoxTable | None = None
 
     def domain(
@@ -178,12 +182,10 @@ class Selection:
     ) -> Domain:
         """role: "A" (source) or "B" (target), after --direction; images: where `files` are kept.
 
-        Raises UserError for files of another type than that of a known map.
+        Raises UserError for values that the bands asked for cannot have.
         """
         images = images or keep_images([file.path for file in files], self.cache)
         value_map = self.value_maps.get(role) or self._new_map(role, files, images)
-        if value_map.type.is_float:  # other files are told by what is read of them
-            require_type(files[0].path, read_type(files[0].path), value_map.type)
         bands, flag = (self.bands_a, "input_nc") if role == "A" else (self.bands_b, "output_nc")
         if bands == 3 and value_map.type != UINT8:
             raise UserError(
@@ -237,17 +239,14 @@ class Selection:
         """`samples`, a file for each of `roles`, less those with a file to do without.
 
         check_sizes: as in `find_bad`; None for that of the crop alone. Raises UserError where
-        nothing is left, and for a bad file by its head where none is skipped.
+        nothing is left, and for one that is asked for and, by its head, does not fit.
         """
         left_out = dict(self.left_out)
         kept = self._without(left_out, samples)
         types = [m.type if (m := self.value_maps.get(role)) else None for role in roles]
-        paths = [[file.path for file in sample] for sample in kept]
         check_sizes = check_sizes or self.check_crop
-        if kept and not self.skip_bad and self.all_read:
-            check_heads(paths, types=types, check_sizes=check_sizes)
         if kept and self.skip_bad:
-            bad = find_bad(paths, types=types, check_sizes=check_sizes)
+            bad = find_bad(_paths(kept), types=types, check_sizes=check_sizes)
             left_out |= {self._below_root(path): why for path, why in bad.items()}
             kept = self._without(left_out, kept)
         if not kept:
@@ -256,7 +255,10 @@ class Selection:
             raise UserError(
                 f"none of {len(samples)} images is left to train on; of the first one: {why}"
             )
-        return Usable(kept, left_out)
+        # Images of B without partners are drawn from all.
+        asked = kept if roles == "B" else kept[: self.asked]
+        sizes = check_heads(_paths(asked), types=types, check_sizes=check_sizes)
+        return Usable(kept, left_out, sizes)
 
     def _without(
         self, left_out: Mapping[str, str], samples: Sequence[tuple[ImageFile, ...]]
@@ -269,7 +271,7 @@ class Selection:
 
     def check_crop(self, paths: Sequence[Path], sizes: Sequence[Size]) -> None:
         """Raises UserError for an image that is smaller than the crop."""
-        self.preprocessing.draw(*sizes[0], np.random.default_rng(0), name=str(paths[0]))
+        self.preprocessing.network_size(*sizes[0], name=str(paths[0]))
 
     def find_optional(self, letter: str) -> Usable | None:
         """As `find`, for a test phase, where the target domain may be absent."""
@@ -278,17 +280,24 @@ class Selection:
         return None
 
 
+def _paths(samples: Sequence[tuple[ImageFile, ...]]) -> list[list[Path]]:
+    return [[file.path for file in sample] for sample in samples]
+
+
 class ImageDataset:
     """What all datasets share.
 
     domains: "A" and, where there are target images, "B"; left_out: the images that the dataset does
-    without, path below the data root -> why.
+    without, path below the data root -> why; sizes: (height, width) of the files that are asked
+    for. paired: whether the two images of a sample are of one scene, and so of one size.
     """
+
+    paired = False
 
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
         self.preprocessing = selection.preprocessing
-        self.left_out = dict(selection.left_out)
+        self.left_out, self.sizes = dict(selection.left_out), dict(selection.sizes)
         self.domains: dict[str, Domain] = {}
         self.classes: tuple[str, ...] = ()
         self.labels: list[int] = []
@@ -296,7 +305,12 @@ class ImageDataset:
     def add_domain(self, role: str, found: Usable, *, half: Half | None = None) -> None:
         """role: "A" or "B"; found: samples of one file each, or of a half of it."""
         self.domains[role] = self.selection.domain(role, found.files(), half=half)
+        self.note_usable(found)
+
+    def note_usable(self, found: Usable) -> None:
+        """Which images are left out, and the sizes of the others."""
         self.left_out |= found.left_out
+        self.sizes |= found.sizes
 
     @property
     def files(self) -> Sequence[ImageFile]:
@@ -319,7 +333,27 @@ class ImageDataset:
             unlabelled=len(self) - sum(counts),
             value_range=(value_map.low, value_map.high),
             value_type=value_map.type.name,
+            sizes=self.network_sizes(),
+            paired=self.paired,
         )
+
+    def network_sizes(self) -> dict[str, Sizes]:
+        """By role, the sizes to which the images that are asked for come, each with a file."""
+        found: dict[str, dict[Size, str]] = {role: {} for role in self.domains}
+        for role, domain in self.domains.items():
+            for path in (file.path for file in domain.files if file.path in self.sizes):
+                height, width = self.sizes[path]
+                part = width // 2 if domain.half else width
+                size = self.preprocessing.network_size(height, part, name=str(path))
+                found[role].setdefault(size, str(path))
+        return found
+
+    def check_batches(self, batch_size: int) -> None:
+        """Raises UserError where images of several sizes would come into one batch."""
+        for sizes in self.network_sizes().values():
+            if batch_size > 1 and len(sizes) > 1:
+                examples = [f"{w}x{h} ({name})" for (h, w), name in sizes.items()]
+                raise no_batch_of(examples[:2])
 
     def __len__(self) -> int:
         return len(self.files)
@@ -442,6 +476,8 @@ class AlignedDataset(ImageDataset):
     The two of a pair show one scene: each has the boxes of both.
     """
 
+    paired = True
+
     def __init__(self, selection: Selection) -> None:
         super().__init__(selection)
         letter_a, letter_b = selection.folder_letters()
@@ -468,7 +504,7 @@ class AlignedDataset(ImageDataset):
         root, phase, limit = self.selection.root, self.selection.phase, self.selection.limit
         files_a = find_images(require_phase_folder(root, phase, letter_a))
         if not self.preprocessing.training and phase_folder(root, phase, letter_b) is None:
-            self.domains["A"] = self.selection.domain("A", files_a[:limit])
+            self.add_domain("A", self.selection.usable([(file,) for file in files_a[:limit]], "A"))
             return
         files_b = find_images(require_phase_folder(root, phase, letter_b))
         if not {file.name for file in files_a} & {file.name for file in files_b}:
@@ -479,7 +515,7 @@ class AlignedDataset(ImageDataset):
             )
         pairs = pair_by_name(files_a, files_b)[:limit]
         found = self.selection.usable(pairs, "AB", self._check_pair)
-        self.left_out |= found.left_out
+        self.note_usable(found)
         self.domains["A"] = self.selection.domain("A", found.files(0))
         self.domains["B"] = self.selection.domain("B", found.files(1))
 

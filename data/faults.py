@@ -14,8 +14,8 @@ from data.images import (
     NotFiniteError,
     PagesError,
     has_counts_inside,
+    read_head,
     read_image,
-    read_size,
     read_type,
 )
 from data.value_map import require_type
@@ -183,23 +183,25 @@ def check_heads(
     *,
     types: Sequence[ValueType | None],
     check_sizes: Callable[[Sequence[Path], Sequence[Size]], None],
-) -> None:
-    """Raises UserError for the first sample at which training would stop, as the heads tell.
+) -> dict[Path, Size]:
+    """The sizes of all files. Raises UserError for the first sample at which training would stop.
 
     What only decoding shows is not seen. samples, check_sizes: as in `find_bad`; types: by domain,
     None for that of its first file.
     """
-    wanted = list(types)
+    wanted, sizes = list(types), {}
     with ThreadPoolExecutor() as pool:
         for paths, heads in zip(samples, pool.map(_heads, samples), strict=True):
             for domain, (path, (_, found)) in enumerate(zip(paths, heads, strict=True)):
                 wanted[domain] = wanted[domain] or found
                 require_type(path, found, wanted[domain])
             check_sizes(paths, [size for size, _ in heads])
+            sizes |= {path: size for path, (size, _) in zip(paths, heads, strict=True)}
+    return sizes
 
 
 def _heads(paths: Sequence[Path]) -> list[tuple[Size, ValueType]]:
-    return [(read_size(path), read_type(path)) for path in paths]
+    return [read_head(path) for path in paths]
 
 
 def _most(values: Iterable[Any]) -> Any:

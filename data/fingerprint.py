@@ -30,18 +30,22 @@ def fingerprint(rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def image_fingerprint(*datasets: "ImageDataset") -> str:
-    """Of the images of all domains: role, name, class, content and, where they are read, boxes."""
+    """Of the images that are asked for, of all domains: role, name, class, content and, where they
+    are read, boxes.
+    """
     rows: list[tuple[str, ...]] = []
     for dataset in datasets:
         classes = [dataset.classes[index] if index >= 0 else "" for index in dataset.labels]
         for role, domain in sorted(dataset.domains.items()):
-            contents = digests([file.path for file in domain.files])
-            named = classes if len(classes) == len(contents) else [""] * len(contents)
-            boxes = [()] * len(contents)
+            named = classes if len(classes) == len(domain.files) else [""] * len(domain.files)
+            boxes = [()] * len(named)
             if domain.boxes is not None:
                 boxes = [(str(found.tolist()),) for found in domain.boxes]
-            files = zip(domain.files, named, contents, boxes, strict=True)
-            rows += [(role, file.name, name, content, *box) for file, name, content, box in files]
+            files = zip(domain.files, named, boxes, strict=True)
+            asked = [item for item in files if item[0].path in dataset.sizes]
+            contents = digests([file.path for file, *_ in asked])
+            found = zip(asked, contents, strict=True)
+            rows += [(role, file.name, name, content, *box) for (file, name, box), content in found]
     return fingerprint(rows)
 
 

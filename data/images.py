@@ -108,11 +108,18 @@ def read_size(path: Path) -> tuple[int, int]:
         return found.shape[:2]
 
 
+def read_head(path: Path) -> tuple[tuple[int, int], ValueType]:
+    """What `read_size` and `read_type` return, with their errors, from one look at the file."""
+    with _opened(path) as found:
+        _require_one_page(path, found.pages)
+        return found.shape[:2], found.type
+
+
 def read_layout(path: Path) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and type of an image as `read_image` returns it, from the head of the file alone.
 
-    Raises UserError for a file that is missing or no image, PagesError for several images. What
-    `read_image` refuses for its content has a layout, too.
+    Raises UserError for a file that is missing, no image or of an unsupported kind, PagesError for
+    several images. What `read_image` refuses for its pixels has a layout, too.
     """
     with _opened(path) as found:
         _require_one_page(path, found.pages)
@@ -222,7 +229,9 @@ def _opened(path: Path) -> Iterator[PillowImages | PlainImages]:
                 yield _of_fitting_size(open_plain(path, head))
             else:
                 with Image.open(file, formats=FORMATS) as image:
-                    yield PillowImages(path, image, _frames(image))
+                    frames = _frames(image)
+                    _refuse_unread(image, path)
+                    yield PillowImages(path, image, frames)
     except (UserError, MemoryError):
         raise
     except FileNotFoundError:
@@ -296,14 +305,9 @@ def _kind_of_tiff(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
 
 def _tiff_values(image: Image.Image, path: Path) -> np.ndarray:
     """Pillow turns TIFFs itself, and takes white for zero in 8 bits and fewer alone."""
-    white_is_zero = image.tag_v2.get(PHOTOMETRIC, 1) == 0
+    white_is_zero = _white_is_zero(image)
     # Without the tag it takes white for zero, too.
     done = image.tag_v2.get(PHOTOMETRIC, 0) == 0 and image.mode == "L"
-    if white_is_zero and image.mode == FLOAT_MODE:
-        raise UserError(
-            f"{path} holds floats of which zero is white (PhotometricInterpretation 0), so that "
-            "nothing tells what is hot; save it with black as zero."
-        )
     # Pillow would swap the bytes once more.
     image.tile = [
         tile._replace(args=(NATIVE.get(tile.args[0], tile.args[0]), *tile.args[1:]))
@@ -318,20 +322,15 @@ def _tiff_values(image: Image.Image, path: Path) -> np.ndarray:
 
 def _to_array(image: Image.Image, path: Path) -> np.ndarray:
     """(H, W) or (H, W, 3), of a type that `_checked` takes."""
+    _refuse_unread(image, path)  # another page may be of another kind than the first
     image.load()
     if image.mode in (*SIXTEEN_BIT_MODES, FLOAT_MODE):
         values = np.asarray(image)
         return values.astype(np.uint16) if image.mode.startswith("I;16") else values
-    if image.mode in (*ONE_BAND_MODES, *COLOUR_MODES):
-        _refuse_deep_colour(image, path)
-        if image.mode in ("P", "PA"):
-            image = image.convert("RGB")
-        bands = np.asarray(image.convert("L") if image.mode in ("1", "LA") else image)
-        return np.ascontiguousarray(bands[..., :3] if bands.ndim == 3 else bands)
-    raise UserError(
-        f"{path} holds {OTHER_MODES.get(image.mode, image.mode)}; one grey band of 8 "
-        "bits, 16 bits or floats, or 8-bit RGB is needed: convert it."
-    )
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGB")
+    bands = np.asarray(image.convert("L") if image.mode in ("1", "LA") else image)
+    return np.ascontiguousarray(bands[..., :3] if bands.ndim == 3 else bands)
 
 
 def _checked(values: np.ndarray, path: Path) -> np.ndarray:
@@ -357,6 +356,27 @@ def _finite(values: np.ndarray, path: Path) -> np.ndarray:
             "values, or remove the image."
         )
     return values
+
+
+def _refuse_unread(image: Image.Image, path: Path) -> None:
+    """Raises UserError for a kind of image that is not supported, as its head tells."""
+    if image.mode == FLOAT_MODE and _white_is_zero(image):
+        raise UserError(
+            f"{path} holds floats of which zero is white (PhotometricInterpretation 0), so that "
+            "nothing tells what is hot; save it with black as zero."
+        )
+    if image.mode in (*SIXTEEN_BIT_MODES, FLOAT_MODE):
+        return
+    if image.mode not in (*ONE_BAND_MODES, *COLOUR_MODES):
+        raise UserError(
+            f"{path} holds {OTHER_MODES.get(image.mode, image.mode)}; one grey band of 8 "
+            "bits, 16 bits or floats, or 8-bit RGB is needed: convert it."
+        )
+    _refuse_deep_colour(image, path)
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    return image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC, 1) == 0
 
 
 def _refuse_deep_colour(image: Image.Image, path: Path) -> None:

@@ -61,11 +61,7 @@ class RawImages:
         """Raises UserError where they will not come to one size."""
         sizes = {(image.placement.height, image.placement.width) for image in images}
         if len(sizes) > 1:
-            found = " and ".join(f"{width}x{height}" for height, width in sorted(sizes))
-            raise UserError(
-                f"images of {found} pixels cannot share a batch; use --batch_size 1 or a "
-                "--preprocess that gives one size."
-            )
+            raise no_batch_of([f"{width}x{height}" for height, width in sorted(sizes)])
         # A crop that is not resized is all that is handed on of its image.
         kept = [image.placement.trim(image.values) for image in images]
         groups: dict[tuple[tuple[int, ...], ...], list[int]] = defaultdict(list)
@@ -124,6 +120,14 @@ class RawBatch:
     def to(self, device: torch.device) -> "RawBatch":
         """The same batch on another device."""
         return self.each(lambda tensor: tensor.to(device, non_blocking=True))
+
+
+def no_batch_of(images: Sequence[str]) -> UserError:
+    """Of images that will not come to one size: phrases such as "640x512"."""
+    return UserError(
+        f"images of {' and '.join(images)} pixels cannot share a batch; use --batch_size 1 or a "
+        "--preprocess that gives one size."
+    )
 
 
 def divide(samples: Sequence[RawSample], most_pixels: int) -> Iterator[list[RawSample]]:

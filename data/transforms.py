@@ -59,19 +59,32 @@ class Preprocessing:
 
         Raises UserError for an image, here called `name`, that is smaller than the crop.
         """
-        size = height, width = self.resized(height, width)
+        size, kept = self.resized(height, width), self.network_size(height, width, name=name)
         top = left = 0
-        if self.training and self.preprocess.endswith("crop"):
-            side = self.crop_size
-            if min(size) < side:
-                raise UserError(
-                    f"{name} is {width}x{height} pixels, smaller than --crop_size {side}; "
-                    "lower it or use --preprocess resize_and_crop."
-                )
-            top, left = (int(rng.integers(length - side + 1)) for length in size)
-            height = width = side
+        if self._crops:
+            top, left = (int(rng.integers(length - self.crop_size + 1)) for length in size)
         mirrored = bool(self.flip and rng.random() < 0.5)
-        return Placement(size, top, left, height, width, mirrored)
+        return Placement(size, top, left, *kept, mirrored)
+
+    def network_size(self, height: int, width: int, *, name: str) -> tuple[int, int]:
+        """(height, width) to which an image of this size comes, whatever chance decides.
+
+        Raises UserError for an image, here called `name`, that is smaller than the crop.
+        """
+        size = self.resized(height, width)
+        if not self._crops:
+            return size
+        side = self.crop_size
+        if min(size) < side:
+            raise UserError(
+                f"{name} is {size[1]}x{size[0]} pixels, smaller than --crop_size {side}; "
+                "lower it or use --preprocess resize_and_crop."
+            )
+        return side, side
+
+    @property
+    def _crops(self) -> bool:
+        return self.training and self.preprocess.endswith("crop")
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """Size (height, width) after resizing, before cropping."""

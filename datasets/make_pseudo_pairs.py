@@ -17,8 +17,8 @@ Where test.py resized the images, boxes are scaled likewise.
 
 Images are hard links: they cost no space, and stay what they are when results are deleted or made
 anew. On another disk, or where hard links are refused, they are copies, which is said. Another run
-replaces the dataset; with --resume it leaves one of the same images and labels as it is, and
-refuses one of others.
+replaces the dataset; with --resume it leaves a whole one of the same images and labels as it is,
+and refuses one of others.
 """
 
 import argparse
@@ -52,7 +52,7 @@ from datasets.building import (
 from util.cli import Parser
 from util.errors import UserError, run_main
 from util.files import absolute
-from util.resume import REMOVE, refuse_other_inputs
+from util.resume import REMOVE, count_missing, refuse_other_inputs
 
 SCRIPT = Path(__file__).name
 RECORD_FIELDS = {"name": str, "epoch": str, "phase": str, "dataroot": str, "count": int}
@@ -173,8 +173,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.resume and (args.out / MARKER).exists():
         way = f"choose another --out (NAME_PREFIX of the scripts), {REMOVE}"
         refuse_other_inputs(args.out, read_marker(args.out).get("inputs"), inputs, way=way)
-        print(f"{args.out} is of the same results and labels: left as it is")
-        return
+        missing = count_missing(args.out / item.file for item in items)
+        if not missing:
+            print(f"{args.out} is of the same results and labels: left as it is")
+            return
+        print(f"{args.out} lacks {missing} of its images: it is made anew")
     record = {"made_by": SCRIPT, "results": [str(result.folder) for result in results]}
     record |= {"inputs": inputs}
     form = form_of(results[0].labelled(args.labels), "A")

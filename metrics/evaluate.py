@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from data.label_index import LabelIndex
 from metrics.differences import differences_to
 from metrics.instruments import load_instruments
 from metrics.measured_sets import Evaluation, MeasuredSet, Reference, find_sets, match_sets
@@ -32,11 +33,12 @@ def evaluate(options: EvaluateOptions) -> Iterator[str]:
     sets, real = find_sets(options)
     files = Files.of(options)
     instruments = load_instruments(options, _device(options))
-    _check_requirable(options, sets)
+    _check_requirable(options, sets, instruments.labels)
     matching: list[str] = []
     if options.match_range is not None:
         sets, real, matching = match_sets(sets, real, instruments.labels, width=options.match_range)
     evaluation = Evaluation(instruments, real)
+    evaluation.check(sets)
     rows = [evaluation.measure(images) for images in sets]
     reference = evaluation.reference(rows)
     differences = differences_to(rows, options.against)
@@ -61,7 +63,9 @@ def _title(rows: Sequence[MeasuredSet]) -> str:
     return f"Evaluation of {', '.join(str(folder) for folder in rows[0].images.folders)}"
 
 
-def _check_requirable(options: EvaluateOptions, sets: Sequence[ImageSet]) -> None:
+def _check_requirable(
+    options: EvaluateOptions, sets: Sequence[ImageSet], labels: LabelIndex | None
+) -> None:
     """Raises UserError, before anything is measured, where --require cannot be met."""
     for key in options.require or ():
         needs = METRICS[key].needs
@@ -71,9 +75,15 @@ def _check_requirable(options: EvaluateOptions, sets: Sequence[ImageSet]) -> Non
             raise UserError(
                 f"--require {key} needs a classifier of chips; name it with --chip_classifier FILE."
             )
-        if "boxes" in needs and not options.labels:
+        if "boxes" in needs and labels is None:
             raise UserError(f"--require {key} needs boxes; name their table with --boxes FILE.")
         for images in sets:
+            if "boxes" in needs and not any(
+                (label := labels.find(image)) and label.box for image in images.images("fake_B")
+            ):
+                raise UserError(
+                    f"--require {key}: no image of {images.name} has a box; {labels.why_no_box}."
+                )
             if "pairs" in needs and "real_B" not in images.files:
                 raise UserError(f"--require {key}: {images.name} has no targets of equal names.")
             if "sources" in needs and "real_A" not in images.files:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from data.folders import find_images
+from data.folders import ImageFile, find_images
 from data.label_index import LabelIndex
 from data.value_map import ValueMap, find_value_map
 from data.value_type import ValueType
@@ -16,7 +16,15 @@ from metrics.matching import match_ranges
 from metrics.measure import ImageValues, Measurement, measurable, measure
 from metrics.pairing import Pairing, judge_pairing
 from metrics.profile import Profile, compare_profiles
-from metrics.sets import ImageSet, find_folders, find_results, find_set, find_types, pool
+from metrics.sets import (
+    ImageSet,
+    check_heads,
+    find_folders,
+    find_results,
+    find_set,
+    find_types,
+    pool,
+)
 from metrics.summary import summarise
 from metrics.values import Distances, Means
 from options import EvaluateOptions
@@ -170,25 +178,51 @@ class Evaluation:
         self.references: dict[tuple[Path, ...], Reference] = {}
         self.value_maps: dict[tuple[Path, ...], ValueMap] = {}
 
+    def check(self, sets: Sequence[ImageSet]) -> None:
+        """Raises UserError for what `measure` would stop at, as far as it is known beforehand.
+
+        That is sizes, types, boxes and value ranges; what only pixels tell is not.
+        """
+        for images in [*sets, self.real] if self.real is not None else sets:
+            types = find_types(images.files)
+            sizes = check_heads(images, types=types)
+            if images is not self.real:
+                self._tuned(_references(images, types, self.real))
+            for kind in self._described(types):
+                for image, size in zip(images.images(kind), sizes[kind], strict=True):
+                    self._check_box(image, size)
+
+    def _described(self, types: Mapping[str, ValueType]) -> tuple[str, ...]:
+        """The kinds that get metrics of one image."""
+        if "fake_B" not in types:
+            return ("real_B",)
+        own_reference = self.real is None and "real_B" in measurable(types).values()
+        return ("fake_B", "real_B") if own_reference else ("fake_B",)
+
+    def _check_box(self, image: ImageFile, size: tuple[int, int]) -> None:
+        labels = self.instruments.labels
+        if labels and (label := labels.find(image)):
+            label.corners(*size)
+
     def measure(self, images: ImageSet) -> MeasuredSet:
         """Everything that can be measured of a set. Raises UserError for files that do not fit."""
         real = self.real
         types = find_types(images.files)
         comparisons = measurable(types)
         instruments = self._tuned(_references(images, types, real))
-        own_reference = real is None and "real_B" in comparisons.values()
+        described = self._described(types)
         measured = measure(
             images,
             instruments,
             types=types,
             comparisons=comparisons,
-            described=("fake_B", "real_B") if own_reference else ("fake_B",),
+            described=described,
             # Unpaired targets are drawn at random, some of them several times.
             distinct=frozenset() if images.paired else frozenset(["real_B"]),
         )
         values, profile = measured.values, measured.profiles["fake_B"]
         reference = self._reference(real) if real is not None else None
-        if own_reference:
+        if "real_B" in described:
             reference = Reference.of(images, measured)
         return MeasuredSet(
             images=images,

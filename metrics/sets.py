@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from data.folders import ImageFile, find_images, pair_by_name, translations_in
-from data.images import read_type
-from data.value_map import read_as
+from data.images import read_head, read_type
+from data.value_map import read_as, require_type
 from data.value_type import ValueType
 from metrics.paired import SSIM_WINDOW
 from util.errors import UserError
@@ -18,6 +19,7 @@ from util.errors import UserError
 RECORD = "result.json"
 
 Arrays = dict[str, np.ndarray]  # "real_A", "fake_B", "real_B" -> (H, W) or (H, W, 3)
+Size = tuple[int, int]  # height, width
 
 
 @dataclass(frozen=True)
@@ -193,8 +195,21 @@ def _recorded(fakes: Path) -> dict[str, Any]:
 
 
 def find_types(files: Mapping[str, Sequence[Path]]) -> dict[str, ValueType]:
-    """Kind -> type of its files' values, as told by the first one; `read_images` checks."""
+    """Kind -> type of its files' values, as told by the first one; `check_heads` looks at all."""
     return {kind: read_type(paths[0]) for kind, paths in files.items()}
+
+
+def check_heads(images: ImageSet, *, types: Mapping[str, ValueType]) -> dict[str, list[Size]]:
+    """Kind -> size of each file. Raises UserError as `read_images` does, for what heads tell."""
+    with ThreadPoolExecutor() as pool:
+        heads = {kind: list(pool.map(read_head, paths)) for kind, paths in images.files.items()}
+    sizes = {kind: [size for size, _ in found] for kind, found in heads.items()}
+    for place in range(len(images)):
+        files = {kind: paths[place] for kind, paths in images.files.items()}
+        for kind, file in files.items():
+            require_type(file, heads[kind][place][1], types[kind])
+        _check_sizes(files, {kind: found[place] for kind, found in sizes.items()})
+    return sizes
 
 
 def read_images(files: Mapping[str, Path], *, types: Mapping[str, ValueType]) -> Arrays:
@@ -204,21 +219,21 @@ def read_images(files: Mapping[str, Path], *, types: Mapping[str, ValueType]) ->
     kind, and sizes that differ or are below the window of SSIM.
     """
     arrays = {kind: read_as(file, types[kind]) for kind, file in files.items()}
-    first = "fake_B" if "fake_B" in arrays else next(iter(arrays))
-    size = arrays[first].shape[:2]
-    if min(size) < SSIM_WINDOW:
-        raise UserError(
-            f"{files[first]} has {_size(arrays[first])} pixels; SSIM needs {SSIM_WINDOW} or more "
-            "a side: leave it out."
-        )
-    for kind in arrays:
-        if arrays[kind].shape[:2] != size:
-            raise UserError(
-                f"{files[kind]} has {_size(arrays[kind])} pixels and {files[first]} "
-                f"{_size(arrays[first])}; bring both to one size."
-            )
+    _check_sizes(files, {kind: array.shape[:2] for kind, array in arrays.items()})
     return arrays
 
 
-def _size(array: np.ndarray) -> str:
-    return f"{array.shape[1]}×{array.shape[0]}"
+def _check_sizes(files: Mapping[str, Path], sizes: Mapping[str, Size]) -> None:
+    first = "fake_B" if "fake_B" in sizes else next(iter(sizes))
+    height, width = sizes[first]
+    if min(height, width) < SSIM_WINDOW:
+        raise UserError(
+            f"{files[first]} has {width}×{height} pixels; SSIM needs {SSIM_WINDOW} or more "
+            "a side: leave it out."
+        )
+    for kind, (own_height, own_width) in sizes.items():
+        if (own_height, own_width) != (height, width):
+            raise UserError(
+                f"{files[kind]} has {own_width}×{own_height} pixels and {files[first]} "
+                f"{width}×{height}; bring both to one size."
+            )

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -47,6 +48,9 @@ class CutModel(TranslationModel):
         compute.compile(self.generator, "encode", "forward_and_encode")
         self.add_optimiser("G", self.generator, self.sampler)
         self.add_optimiser("D", self.discriminator)
+        if not facts.paired:
+            for a, b in product(facts.sizes.get("A", ()), facts.sizes.get("B", ())):
+                self._check_alike(a, b)
         self.domains = 2 if options.nce_idt else 1  # whose images are translated: A, or A and B
         # With dropout or batch statistics a second pass would not see what the first one saw.
         self.passes_agree = options.no_dropout and options.normG != "batch"
@@ -59,12 +63,7 @@ class CutModel(TranslationModel):
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         a, b, opt = batch.a, batch.b, self.options
-        if (opt.nce_idt or opt.blind_target) and a.shape != b.shape:
-            raise UserError(
-                f"the images of A are {a.shape[3]}x{a.shape[2]} and those of B {b.shape[3]}x"
-                f"{b.shape[2]} pixels; use a --preprocess that gives one size, or --nce_idt False "
-                "without --blind_target."
-            )
+        self._check_alike(a.shape[-2:], b.shape[-2:])
         mirrored = opt.flip_equivariance and random.random() < 0.5
         source = self.see(a, batch.box_a)
         if opt.nce_idt:
@@ -124,6 +123,14 @@ class CutModel(TranslationModel):
             return None
         return stack_boxes(batch.box_a, batch.box_b) if self.options.nce_idt else batch.box_a
 
+    def _check_alike(self, a: Sequence[int], b: Sequence[int]) -> None:
+        """Raises UserError where images of these sizes, (height, width), would make one batch."""
+        if (self.options.nce_idt or self.options.blind_target) and a != b:
+            raise UserError(
+                f"images of A are {a[1]}x{a[0]} and images of B {b[1]}x{b[0]} pixels; use a "
+                "--preprocess that gives one size, or --nce_idt False without --blind_target."
+            )
+
     def generate_and_encode(self, source: Tensor, mirrored: bool) -> tuple[Tensor, list[Tensor]]:
         """G of the images, mirrored or not, and the features of `--nce_layers` of its pass.
 
@@ -131,7 +138,7 @@ class CutModel(TranslationModel):
         """
         if mirrored or not self.passes_agree:
             return self.generate(source.flip(-1) if mirrored else source), []
-        self.check_size(source)
+        self.check_size(*source.shape[-2:])
         with self.compute.autocast():
             output, features = self.generator.forward_and_encode(source, self.options.nce_layers)
         return output, [feature.detach() for feature in features]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from models.gradcam import gradcam
-from models.networks.classifier import load_classifier
+from models.networks.classifier import STAGES, load_classifier
 from models.pix2pix import Pix2PixModel
 from options.groups import Pix2PixGradcamOptions
 from util.batch import Batch, DataFacts
@@ -36,6 +36,19 @@ class Pix2PixGradcamModel(Pix2PixModel):
         source = f"the classifier {options.classifier}"
         self.classifier.expect_range(*facts.value_range, source=source)
         self.class_of_label = self._class_indices(facts)
+        self._note_empty_maps(facts)
+
+    def _note_empty_maps(self, facts: DataFacts) -> None:
+        """A map of one position is constant, and so empty: the two never differ."""
+        stage = self.options.cam_layer
+        stride = 4 * 2 ** STAGES.index(stage)
+        small = [size for size in facts.sizes.get("B", ()) if max(size) <= stride]
+        if small:
+            height, width = small[0]
+            self.notes.append(
+                f"in images of {width}x{height} pixels the maps of --cam_layer {stage} have one "
+                "position, so that G_CAM is 0: another stage or larger images have more"
+            )
 
     def _class_indices(self, facts: DataFacts) -> Tensor | None:
         """The classifier's index of each class of the data, (K,); None without labels."""

@@ -112,6 +112,10 @@ class TranslationModel(Model):
         self.discriminator = compute.place(discriminator)
         compute.compile(self.generator, "forward")
         compute.compile(self.discriminator, "forward")
+        for size, name in facts.sizes.get("A", {}).items():
+            self.check_size(*size, example=name)
+        for size, name in facts.sizes.get("B", {}).items():
+            self._check_smallest(self.discriminator, "netD", *size, example=name)
         self.networks = {"G": self.generator, "D": self.discriminator}
         self.last_images: dict[str, Tensor] = {}
 
@@ -121,7 +125,7 @@ class TranslationModel(Model):
 
     def generate(self, seen: Tensor) -> Tensor:
         """G of what it sees. Raises UserError for sides that the generator cannot take."""
-        self.check_size(seen)
+        self.check_size(*seen.shape[-2:])
         with self.compute.autocast():
             return self.generator(seen)
 
@@ -142,23 +146,30 @@ class TranslationModel(Model):
         with self.compute.autocast():
             return self.discriminator(images).float()
 
-    def check_size(self, images: Tensor) -> None:
-        """Raises UserError for sides that the generator or the discriminator cannot take."""
-        height, width = images.shape[-2:]
+    def check_size(self, height: int, width: int, *, example: str = "") -> None:
+        """Raises UserError for sides that the generator or the discriminator cannot take.
+
+        example: name of an image of this size.
+        """
         multiple = self.generator.size_multiple
         if height % multiple or width % multiple:
             raise UserError(
-                f"images of {width}x{height} pixels do not fit --netG {self.options.netG}, which "
+                f"{_images(height, width, example)} do not fit --netG {self.options.netG}, which "
                 f"needs sides that are multiples of {multiple}; choose another "
                 "--crop_size (where nothing is cropped, --load_size)."
             )
         for net, flag in ((self.generator, "netG"), (self.discriminator, "netD")):
-            if min(height, width) < net.smallest_side:
-                raise UserError(
-                    f"images of {width}x{height} pixels are too small for --{flag} "
-                    f"{getattr(self.options, flag)}, which needs {net.smallest_side} a side; "
-                    "choose a larger --crop_size (where nothing is cropped, --load_size)."
-                )
+            self._check_smallest(net, flag, height, width, example=example)
+
+    def _check_smallest(
+        self, net: nn.Module, flag: str, height: int, width: int, *, example: str
+    ) -> None:
+        if min(height, width) < net.smallest_side:
+            raise UserError(
+                f"{_images(height, width, example)} are too small for --{flag} "
+                f"{getattr(self.options, flag)}, which needs {net.smallest_side} a side; "
+                "choose a larger --crop_size (where nothing is cropped, --load_size)."
+            )
 
     def update_discriminator(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
         """One step of D on (B, judged_bands, H, W) images. Returns its two losses."""
@@ -180,3 +191,8 @@ class TranslationModel(Model):
     def load_state_dict(self, state: Mapping[str, Any], *, source: str) -> None:
         super().load_state_dict(state, source=source)
         self.pool.load_state_dict(state["pool"], self.device)
+
+
+def _images(height: int, width: int, example: str) -> str:
+    found = f"images of {width}x{height} pixels"
+    return f"{found}, such as {example}," if example else found

@@ -79,7 +79,7 @@ class RunOptions:
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = option(
         "auto",
         "of the networks; auto: in training bf16 where the hardware computes in it, else fp32; in "
-        "test.py fp32, of 8 bits with CUDA's TF32 convolutions",
+        "test.py fp32, of 8 bits with CUDA's TF32 convolutions: about one count off at most",
         may_change=True,
     )
     compile: bool = option(

@@ -192,6 +192,25 @@ def test_images_that_are_too_small(fails, data):
     fails(train, flags, "16x16", "24", "--crop_size")
 
 
+def test_sizes_of_all_images_are_known_before_the_first_step(fails, tmp_path, data):
+    """Of the last image, which is not the first to be asked for."""
+    image = np.zeros((44, 40), np.uint8)
+    write_image(data / "trainA" / "2.png", image)
+    flags = ["--dataroot", data, *TINY, "--preprocess", "none", "--cache", "none"]
+    fails(train, [*flags, "--batch_size", 2], "40x40", "40x44", "trainA/2.png", "--batch_size 1")
+    fails(train, flags, "of A are 40x44 and images of B 40x40", "--nce_idt False")
+    write_image(data / "trainA" / "2.png", image[:42])
+    fails(train, [*flags, "--nce_idt", "False"], "40x42", "trainA/2.png", "multiples of 4")
+    pairs = [f for f in flags if f not in ("--netF_nc", "--num_patches", "4")]
+    pairs += ["--model", "pix2pix", "--val_freq", 1, "--preprocess", "resize_and_crop"]
+    for letter in "AB":
+        (data / f"train{letter}" / "2.png").unlink(missing_ok=True)
+        write_image(data / f"val{letter}" / "0.png", image)
+        write_image(data / f"val{letter}" / "1.png", image[: 40 if letter == "A" else 44])
+    fails(train, pairs, "valA/1.png", "must have one size")
+    assert not (tmp_path / "checkpoints").exists()
+
+
 def test_domains_are_no_classes(fails, data):
     fails(train, ["--dataroot", data, "--model", "classifier"], "has a class", "labels.csv")
 

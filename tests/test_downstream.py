@@ -14,6 +14,7 @@ import downstream
 from data.images import read_image, write_image
 from models.networks import classifier as classifiers
 from models.networks.classifier import load_classifier
+from training import downstream as trials
 from training import loop
 from util.errors import UserError, run_main
 
@@ -186,6 +187,31 @@ def test_an_interrupted_run_ends_as_the_uninterrupted_one(places, report, monkey
     again, first = read_report(places, "parts")["sets"][0]["runs"][0], report["sets"][0]["runs"][0]
     assert again["weights_sha256"] == first["weights_sha256"]
     assert again["confusion"] == first["confusion"]
+
+
+@pytest.mark.parametrize(
+    ("place", "spoil", "words"),
+    [
+        ("late/A", lambda path: path.write_text("none"), "not a readable image"),
+        ("late/A", lambda path: write_image(path, np.zeros((32, 40), np.uint8)), "share a batch"),
+        ("test/A", lambda path: write_image(path, np.zeros((32, 40), np.uint8)), "share a batch"),
+        ("test/A", lambda path: write_image(path, np.zeros((32, 32), np.uint16)), "16 bits"),
+    ],
+)
+def test_images_that_do_not_fit_are_named_before_anything_is_trained(
+    tmp_path, monkeypatch, place, spoil, words
+):
+    monkeypatch.setattr(trials, "train", lambda config: pytest.fail("it is trained"))
+    for seed, name in enumerate(("early", "late", "test")):
+        make_images(tmp_path / name, {x: x for x in "AB"}, 5, seed=seed, dtype=np.uint8)
+    bad = sorted((tmp_path / place).iterdir())[-1]
+    spoil(bad)
+    flags = ["--set", "x", tmp_path / "early", "--set", "y", tmp_path / "late"]
+    flags += ["--test", tmp_path / "test", "--out", tmp_path / "out"]
+    with pytest.raises(UserError, match=words) as refused:
+        downstream.main([*map(str, flags), "--", *FLAGS, "--preprocess", "none"])
+    assert str(bad) in str(refused.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_runs_of_other_flags_or_images_are_refused(places, report, tmp_path):

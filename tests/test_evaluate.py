@@ -18,6 +18,7 @@ import torchvision
 from data.chips import cut_chips
 from data.images import read_image, write_image
 from evaluate import main
+from metrics import measured_sets
 from metrics.attention import cam_cosine, correlation, gcss
 from metrics.distribution import frechet_distance
 from metrics.measure import BATCH_SIZE
@@ -751,10 +752,50 @@ def test_what_a_required_metric_of_the_target_needs_is_said(tmp_path, key, words
         main(["--results", str(results), "--require", key])
 
 
+def box_of(file, *, x=9):
+    return {"file": file, "class": "", "box_x": x, "box_y": 9, "box_w": 6, "box_h": 6}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda root: [box_of("late/b.png", x=50)], r"labels\.csv.* \(50, 9\) lies outside"),
+        (lambda root: [box_of("x/b.png"), box_of("y/b.png", x=2)], r"b\.png fits .* differ"),
+        (
+            lambda root: write_set(root / "late", {"b": np.zeros((9, 9), np.uint16)}),
+            r"late/b\.png has 16 bits",
+        ),
+        (lambda root: write_image(root / "late" / "b.png", np.zeros((6, 9), np.uint8)), "SSIM"),
+        (lambda root: (root / "late" / "b.png").write_text("none"), r"late/b\.png is not a read"),
+    ],
+    ids=["box outside", "two labels", "depth", "size", "no image"],
+)
+def test_what_is_wrong_with_the_last_set_is_told_before_the_first_is_measured(
+    tmp_path, monkeypatch, spoil, words
+):
+    monkeypatch.setattr(measured_sets, "measure", lambda *_, **__: pytest.fail("it is measured"))
+    for name in ("first", "late", "real"):
+        write_set(tmp_path / name, scenes("ab"))
+    rows = spoil(tmp_path)
+    table = write_labels(tmp_path / "labels.csv", rows if isinstance(rows, list) else [box_of("a")])
+    flags = ["--set", "x", tmp_path / "first", "--set", "y", tmp_path / "late"]
+    flags += ["--real", tmp_path / "real", "--boxes", table]
+    with pytest.raises(UserError, match=words):
+        evaluate(*flags, out=tmp_path / "m.json")
+
+
+def test_boxes_that_are_required_are_looked_for_before_anything_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(measured_sets, "measure", lambda *_, **__: pytest.fail("it is measured"))
+    fake = write_set(tmp_path / "fake", scenes("ab"))
+    table = write_labels(tmp_path / "labels.csv", [box_of("c.png")])
+    flags = ["--fake", fake, "--real", fake, "--boxes", table, "--require", "contrast"]
+    with pytest.raises(UserError, match=r"no image of .* has a box; the tables have 1, of"):
+        evaluate(*flags, out=tmp_path / "m.json")
+
+
 def test_images_without_a_box_are_left_out_and_counted(tmp_path, capsys):
     fake = write_set(tmp_path / "fake", scenes("abc"))
-    row = {"file": "fake/a.png", "class": "", "box_x": 9, "box_y": 9, "box_w": 6, "box_h": 6}
-    table = write_labels(tmp_path / "labels.csv", [row])
+    table = write_labels(tmp_path / "labels.csv", [box_of("fake/a.png")])
     report = evaluate("--fake", fake, "--real", fake, "--boxes", table, out=tmp_path / "m.json")
     assert report["fake_B"]["contrast"]["n"] == 1
     assert report["fake_B"]["contrast"]["undefined"] == 2

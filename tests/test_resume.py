@@ -134,6 +134,42 @@ def test_results_of_other_weights_images_or_flags_are_refused(work):
     assert (work / "results" / "run" / "test_latest" / "result.json").exists()
 
 
+def test_results_and_pairs_that_lack_images_are_made_again(work, capsys):
+    call(train)
+    results, pairs = work / "results" / "run" / "train_latest", work / "pairs"
+    stages = {
+        results: partial(call, test_program, "--phase", "train"),
+        pairs: partial(
+            make_pseudo_pairs.main, ["--train", str(results), "--out", str(pairs), "--resume"]
+        ),
+    }
+    for place, stage in stages.items():
+        stage()
+        images = {path: path.read_bytes() for path in place.rglob("*.png")}
+        for path in sorted(images)[::4]:
+            path.unlink()
+        missing = len(images) - len(list(place.rglob("*.png")))
+        capsys.readouterr()
+        stage()
+        assert f"{place.name} lacks {missing} of its images" in capsys.readouterr().out
+        assert {path: path.read_bytes() for path in place.rglob("*.png")} == images
+        stage()
+        assert ": left as it is" in capsys.readouterr().out
+
+
+def test_images_that_are_not_translated_do_not_count(work, capsys):
+    call(train)
+    some = partial(call, test_program, "--num_test", 2)
+    some()
+    write_image(work / "data" / "testA" / "3.png", np.zeros((40, 40), np.uint8))
+    capsys.readouterr()
+    some()
+    assert ": left as it is" in capsys.readouterr().out
+    write_image(work / "data" / "testB" / "2.png", np.zeros((40, 40), np.uint8))
+    with pytest.raises(UserError, match="from other images"):
+        some()
+
+
 def test_pairs_of_other_results_are_refused(work, capsys):
     call(train)
     call(test_program, "--phase", "train")

@@ -6,7 +6,7 @@ docs/METRICS.md defines the table; `metrics.downstream` makes it of confusion ma
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -40,7 +40,7 @@ from options import TrainConfig, to_dict
 from training.messages import say
 from training.position import Position
 from training.run_folder import RunFolder
-from training.start import is_begun, train
+from training.start import Start, is_begun, train
 from util.checkpoint import digest, load
 from util.compute import select_compute
 from util.errors import UserError
@@ -73,6 +73,9 @@ def compare(
     trials = [[Trial.of(s, seed, out, config) for seed in range(seeds)] for s in sets]
     for trial in chain(*trials):
         is_begun(trial.config, trial.folder, way=OTHER_OUT)  # every one, before hours of training
+    for first, *_ in trials:  # so with their images
+        first.check_images()
+    trials[0][0].test_images(shown, classes, {})
     results = [[trial.run(shown, classes) for trial in group] for group in trials]
     rows: list[SetWorth] = []
     for images, group in zip(sets, results, strict=True):
@@ -152,10 +155,18 @@ class Trial:
         same = read_type(files[0]) == trained.type
         return (trained if same else find_value_map(files)), trained.type
 
-    def _confusion(
-        self, file: Path, value_map: ValueMap, test: LabelledSet, classes: tuple[str, ...]
-    ) -> Tensor:
-        """(K, K): of the scores of all its classes, the highest among `classes` counts."""
+    def check_images(self) -> None:
+        """Raises UserError where training would stop at an image, by what their heads tell."""
+        data = replace(self.config.data, cache="none")
+        Start(replace(self.config, data=data)).images()
+
+    def test_images(
+        self, test: LabelledSet, classes: tuple[str, ...], value_maps: Mapping[str, ValueMap]
+    ) -> LabeledDataset:
+        """How `test` is shown to the classifier. Raises UserError for images that do not fit.
+
+        value_maps: that of the domain as "A"; {} finds it in the files.
+        """
         data, bands = self.config.data, self.config.model.input_nc
         selection = Selection(
             root=test.folder,
@@ -167,10 +178,21 @@ class Trial:
             preprocessing=Preprocessing.from_options(data, training=False),
             serial=True,
             seed=self.seed,
-            value_maps={"A": value_map},
+            value_maps=value_maps,
         )
+        usable = selection.usable([(image,) for image, _, _ in test.items], "A")
         items = [(image, name) for image, name, _ in test.items]
+        selection = replace(selection, sizes=usable.sizes)
         dataset = LabeledDataset(selection, items, classes=classes, augment=False)
+        dataset.check_batches(data.batch_size)
+        return dataset
+
+    def _confusion(
+        self, file: Path, value_map: ValueMap, test: LabelledSet, classes: tuple[str, ...]
+    ) -> Tensor:
+        """(K, K): of the scores of all its classes, the highest among `classes` counts."""
+        data = self.config.data
+        dataset = self.test_images(test, classes, {"A": value_map})
         device = select_compute(self.config.run.gpu_ids, "fp32").device
         loader = Loader(
             dataset,

@@ -17,7 +17,7 @@ from data.datasets import ImageDataset
 from data.loader import Loader
 from metrics.attention import gcss
 from metrics.distribution import kid
-from metrics.paired import ssim
+from metrics.paired import SSIM_WINDOW, ssim
 from models.base import Model
 from models.gradcam import gradcam
 from models.networks.classifier import Classifier, load_classifier
@@ -226,7 +226,7 @@ def build_validation(
     """A validation of `model` on all images of `datasets`, as suits --dataset_mode.
 
     datasets: one of pairs or of labelled images, or one of A and one of B; judge_file: that of
-    --val_classifier.
+    --val_classifier. Raises UserError for images that cannot be measured.
     """
     # Where images keep their own size, two of them may not fit into one batch.
     batch_size = data.batch_size if data.preprocess.startswith("resize") else 1
@@ -237,8 +237,15 @@ def build_validation(
         judge = load_judge(Path(judge_file), value_range=value_range, device=model.device)
     if data.dataset_mode == "labeled":
         return ClassifierValidation(model.validate, *images)
-    kind = PairedValidation if data.dataset_mode == "aligned" else UnpairedValidation
-    return kind(model.translate, *images, judge=judge)
+    if data.dataset_mode != "aligned":
+        return UnpairedValidation(model.translate, *images, judge=judge)
+    for (height, width), name in datasets[0].network_sizes()["A"].items():
+        if min(height, width) < SSIM_WINDOW:
+            raise UserError(
+                f"--val_freq measures SSIM, which needs {SSIM_WINDOW} pixels a side, and {name} "
+                f"comes to {width}x{height}; leave it out or choose larger sizes."
+            )
+    return PairedValidation(model.translate, *images, judge=judge)
 
 
 def load_judge(path: Path, *, value_range: tuple[float, float], device: torch.device) -> Classifier:

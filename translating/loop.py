@@ -29,7 +29,7 @@ from util.compute import select_compute
 from util.errors import UserError, WriteError, naming_want_of_memory
 from util.files import remove_leftovers, write_text
 from util.html import GalleryRow, write_gallery
-from util.resume import REMOVE, refuse_changed, refuse_other_inputs
+from util.resume import REMOVE, count_missing, refuse_changed, refuse_other_inputs
 from util.seeding import seed_step
 
 SUFFIXES = (".png", ".tiff")  # of --save_format
@@ -121,6 +121,18 @@ class Translation:
         self.written: set[Path] = set()
         self.sizes: list[tuple[str, Path, tuple[int, int]]] = []  # name, file, height and width
 
+    @property
+    def count(self) -> int:
+        """How many images are translated, the first ones."""
+        total = len(self.dataset)
+        return min(total, self.config.test.num_test or total)
+
+    def expected_files(self) -> Iterator[Path]:
+        """The images of all kinds, without previews."""
+        for file in self.dataset.files[: self.count]:
+            for kind in self.stored:
+                yield self.folder / self.file_of(file.name, folder="images", kind=kind)
+
     def is_done(self) -> bool:
         """Whether these results are there. Raises UserError for others in their place."""
         file = self.folder / "result.json"
@@ -140,8 +152,14 @@ class Translation:
     def run(self) -> None:
         """Translate up to --num_test images and write the page; once only, with --resume."""
         if self.config.run.resume and self.is_done():
-            print(f"{self.folder} is of the same data, flags and generator: left as it is")
-            return
+            missing = count_missing(self.expected_files())
+            if not missing:
+                print(f"{self.folder} is of the same data, flags and generator: left as it is")
+                return
+            print(f"{self.folder} lacks {missing} of its images: they are translated again")
+        batch_size, most_pixels = self.batches()
+        if most_pixels is None:
+            self.dataset.check_batches(batch_size)
         try:
             (self.folder / "result.json").unlink(missing_ok=True)
         except OSError as error:
@@ -150,8 +168,7 @@ class Translation:
             ) from None
         remove_leftovers(self.folder)
         print(self.values_in_words())
-        total = len(self.dataset)
-        count = min(total, self.config.test.num_test or total)
+        total, count = len(self.dataset), self.count
         if count < total:
             more = "; --num_test all takes all" if "num_test" not in self.config.given else ""
             print(f"{count} of {total} images{more}")

@@ -50,6 +50,7 @@ def begin(config: TestConfig) -> Translation:
         config.model,
         seed=config.run.seed,
         value_maps=value_maps,
+        asked=config.test.num_test,
         read_boxes=isinstance(sensor, FittedSensor) and sensor.controls_targets,
     )
     annotations = Annotations.of(dataset)

@@ -1,10 +1,12 @@
 """What a dataset hands to a model."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
+
+Sizes = Mapping[tuple[int, int], str]  # (height, width) -> name of an image of this size
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class DataFacts:
     classes: names, in the order of Batch.label; class_counts: images of each; mean, std: of the
     images' values in [-1, 1], (0, 1) where nobody asked for them; unlabelled: how many images have
     no class; value_range: the file values of the target (or only) domain that became -1 and 1;
-    value_type: what they are, such as "uint16" or "float32 kelvin".
+    value_type: what they are, such as "uint16" or "float32 kelvin". sizes: by role, those at which
+    the networks see the images; paired: whether the two images of a sample have one size.
     """
 
     classes: tuple[str, ...] = ()
@@ -67,3 +70,5 @@ class DataFacts:
     std: float = 1.0
     value_range: tuple[float, float] = (0.0, 255.0)
     value_type: str = "uint8"
+    sizes: Mapping[str, Sizes] = field(default_factory=dict)
+    paired: bool = False

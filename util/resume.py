@@ -1,6 +1,7 @@
 """What --resume refuses: to leave, or go on with, what is of other data, flags or inputs."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from options.recorded import Change
@@ -30,6 +31,12 @@ def refuse_other_inputs(
         )
     names = [name for name in {**recorded, **now} if recorded.get(name) != now.get(name)]
     _refuse(place, [f"from other {name}" for name in names], way)
+
+
+def count_missing(files: Iterable[Path]) -> int:
+    """How many of the files that were made are gone; what they hold is not looked at."""
+    # Not Path.is_file, which raises OSError for a name that no file can have.
+    return sum(not os.path.isfile(file) for file in files)  # noqa: PTH113
 
 
 def _refuse(place: Path, differing: Sequence[str], way: str) -> None:

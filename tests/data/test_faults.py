@@ -32,10 +32,14 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[:-200])
 
 
-def not_finite():
+def tiff(values):
     file = io.BytesIO()
-    tifffile.imwrite(file, np.where(picture(9) < 9, np.nan, picture(9)).astype(np.float32))
+    tifffile.imwrite(file, values)
     return file.getvalue()
+
+
+def not_finite():
+    return tiff(np.where(picture(9) < 9, np.nan, picture(9)).astype(np.float32))
 
 
 SPOIL = {
@@ -141,6 +145,21 @@ LATE = {
         ("--preprocess", "crop"),
         "smaller than --crop_size 32",
     ),
+    "of 16 bits in colour": (
+        lambda path: path.write_bytes(tiff(picture(9, size=(40, 48, 3), bits=16))),
+        (),
+        "several bands of 16 bits",
+    ),
+    "of a size that no batch of others has": (
+        SPOIL["wrong size"],
+        ("--preprocess", "none", "--batch_size", "2"),
+        "48x40 .* and 44x40 .* cannot share a batch; use --batch_size 1",
+    ),
+    "of a shape that no batch of others has": (
+        SPOIL["wrong size"],
+        ("--preprocess", "scale_width", "--batch_size", "2"),
+        "36x30 .* and 36x33 .* cannot share a batch",
+    ),
 }
 
 
@@ -151,6 +170,18 @@ def test_what_the_heads_tell_is_said_before_an_image_is_asked_for(folder, spoil,
     with pytest.raises(UserError, match=words) as caught:
         build(folder, "--cache", "none", *flags)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sizes"),
+    [
+        (("--preprocess", "none", "--batch_size", "1"), {(40, 48), (40, 44)}),
+        (("--preprocess", "crop", "--batch_size", "2"), {(32, 32)}),
+    ],
+)
+def test_images_of_several_sizes_are_taken_where_they_can_be(folder, flags, sizes):
+    SPOIL["wrong size"](folder / "trainA" / "7.png")
+    assert set(build(folder, "--cache", "none", *flags).facts().sizes["A"]) == sizes
 
 
 def test_a_bad_half_takes_its_pair_with_it(folder, spoilt):

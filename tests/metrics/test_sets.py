@@ -7,7 +7,15 @@ import pytest
 
 from data.images import write_image
 from data.value_type import UINT8
-from metrics.sets import find_folders, find_results, find_set, find_types, pool, read_images
+from metrics.sets import (
+    check_heads,
+    find_folders,
+    find_results,
+    find_set,
+    find_types,
+    pool,
+    read_images,
+)
 from util.errors import UserError
 
 KINDS = ("real_A", "fake_B", "real_B")
@@ -181,6 +189,14 @@ def test_images_of_a_name_must_fit(tmp_path, damage, words):
     images = find_results(tmp_path)
     with pytest.raises(UserError, match=words):
         read_images(files_of(images, 0), types=EIGHT)
+    with pytest.raises(UserError, match=words):
+        check_heads(images, types=EIGHT)
+
+
+def test_the_heads_of_fitting_images_tell_their_sizes(tmp_path):
+    fill(tmp_path, ["x"])
+    images = find_results(fill(tmp_path, ["y"], size=(9, 12)))
+    assert check_heads(images, types=EIGHT) == {kind: [(8, 8), (9, 12)] for kind in KINDS}
 
 
 def test_images_below_the_window_of_ssim_are_refused(tmp_path):

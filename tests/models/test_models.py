@@ -379,6 +379,50 @@ def test_the_classifier_takes_the_file_values_of_b_where_ranges_meet(tmp_path):
             build("pix2pix_gradcam", options, DataFacts(value_range=apart))
 
 
+def seen(**sizes):
+    """Facts of images of these sizes, by role."""
+    return {role: {size: f"{role}{size}.png" for size in of} for role, of in sizes.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "sizes", "words"),
+    [
+        ("pix2pix", {}, seen(A=[(96, 96), (98, 96)]), r"96x98 pixels, such as A\(98, 96\)\.png"),
+        ("pix2pix", {"netG": "unet_128"}, seen(A=[(96, 128)]), "multiples of 128"),
+        ("pix2pix", {}, seen(A=[(96, 20)]), r"20x96 .* too small for --netD basic.* needs 24"),
+        ("cut", {}, seen(A=[(96, 96)], B=[(96, 100)]), "of A are 96x96 and images of B 100x96"),
+        ("cut", {}, seen(A=[(96, 96), (96, 100)], B=[(96, 96), (96, 100)]), "--nce_idt False"),
+        ("cut", {"nce_idt": False}, seen(A=[(96, 96)], B=[(20, 96)]), r"B\(20, 96\).* --netD"),
+    ],
+)
+def test_sizes_that_networks_cannot_take_are_named_before_the_first_step(name, flags, sizes, words):
+    options = {"cut": CutOptions, "pix2pix": Pix2PixOptions}[name](**SMALL | flags)
+    with pytest.raises(UserError, match=words):
+        build(name, options, DataFacts(sizes=sizes))
+
+
+def test_images_of_several_sizes_are_trained_on_one_by_one():
+    sizes = [(96, 96), (96, 100)]
+    pairs = DataFacts(sizes=seen(A=sizes, B=sizes), paired=True)
+    build("cut", CutOptions(**SMALL), pairs)
+    build("cut", CutOptions(**SMALL, nce_idt=False), DataFacts(sizes=seen(A=sizes, B=sizes[:1])))
+    build("pix2pix", Pix2PixOptions(**SMALL), pairs)
+
+
+@pytest.mark.parametrize(
+    ("side", "stage", "empty"), [(32, "layer4", True), (36, "layer4", False), (32, "layer3", False)]
+)
+def test_maps_that_would_be_empty_are_told(classifier_file, side, stage, empty):
+    options = Pix2PixGradcamOptions(**SMALL, classifier=str(classifier_file), cam_layer=stage)
+    model = build(
+        "pix2pix_gradcam", options, DataFacts(sizes=seen(A=[(side, side)], B=[(side, side)]))
+    )
+    images = torch.rand(2, 1, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    batch = Batch(images, images.flip(-1).square(), torch.tensor([0, 1]), ("x", "y"))
+    assert (model.semantic_terms(images, batch)["G_CAM"].item() == 0) == empty
+    assert any("one position" in note for note in model.notes) == empty
+
+
 def test_models_that_cannot_be_built(classifier_file):
     for name, options, words in (
         ("cut", CutOptions(netG="unet_128", ngf=4), "choose resnet"),

@@ -2,21 +2,27 @@
 
 import math
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from skimage.metrics import structural_similarity
 
+from data.build import build_validation_datasets
+from data.images import write_image
 from metrics.distribution import kid
+from models import MODEL_OPTIONS
 from models.gradcam import gradcam
 from models.networks.classifier import Classifier
+from options import parse_train
 from training.validation import (
     Best,
     ClassifierValidation,
     HeldOut,
     PairedValidation,
     UnpairedValidation,
+    build_validation,
     load_judge,
 )
 from util.batch import Batch
@@ -146,6 +152,19 @@ def test_kid_is_that_of_pooled_features_of_all_images_of_both_sets(judge):
     expected = pytest.approx({"kid_mwir": kid(fakes, reals).mean}, rel=1e-3)
     assert validation.measure() == expected
     assert validation.measure() == expected
+
+
+def test_pairs_below_the_window_of_ssim_are_refused_before_training(tmp_path):
+    for letter in "AB":
+        write_image(tmp_path / f"val{letter}" / "x.png", np.zeros((6, 40), np.uint8))
+    flags = ["--dataroot", str(tmp_path), "--model", "pix2pix", "--preprocess", "none"]
+    config = parse_train(flags, MODEL_OPTIONS)
+    datasets = build_validation_datasets(
+        config.data, config.model, phase="val", seed=0, value_maps={}, left_out={}
+    )
+    model = SimpleNamespace(device=CPU, translate=same)
+    with pytest.raises(UserError, match=r"7 pixels a side, and .*valA/x\.png comes to 40x6"):
+        build_validation(model, datasets, config.data, judge_file=None)
 
 
 def test_unpaired_images_need_a_classifier_and_enough_images(judge):
