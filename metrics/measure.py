@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
@@ -31,8 +32,10 @@ from metrics.profile import Profile
 from metrics.sets import Arrays, ImageSet, read_images
 from metrics.thermal import spatial_noise, target_contrast
 from util.errors import UserError
+from util.pages import as_digits
 
 BATCH_SIZE = 16  # images in memory at a time
+SIDE = 16  # of attention maps for people, which are of 8×8 features of images of 256×256
 
 Values = dict[str, dict[str, float]]  # comparison or kind -> metric -> value
 Boxes = Tensor  # (B, 4), see metrics.boxes
@@ -43,12 +46,13 @@ class ImageValues:
     """All that was measured on the images of one name; what was not measured is absent.
 
     values: by comparison, and by kind for metrics of one image; contents: kind -> 16 bytes that
-    stand for the pixels.
+    stand for the pixels; attention: kind -> where the judge looks, (SIDE, SIDE) of `as_digits`.
     """
 
     name: str
     values: Values
     contents: dict[str, bytes]
+    attention: dict[str, str] = field(default_factory=dict)
 
 
 def measurable(types: Mapping[str, ValueType]) -> dict[str, str]:
@@ -134,7 +138,12 @@ class _Measuring:
                 _check_bands(counts["fake_B"], counts[kind], files[0], kind)
             values = self._compare(counts["fake_B"], counts[kind])
             if seen:
-                values |= self._compare_attention(seen["fake_B"], seen[kind])
+                maps = self._attention(seen["fake_B"], seen[kind])
+                values |= _compare_attention(*maps)
+                values["class_agreement"] = (
+                    seen["fake_B"].predicted == seen[kind].predicted
+                ).double()
+                _keep_attention(rows, {"fake_B": maps[0], kind: maps[1]})
             _distribute(values, rows, comparison)
         for kind, profile in self.profiles.items():
             found = [self._label(name, f[kind]) for name, f in zip(names, files, strict=True)]
@@ -192,16 +201,11 @@ class _Measuring:
                 values[metric] = torch.full((len(fakes),), torch.nan)
         return values
 
-    def _compare_attention(self, fakes: Activations, references: Activations) -> dict[str, Tensor]:
+    def _attention(self, fakes: Activations, references: Activations) -> tuple[Tensor, Tensor]:
         """Both maps are of the class predicted on the reference."""
         label = references.predicted
         a, b = (self._judge.attention(seen, label).double() for seen in (fakes, references))
-        return {
-            "gcss": gcss(a, b),
-            "cc": correlation(a, b),
-            "cam_cosine": cam_cosine(a, b),
-            "class_agreement": (fakes.predicted == label).double(),
-        }
+        return a, b
 
     def _describe(
         self,
@@ -240,6 +244,19 @@ class _Measuring:
             known = self._judge.index_of(label.class_name) if label else None
             classes[place] = classes[place] if known is None else known
         return self._judge.attention(judged, torch.tensor(classes, device=judged.scores.device))
+
+
+def _compare_attention(a: Tensor, b: Tensor) -> dict[str, Tensor]:
+    """Of two maps: metric -> (B,)."""
+    return {"gcss": gcss(a, b), "cc": correlation(a, b), "cam_cosine": cam_cosine(a, b)}
+
+
+def _keep_attention(rows: Sequence[ImageValues], maps: Mapping[str, Tensor]) -> None:
+    """For the page of results; the first comparison decides of which class a map is."""
+    for kind, attention in maps.items():
+        small = F.adaptive_avg_pool2d(attention, SIDE)[:, 0].cpu().numpy()
+        for row, image in zip(rows, small, strict=True):
+            row.attention.setdefault(kind, as_digits(image))
 
 
 def _boxes(labels: Sequence[ImageLabel | None], size: tuple[int, int]) -> Boxes:

@@ -1,7 +1,7 @@
 """Pages that show images in rows: the results of a test, the samples of a training run.
 
-A page links to image files beside it and needs nothing else: no server, no network, no scripts.
-`new_page` gives other pages the same look.
+A page links to image files beside it and needs nothing else: no server, no network.
+`new_page` gives other pages the same look, `util.pages` what they do in a browser.
 """
 
 import os
@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from util.files import write_text
 from util.packages import require
+from util.pages import PageScript
 
 if TYPE_CHECKING:
     from dominate import document
@@ -54,7 +55,7 @@ h2 {
 .images {
   display: grid; gap: 0.75rem; max-width: calc(var(--columns) * 30rem);
   grid-template-columns: repeat(
-    auto-fill, minmax(max(min(9rem, 40%), 100% / var(--columns) - 0.75rem), 1fr)
+    auto-fill, minmax(max(min(9rem, 100% / 3 - 0.75rem), 100% / var(--columns) - 0.75rem), 1fr)
   );
 }
 figure { display: flex; flex-direction: column; justify-content: end; margin: 0; min-width: 0; }
@@ -119,6 +120,7 @@ def write_gallery(
     *,
     drawings: Mapping[str, Sequence[Drawing]] | None = None,
     refresh_seconds: int | None = None,
+    script: PageScript | None = None,
 ) -> None:
     """Write a page of images in rows, which opens from a file:// address without a network.
 
@@ -128,11 +130,12 @@ def write_gallery(
     rows: from top to bottom. The image files are linked, neither read nor checked.
     drawings: by their heading, above the rows; a heading without any is left out.
     refresh_seconds: the page reloads itself this often; None for a page that is finished.
+    script: of the page, None for one that is only looked at.
 
     Any text and any file name will do: text is escaped, addresses are percent-encoded. Raises
     UserError where the package dominate is missing.
     """
-    page = new_page(title, facts)
+    page = new_page(title, facts, script=script)
     from dominate import tags
     from dominate.util import raw
 
@@ -142,14 +145,17 @@ def write_gallery(
         if found:
             figures = [tags.figure(tags.figcaption(d.caption), raw(d.svg)) for d in found]
             page.add(tags.section(tags.h2(heading), tags.div(figures, cls="drawings")))
-    page.add(raw("\n"), *(raw(row.html) for row in rows))
+    page.add(raw("\n"), tags.main(raw("\n"), *(raw(row.html) for row in rows)), raw("\n"))
     write_text(path, page.render(pretty=False) + "\n")
 
 
-def new_page(title: str, facts: Mapping[str, str], *, style: str = "") -> "document":
+def new_page(
+    title: str, facts: Mapping[str, str], *, style: str = "", script: PageScript | None = None
+) -> "document":
     """A page in the look of all pages, with its title and its facts (name -> value) on top.
 
-    style: CSS, added to that of all pages. Raises UserError where the package dominate is missing.
+    style: CSS, added to that of all pages; script: with its data and style. Raises UserError
+    where the package dominate is missing.
     """
     require("a page of images", "dominate")
     from dominate import document, tags
@@ -159,11 +165,16 @@ def new_page(title: str, facts: Mapping[str, str], *, style: str = "") -> "docum
     page.head.add(
         tags.meta(charset="utf-8"),
         tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
-        tags.style(raw(STYLE + style)),
     )
+    if script is not None:
+        page.head.add(script.policy())
+        style += script.style
+    page.head.add(tags.style(raw(STYLE + style)))
     page.add(tags.h1(title))
     if facts:
         page.add(tags.dl(tags.div(tags.dt(name), tags.dd(facts[name])) for name in facts))
+    if script is not None:
+        page.add(raw(script.html))
     return page
 
 
