@@ -33,7 +33,6 @@ class Pix2PixModel(TranslationModel):
             **self.semantic_terms(fake, batch),
         }
         self.update("G", sum(terms.values()))
-        self.last_images = {"real_A": a, "fake_B": fake.detach(), "real_B": b}
         return {name: loss.detach() for name, loss in (losses | terms).items()}
 
     def semantic_terms(self, fake: Tensor, batch: Batch) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from models.networks import build_discriminator, build_generator, evaluating, in
 from models.networks.sensor import FittedSensor
 from options import TranslationOptions
 from options.groups import GanOptions, SensorFitOptions
-from util.batch import DataFacts
+from util.batch import Batch, DataFacts
 from util.compute import Compute
 from util.errors import UserError
 
@@ -101,7 +101,6 @@ class TranslationModel(Model):
         compute.compile(self.generator, "forward")
         compute.compile(self.discriminator, "forward")
         self.networks = {"G": self.generator, "D": self.discriminator}
-        self.last_images: dict[str, Tensor] = {}
 
     def generate(self, images: Tensor) -> Tensor:
         """G of (B, input_nc, H, W). Raises UserError for sides that the generator cannot take."""
@@ -148,8 +147,8 @@ class TranslationModel(Model):
         self.update("D", (judged_fake + judged_real) / 2)
         return {"D_real": judged_real.detach(), "D_fake": judged_fake.detach()}
 
-    def visuals(self) -> dict[str, Tensor]:
-        return self.last_images
+    def samples(self, batch: Batch) -> dict[str, Tensor]:
+        return {"real_A": batch.a, "fake_B": self.translate(batch.a), "real_B": batch.b}
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "pool": self.pool.state_dict()}

@@ -188,6 +188,9 @@ class Page(HTMLParser):
         self.tags, self.code, self.in_code = [], [], False
         self.feed(text)
 
+    def handle_endtag(self, tag):
+        self.in_code = False
+
     def handle_data(self, data):
         if self.in_code:
             self.code.append(data)

@@ -1,6 +1,7 @@
 """The loop over images, and the files it writes."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -167,6 +168,7 @@ class Translation:
         for note in filter(None, [self.page.note, *self.range_notes()]):
             print(note)
         print(f"{count} images in {self.folder / 'images'}, page {self.folder / 'index.html'}")
+        print(f"next: python evaluate.py --results {shlex.quote(str(self.folder))}")
 
     def translated(self, count: int) -> Iterator[Finished]:
         """The batches of the first `count` images; nothing in it waits for a GPU."""

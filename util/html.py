@@ -71,6 +71,9 @@ img {
 .drawings figure { justify-content: start; max-width: 26rem; }
 figure svg { display: block; width: 100%; overflow: visible; }
 svg text { font-family: inherit !important; font-variant-numeric: tabular-nums; }
+details { margin: 0 0 1rem; }
+summary { cursor: pointer; font-weight: 600; font-size: 0.95rem; }
+pre { overflow-x: auto; font-size: 0.8rem; line-height: 1.45; }
 a { border-radius: 4px; }
 a:hover, a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 """
@@ -82,14 +85,16 @@ class GalleryRow:
 
     heading: what the row shows, such as the input's name or the moment of training.
     images: (caption, file) from left to right; file is relative to the folder of the page.
+    columns: how many stand beside each other, None for all.
     """
 
     heading: str
     images: Sequence[tuple[str, Path]]
+    columns: int | None = None
 
     @cached_property
     def html(self) -> str:
-        """A section: the heading, and the images in as many columns as there are images.
+        """A section: the heading, and the images in their columns.
 
         Text, as ten thousand rows of live elements take far more memory; kept, as the page of a
         training run is written again and again.
@@ -97,7 +102,7 @@ class GalleryRow:
         from dominate import tags
 
         figures = [_figure(self.heading, caption, file) for caption, file in self.images]
-        columns = f"--columns: {max(1, len(figures))}"
+        columns = f"--columns: {self.columns or max(1, len(figures))}"
         section = tags.section(
             tags.h2(self.heading), tags.div(figures, cls="images", style=columns)
         )
@@ -119,6 +124,7 @@ def write_gallery(
     rows: Sequence[GalleryRow],
     *,
     drawings: Mapping[str, Sequence[Drawing]] | None = None,
+    details: Mapping[str, str] | None = None,
     refresh_seconds: int | None = None,
     script: PageScript | None = None,
 ) -> None:
@@ -129,7 +135,9 @@ def write_gallery(
     facts: name -> value, shown under the title in this order.
     rows: from top to bottom. The image files are linked, neither read nor checked.
     drawings: by their heading, above the rows; a heading without any is left out.
-    refresh_seconds: the page reloads itself this often; None for a page that is finished.
+    details: by their heading, below the facts and closed at first; lines stay lines.
+    refresh_seconds: without scripts, the page reloads itself this often; None for a page that is
+        finished.
     script: of the page, None for one that is only looked at.
 
     Any text and any file name will do: text is escaped, addresses are percent-encoded. Raises
@@ -140,7 +148,10 @@ def write_gallery(
     from dominate.util import raw
 
     if refresh_seconds is not None:
-        page.head.add(tags.meta(http_equiv="refresh", content=str(refresh_seconds)))
+        refresh = tags.meta(http_equiv="refresh", content=str(refresh_seconds))
+        page.head.add(tags.noscript(refresh))
+    for heading, text in (details or {}).items():
+        page.add(tags.details(tags.summary(heading), tags.pre(text)))
     for heading, found in (drawings or {}).items():
         if found:
             figures = [tags.figure(tags.figcaption(d.caption), raw(d.svg)) for d in found]

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from metrics.measure import ImageValues
 from metrics.metric_properties import COMPARISONS, GROUPS, IMAGE_METRICS, PAIR_METRICS, Metric
 from metrics.record import Record
-from metrics.report.plain_text import aligned, format_value
+from metrics.report.plain_text import format_value
 from metrics.values import Cell, Distance, Mean
+from util.columns import aligned
 
 # Group of a row -> title of its table, in the order of the tables.
 TITLES = {
@@ -76,7 +77,7 @@ def _terminal_table(block: Block) -> str:
         spread = [_spread(metric, cell) for metric, cell in cells]
         if any(spread):
             lines.append(["", "", *spread])
-    return aligned(lines)
+    return aligned(lines, heads=2)
 
 
 def _titles(block: Block) -> list[str]:

@@ -12,7 +12,7 @@ from data.images import write_image
 from data.value_map import EIGHT_BIT, Stored
 from metrics.measure import ImageValues
 from metrics.report.results_pages import measured
-from tests.browser import BINARY, Browser
+from tests.browser import Browser
 from translating.page import ResultsPage
 from util.pages import as_digits, change_island
 
@@ -59,25 +59,14 @@ def make_page(folder: Path, *, paired: bool = True) -> Path:
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory):
-    """The page and a browser that has opened it; one for all tests, which each reload it."""
-    if BINARY is None:
-        pytest.skip("needs chromium")
-    path = make_page(tmp_path_factory.mktemp("results"))
-    browser = Browser(width=800, height=700)
-    yield browser, path
-    browser.close()
+def path(tmp_path_factory):
+    return make_page(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture
-def page(opened):
-    browser, path = opened
-    browser.console.clear()
-    browser.requests.clear()
+def page(browser, path):
     browser.open(path)
-    yield browser
-    assert browser.console == []
-    assert all(address.startswith("file://") for address in browser.requests)
+    return browser
 
 
 NAMES_SHOWN = """[...document.querySelectorAll("main section")].filter(s => !s.hidden)

@@ -319,12 +319,12 @@ class Viewer {
   }
 }
 
-/** Clicks on the images of a row open the view; with Ctrl, Shift or another button the file. */
-const openOnClick = (viewer, rowOf) => document.addEventListener("click", (event) => {
+/** Clicks on images call open(section, number of the image); with Ctrl, Shift or another button the file. */
+const openOnClick = (open) => document.addEventListener("click", (event) => {
   const link = event.target.closest?.(".images a");
   if (!link || event.ctrlKey || event.shiftKey || event.metaKey) return;
   event.preventDefault();
-  const row = link.closest("section");
+  const section = link.closest("section");
   link.focus({ preventScroll: true });
-  viewer.open(rowOf(row), findAll(".images a", row).indexOf(link));
+  open(section, findAll(".images a", section).indexOf(link));
 });

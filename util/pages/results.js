@@ -171,7 +171,7 @@ document.addEventListener("DOMContentLoaded", () => {
     row.section.classList.toggle("selected", selected.has(row));
     tell();
   });
-  openOnClick(viewer, (section) => rowOf.get(section));
+  openOnClick((section, place) => viewer.open(rowOf.get(section), place));
   document.addEventListener("keydown", (event) => {
     if (viewer.dialog.open || isTyping(event) || event.ctrlKey || event.metaKey) return;
     if (event.key === "/") { event.preventDefault(); search.focus(); }
