@@ -76,21 +76,33 @@ def island(name: str, value: Any) -> str:
     return f'<script type="application/json" id="{name}">{text}</script>'
 
 
+def read_island(path: Path, name: str) -> Any:
+    """A value that a page has; None where it has none. Raises UserError for what is no page."""
+    return _split(path, name)[1]
+
+
 def change_island(path: Path, name: str, change: Callable[[Any], Any]) -> bool:
     """Put `change(value)` in the place of a value that a page has; False where it has none.
 
     Raises UserError for a page that cannot be read, WriteError for one that cannot be written.
     """
+    before, value, after = _split(path, name)
+    if after is None:
+        return False
+    write_text(path, before + island(name, change(value)) + after)
+    return True
+
+
+def _split(path: Path, name: str) -> tuple[str, Any, str | None]:
+    """What stands before an island, its value, and what comes after; None where it is not there."""
     try:
         page = path.read_text(encoding="utf-8")
         place = re.search(f'<script type="application/json" id="{name}">(.*)</script>', page)
         if place is None:
-            return False
-        changed = island(name, change(json.loads(place[1])))
+            return page, None, None
+        return page[: place.start()], json.loads(place[1]), page[place.end() :]
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}); make the page again.") from None
-    write_text(path, page[: place.start()] + changed + page[place.end() :])
-    return True
 
 
 def as_digits(values: np.ndarray) -> str:
