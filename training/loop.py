@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from data.loader import Loader, naming_lost_readers
@@ -20,6 +21,7 @@ from training.monitor import Monitor
 from training.position import Position
 from training.restored import Progress
 from training.run_folder import RunFolder
+from training.samples import Sample
 from training.schedule import Schedule
 from training.validation import Validation
 from util.batch import Batch
@@ -45,7 +47,7 @@ class Training:
     schedule: Schedule
     model: Model
     loader: Loader
-    shown: Sequence[Batch]
+    shown: Sequence[Sample]
     validation: Validation | None
     progress: Progress
     monitor: Monitor
@@ -156,9 +158,9 @@ class Training:
         say(f"step {step} is left out: {found}")
         return None
 
-    def show_samples(self) -> list[Mapping[str, Tensor]]:
-        """What the model makes of the samples now."""
-        return [self.model.samples(batch) for batch in self.shown]
+    def show_samples(self) -> list[Mapping[str, np.ndarray]]:
+        """What the model makes of the samples now; none of a model that has nothing to show."""
+        return [found for sample in self.shown if (found := sample.show(self.model))]
 
     def end_epoch(self) -> None:
         """What is done once an epoch, and the way to the next."""

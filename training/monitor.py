@@ -7,7 +7,6 @@ from contextlib import contextmanager
 import numpy as np
 from torch import Tensor
 
-from data.preview import preview
 from options import DisplayOptions
 from training.display import LiveView
 from training.live_line import LiveLine, on_terminal
@@ -79,22 +78,18 @@ class Monitor:
         self,
         position: Position,
         losses: Mapping[str, Tensor | float],
-        samples: Callable[[], Sequence[Mapping[str, Tensor]]],
+        samples: Callable[[], Sequence[Mapping[str, np.ndarray]]],
         *,
         size: int,
     ) -> None:
-        """After each step. losses: scalars; size: of the batch.
-
-        samples: gives images (1, C, H, W) by name, of each of the images that are shown.
-        """
+        """After each step. losses: scalars; samples: gives what `samples` takes; size: B."""
         self.means.add(losses)
         if self.line:
             self.line.show(self.progress(position, ended=False))
         if position.reached(self.print_freq, size):
             self.losses(position)
         if (self.page or self.live) and position.reached(self.display.display_freq, size):
-            shown = [{name: preview(image[0]) for name, image in s.items()} for s in samples()]
-            self.samples(position, [images for images in shown if images])
+            self.samples(position, samples())
         if self.page and (
             position.reached(self.display.update_html_freq, size)
             or self.clock() - self.page_written > PAGE_SECONDS
@@ -139,7 +134,7 @@ class Monitor:
     def progress(self, position: Position, *, ended: bool) -> dict[str, str]:
         """How far the run is and how fast, for people."""
         epoch = min(position.epoch, self.last_epoch)
-        facts = {"epoch": f"{epoch} of {self.last_epoch}", "step": f"{position.step:,}"}
+        facts = {"epoch": f"{epoch}/{self.last_epoch}", "step": f"{position.step:,}"}
         took, done = self.clock() - self.began, position.epochs_done - self.began_at
         if done > 0 and took > 0:
             if not ended:

@@ -106,7 +106,7 @@ def begin(
         schedule=schedule,
         model=model,
         loader=_loader(images.training, start.config.data, run.seed, model),
-        shown=[batch.to(model.device) for batch in fixed_samples(images.training)],
+        shown=fixed_samples(images.training, model.device),
         validation=validation,
         progress=progress,
         monitor=start.monitor(folder, progress, last_epoch=schedule.last_epoch),

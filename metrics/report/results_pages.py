@@ -31,7 +31,7 @@ def update_results_pages(row: MeasuredSet) -> Iterator[str]:
 def _update(page: Path, names: list[str], own: Sequence[ImageValues]) -> Iterator[str]:
     try:
         if change_island(page, ISLAND, lambda _: measured(names, own)):
-            yield f"values and attention of each image in {page}"
+            yield f"values of each image on the page {page}"
     except UserError as error:
         yield f"the page of results is as it was: {error}"
 

@@ -130,7 +130,7 @@ def test_the_curves_of_the_log_stand_above_the_samples(page):
     page.update(RUNS)
     found, html = read(page)
     assert found.headings == ["Losses", "epoch 1, 10 images"]
-    assert html.count("<svg") == 2
+    assert html.count('<svg viewBox="0 0 260 130">') == 2
     assert "<figcaption><D></figcaption>" in html  # unescaped by `read`
 
 

@@ -15,12 +15,16 @@ const make = (tag, properties = {}, ...children) => {
 /** The JSON that stands in the page under this name; null where there is none. */
 const island = (id) => JSON.parse(document.getElementById(id)?.textContent ?? "null");
 
+/** A number of an island: null or nothing is NaN, "Infinity" a word. */
+const number = (value) => (value === null || value === undefined ? NaN : Number(value));
+
 /** A number for people: four digits, grouped where it is large. */
 const words = (value) => {
   if (value === null || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
-  const rounded = Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(4));
-  return rounded.toLocaleString("en");
+  const size = Math.abs(value);
+  if (size >= 1000) return Math.round(value).toLocaleString("en");
+  return String(Number(value.toPrecision(size < 1e-4 ? 3 : 4)));
 };
 
 /** What Python's as_digits made: numbers in [0, 1]. */
@@ -56,7 +60,10 @@ const look = {
   /** Change palette or window: grey `low` and below becomes black, `high` and above white. */
   set(change) {
     Object.assign(look, change);
-    if (look.low >= look.high) [look.low, look.high] = [look.high - 1, look.low + 1].map(Number);
+    if (look.low >= look.high) { // the end that was not moved gives way
+      if ("high" in change) look.low = look.high - 1;
+      else look.high = look.low + 1;
+    }
     const slope = 255 / (look.high - look.low);
     const colours = PALETTES[look.palette];
     const bands = ["R", "G", "B"];
@@ -90,11 +97,11 @@ const look = {
   controls() {
     const palettes = Object.keys(PALETTES).map((name) => [name, name]);
     const palette = choice("palette ", palettes, (value) => look.set({ palette: value }));
-    const end = (name) => make("input", {
-      type: "range", min: 0, max: 255, title: `grey level shown as ${name === "low" ? "black" : "white"}`,
+    const end = (name, min) => make("input", {
+      type: "range", min, max: min + 254, title: `grey level shown as ${name === "low" ? "black" : "white"}`,
       oninput: (event) => look.set({ [name]: Number(event.target.value) }),
     });
-    const [low, high] = [end("low"), end("high")];
+    const [low, high] = [end("low", 0), end("high", 1)];
     const reset = make("button", { type: "button", title: "the whole range of grey levels" }, "reset");
     reset.onclick = () => look.set({ low: 0, high: 255, palette: "white-hot" });
     const follow = () => {

@@ -7,7 +7,6 @@ document.addEventListener("DOMContentLoaded", () => {
   const { rows: known, kinds, paired, scale } = island("rows");
   const measured = island("measured");
   const placeOf = new Map(measured?.names.map((name, place) => [name, place]));
-  const number = (value) => (value === null || value === undefined ? NaN : Number(value));
 
   // --- rows
 

@@ -13,7 +13,6 @@ document.addEventListener("DOMContentLoaded", () => {
   const plain = (name) => {
     try { return decodeURIComponent(name); } catch { return name; }
   };
-  const number = (value) => (value === null || value === undefined ? NaN : Number(value));
 
   /** Names that both have, with the differences b - a of the metrics that both have. */
   const match = () => {
