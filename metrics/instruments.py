@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from data.label_index import LabelIndex
 from data.value_map import ValueMap
+from metrics.confusion import is_above_chance
 from metrics.judge import Judge
 from metrics.metric_properties import METRICS, metrics_that_need
 from metrics.pretrained import WEIGHTS, Inception, Lpips, find_weights, missing_note
@@ -22,16 +23,18 @@ from util.errors import UserError
 class Instruments:
     """What images are measured with.
 
-    judge_accuracy: what the judge's file tells of it; judge_map: file values that the judge sees as
-    -1 and 1; unit_map: likewise for LPIPS and Inception; lpips: metric -> distance (B,) of two
-    batches in [-1, 1]; inception: features of images in [0, 1]; labels: for boxes and classes;
-    luma: PSNR, SSIM and MAE compare luminance where an image has three bands. weights: network ->
-    digest; missing: sentences on networks whose weights are not here.
+    judge_accuracy: what the judge's file tells of it; above_chance: whether that is more than
+    guessing has, None where unknown; judge_map: file values that the judge sees as -1 and 1;
+    unit_map: likewise for LPIPS and Inception; lpips: metric -> distance (B,) of two batches in
+    [-1, 1]; inception: features of images in [0, 1]; labels: for boxes and classes; luma: PSNR,
+    SSIM and MAE compare luminance where an image has three bands. weights: network -> digest;
+    missing: sentences on networks whose weights are not here.
     """
 
     device: torch.device
     judge: Judge | None = None
     judge_accuracy: float | None = None
+    above_chance: bool | None = None
     judge_map: ValueMap | None = None
     unit_map: ValueMap | None = None
     lpips: Mapping[str, Lpips] = field(default_factory=dict)
@@ -65,13 +68,15 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
         else:
             missing.append(missing_note(key, folder))
     judge = _load_judge(options, device)
+    accuracy, above_chance = _skill(options)
     weights = {key: digest(network.state_dict()) for key, network in networks.items()}
     if judge is not None:
         weights["classifier"] = digest(judge.classifier.net.state_dict())
     return Instruments(
         device,
         judge=judge,
-        judge_accuracy=_accuracy(options),
+        judge_accuracy=accuracy,
+        above_chance=above_chance,
         lpips={f"lpips_{key}": n for key, n in networks.items() if isinstance(n, Lpips)},
         inception=networks.get("inception"),
         labels=LabelIndex([Path(table) for table in options.labels]) if options.labels else None,
@@ -96,13 +101,19 @@ def _load_judge(options: EvaluateOptions, device: torch.device) -> Judge | None:
     return Judge(classifier, options.cam_layer, options.feature_layer)
 
 
-def _accuracy(options: EvaluateOptions) -> float | None:
-    """Balanced accuracy on the images that were held out of the classifier's own training."""
+def _skill(options: EvaluateOptions) -> tuple[float | None, bool | None]:
+    """Balanced accuracy on the images that were held out of the classifier's own training, and
+    whether it is above chance; None for what its file does not tell.
+    """
     if options.classifier is None:
-        return None
+        return None, None
     content = load(Path(options.classifier), hint="check --classifier")
-    accuracy = content.get("balanced_accuracy")
-    return float(accuracy) if isinstance(accuracy, float | int) else None
+    accuracy, confusion = content.get("balanced_accuracy"), content.get("confusion")
+    known = isinstance(confusion, Tensor) and confusion.ndim == 2 and bool(confusion.sum() > 0)
+    return (
+        float(accuracy) if isinstance(accuracy, float | int) else None,
+        is_above_chance(confusion) if known else None,
+    )
 
 
 def judged_values(classifier: Classifier, own: ValueMap) -> ValueMap:

@@ -57,6 +57,7 @@ class Protocol:
     luma: bool
     classifier: str | None
     classifier_balanced_accuracy: float | None
+    classifier_above_chance: bool | None
     classes: list[str] | None
     cam_layer: str | None
     feature_layer: str | None
@@ -131,6 +132,7 @@ def _protocol(instruments: Instruments, options: EvaluateOptions) -> Protocol:
         luma=options.luma,
         classifier=options.classifier,
         classifier_balanced_accuracy=instruments.judge_accuracy,
+        classifier_above_chance=instruments.above_chance,
         classes=list(judge.classifier.classes) if judge else None,
         cam_layer=judge.cam_stage if judge else None,
         feature_layer=judge.feature_stage if judge else None,

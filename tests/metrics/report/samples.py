@@ -27,6 +27,7 @@ def make_record(rows, *, reference=None, notes=()) -> Record:
         luma=False,
         classifier="judge.pth",
         classifier_balanced_accuracy=None,
+        classifier_above_chance=None,
         classes=["T72", "BMP2"],
         cam_layer="layer4",
         feature_layer="layer4",
