@@ -3,6 +3,14 @@
 const bar = make("nav", { className: "bar" });
 document.currentScript.after(bar);
 
+// Rows near the window. From now on: the first ones come near while the page is still loading.
+const near = new Set();
+let onNear = () => {};
+document.addEventListener("contentvisibilityautostatechange", ({ target, skipped }) => {
+  near[skipped ? "delete" : "add"](target);
+  if (!skipped) onNear(target);
+}, true);
+
 document.addEventListener("DOMContentLoaded", () => {
   const { rows: known, kinds, paired, scale } = island("rows");
   const measured = island("measured");
@@ -58,7 +66,7 @@ document.addEventListener("DOMContentLoaded", () => {
     // Four times as fast as moving the rows; `reading-flow` takes the Tab key along.
     around.classList.add("sorted");
     rows.forEach(({ section }, place) => { section.style.order = place; });
-    near.forEach(dress);
+    dressAll();
     applyFilter();
   };
 
@@ -75,12 +83,9 @@ document.addEventListener("DOMContentLoaded", () => {
     row.section.style.setProperty("--box", row.box ?? "");
   };
   // Rows far from the window are left alone, or a page of ten thousand would open slowly.
-  const near = new Set();
-  around.addEventListener("contentvisibilityautostatechange", (event) => {
-    const row = rowOf.get(event.target);
-    if (!event.skipped) dress(row);
-    near[event.skipped ? "delete" : "add"](row);
-  }, true);
+  const dressAll = () => near.forEach((section) => dress(rowOf.get(section)));
+  onNear = (section) => dress(rowOf.get(section));
+  dressAll();
 
   // --- the bar
 
