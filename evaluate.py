@@ -5,6 +5,7 @@ python evaluate.py --fake DIR --real DIR [--source DIR]    any folders, pairs by
 python evaluate.py --real DIR --set NAME DIR --set ...     a table with one row a set
 """
 
+import sys
 from collections.abc import Sequence
 
 from options import parse_evaluate
@@ -16,6 +17,8 @@ LIGHTER = "measure smaller images, or on the CPU (--gpu_ids -1)"
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse, then measure, print and write."""
     options = parse_evaluate(argv)
+    if sys.stdout.isatty():
+        print("loading torch ...", flush=True)
     # Only now, as torch takes seconds: --help and a wrong flag are answered without.
     from metrics.evaluate import evaluate
 

@@ -1,5 +1,6 @@
 """Translate images with a trained generator: `python test.py --dataroot DIR --name NAME`."""
 
+import sys
 from collections.abc import Sequence
 
 from models import MODEL_OPTIONS
@@ -12,6 +13,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Load the generator, translate every image, write files and page."""
     config = parse_test(argv, MODEL_OPTIONS)
     require("the page of results", "dominate")
+    if sys.stdout.isatty():
+        print(f"{config.run.name}: loading torch ...", flush=True)
     # Only now, as torch takes seconds: --help and a wrong flag are answered without.
     from translating.start import begin
 

@@ -1,5 +1,6 @@
 """Train one stage: `python train.py --dataroot DIR --name NAME --model cut`; see --help."""
 
+import sys
 from collections.abc import Sequence
 
 from models import MODEL_OPTIONS
@@ -12,6 +13,8 @@ LIGHTER = "start again with a smaller --batch_size, --crop_size or --load_size"
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse, then train until the last epoch is done."""
     config = parse_train(argv, MODEL_OPTIONS)
+    if sys.stdout.isatty():
+        print(f"{config.run.name}: {config.run.model}, loading torch ...", flush=True)
     # Not at the top: torch takes seconds to load, and --help and a wrong flag need none of it.
     from training.start import train
 

@@ -22,3 +22,16 @@ def balanced_accuracy(confusion: Tensor) -> float:
     """Mean recall of the classes that occur, 0 ... 1: the share of their images recognised."""
     counts = confusion.sum(dim=1).double()
     return float((confusion.diagonal() / counts)[counts > 0].mean())
+
+
+def is_above_chance(confusion: Tensor) -> bool:
+    """Whether the balanced accuracy is above that of guessing, 1 / K, by its 95 % interval.
+
+    Recalls are independent binomial shares. Four guesses more a class (for K = 2 the interval of
+    Agresti and Coull 1998) keep a few lucky images from having no width at all.
+    """
+    counts, chance = confusion.sum(dim=1).double(), 1 / len(confusion)
+    hits, counts = confusion.diagonal()[counts > 0].double(), counts[counts > 0] + 4
+    shares = (hits + 4 * chance) / counts
+    deviation = (shares * (1 - shares) / counts).sum().sqrt() / len(counts)
+    return bool(shares.mean() - 1.96 * deviation > chance)

@@ -15,6 +15,7 @@ from metrics.measured_sets import Evaluation, MeasuredSet, Reference, find_sets,
 from metrics.metric_properties import METRICS
 from metrics.record import Record, plain_values, record_of
 from metrics.report import PACKAGES, write_report
+from metrics.report.results_pages import update_results_pages
 from metrics.report.strips import reference_view, set_views
 from metrics.report.text_tables import images_csv, markdown_tables, table_csv, terminal_tables
 from metrics.sets import ImageSet
@@ -47,6 +48,8 @@ def evaluate(options: EvaluateOptions) -> Iterator[str]:
     )
     yield "\n\n".join([terminal_tables(record), "\n".join(record.notes), ""])
     yield from files.write(record, rows, reference)
+    for row in rows:
+        yield from update_results_pages(row)
     _check_required(options, record)
 
 

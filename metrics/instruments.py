@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from data.label_index import LabelIndex
 from data.value_map import ValueMap
+from metrics.confusion import is_above_chance
 from metrics.judge import Judge
 from metrics.metric_properties import METRICS, metrics_that_need
 from metrics.pretrained import (
@@ -32,7 +33,8 @@ from util.packages import missing as missing_packages
 class Instruments:
     """What images are measured with.
 
-    judge_accuracy: what the judge's file tells of it; chip_judge: of the classes of chips;
+    judge_accuracy: what the judge's file tells of it; above_chance: whether that is more than
+    guessing has, None where unknown; chip_judge: of the classes of chips;
     judge_map: file values that the judge sees as -1 and 1; chip_map, unit_map: likewise for the
     chip judge, and for LPIPS and extractors; lpips: metric -> distance (B,) of two batches in
     [-1, 1]; extractors: network -> features (B, D) of images in [0, 1]; labels: for boxes and
@@ -45,6 +47,7 @@ class Instruments:
     chip_judge: Judge | None = None
     chip_map: ValueMap | None = None
     judge_accuracy: float | None = None
+    above_chance: bool | None = None
     judge_map: ValueMap | None = None
     unit_map: ValueMap | None = None
     lpips: Mapping[str, Lpips] = field(default_factory=dict)
@@ -68,6 +71,7 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
         raise UserError(f"there is no folder {folder}; check --weights_dir.")
     networks, missing = _load_networks(options, folder, device)
     judge = _load_judge(options.classifier, options, device) if options.classifier else None
+    accuracy, above_chance = _skill(options)
     weights = {key: digest(network.state_dict()) for key, network in networks.items()}
     chip_judge = judge
     if options.chip_classifier is not None:
@@ -79,7 +83,8 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
         device,
         judge=judge,
         chip_judge=chip_judge,
-        judge_accuracy=_accuracy(options),
+        judge_accuracy=accuracy,
+        above_chance=above_chance,
         lpips={f"lpips_{key}": n for key, n in networks.items() if isinstance(n, Lpips)},
         extractors={key: n for key, n in networks.items() if not isinstance(n, Lpips)},
         labels=LabelIndex([Path(table) for table in options.labels]) if options.labels else None,
@@ -127,13 +132,19 @@ def _load_judge(file: str, options: EvaluateOptions, device: torch.device) -> Ju
     return Judge(classifier, options.cam_layer, options.feature_layer)
 
 
-def _accuracy(options: EvaluateOptions) -> float | None:
-    """Balanced accuracy on the images that were held out of the classifier's own training."""
+def _skill(options: EvaluateOptions) -> tuple[float | None, bool | None]:
+    """Balanced accuracy on the images that were held out of the classifier's own training, and
+    whether it is above chance; None for what its file does not tell.
+    """
     if options.classifier is None:
-        return None
+        return None, None
     content = load(Path(options.classifier), hint="check --classifier")
-    accuracy = content.get("balanced_accuracy")
-    return float(accuracy) if isinstance(accuracy, float | int) else None
+    accuracy, confusion = content.get("balanced_accuracy"), content.get("confusion")
+    known = isinstance(confusion, Tensor) and confusion.ndim == 2 and bool(confusion.sum() > 0)
+    return (
+        float(accuracy) if isinstance(accuracy, float | int) else None,
+        is_above_chance(confusion) if known else None,
+    )
 
 
 def judged_values(classifier: Classifier, own: ValueMap) -> ValueMap:

@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
@@ -34,8 +35,10 @@ from metrics.profile import Profile
 from metrics.sets import Arrays, ImageSet, read_images
 from metrics.thermal import spatial_noise, target_contrast
 from util.errors import UserError
+from util.pages import as_digits
 
 BATCH_SIZE = 16  # images in memory at a time
+SIDE = 16  # of attention maps for people, which are of 8×8 features of images of 256×256
 
 Values = dict[str, dict[str, float]]  # comparison or kind -> metric -> value
 Boxes = Tensor  # (B, 4), see metrics.boxes
@@ -46,13 +49,15 @@ class ImageValues:
     """All that was measured on the images of one name; what was not measured is absent.
 
     values: by comparison, and by kind for metrics of one image; contents: kind -> 16 bytes that
-    stand for the pixels; recording: what the scene was taken from with others, else the name.
+    stand for the pixels; recording: what the scene was taken from with others, else the name;
+    attention: kind -> where the judge looks, (SIDE, SIDE) of `as_digits`.
     """
 
     name: str
     values: Values
     contents: dict[str, bytes]
     recording: str
+    attention: dict[str, str] = field(default_factory=dict)
 
 
 def measurable(types: Mapping[str, ValueType]) -> dict[str, str]:
@@ -177,6 +182,12 @@ class _Measuring:
             if not self.instruments.luma:
                 _check_bands(kinds["fake_B"].counts, kinds[kind].counts, files[0], kind)
             values = self._compare(kinds["fake_B"], kinds[kind], apart=kind == "real_B")
+            if self._judge:
+                fakes, references = kinds["fake_B"].seen, kinds[kind].seen
+                maps = self._attention(fakes, references)
+                values |= _compare_attention(*maps)
+                values["class_agreement"] = (fakes.predicted == references.predicted).double()
+                _keep_attention(rows, {"fake_B": maps[0], kind: maps[1]})
             _distribute(values, rows, comparison)
         for kind, profile in self.profiles.items():
             fresh = [place for place, row in enumerate(rows) if self._is_fresh(kind, row)]
@@ -241,7 +252,7 @@ class _Measuring:
         return not repeated
 
     def _compare(self, fakes: _Images, references: _Images, *, apart: bool) -> dict[str, Tensor]:
-        """All metrics of pairs: metric -> (B,). apart: in the box and outside, too."""
+        """Pixel by pixel and by LPIPS: metric -> (B,). apart: in the box and outside, too."""
         values = self._compare_pixels(fakes, references, apart=apart)
         unit = self.instruments.unit_map
         for metric, network in self.instruments.lpips.items():
@@ -249,8 +260,6 @@ class _Measuring:
                 values[metric] = network(unit.scale(fakes.counts), unit.scale(references.counts))
             else:
                 values[metric] = torch.full((len(fakes.counts),), torch.nan)
-        if self._judge:
-            values |= self._compare_attention(fakes.seen, references.seen)
         return values
 
     def _compare_pixels(
@@ -275,16 +284,11 @@ class _Measuring:
             for region, column in zip(REGIONS, columns, strict=True)
         }
 
-    def _compare_attention(self, fakes: Activations, references: Activations) -> dict[str, Tensor]:
+    def _attention(self, fakes: Activations, references: Activations) -> tuple[Tensor, Tensor]:
         """Both maps are of the class predicted on the reference."""
         label = references.predicted
         a, b = (self._judge.attention(seen, label).double() for seen in (fakes, references))
-        return {
-            "gcss": gcss(a, b),
-            "cc": correlation(a, b),
-            "cam_cosine": cam_cosine(a, b),
-            "class_agreement": (fakes.predicted == label).double(),
-        }
+        return a, b
 
     def _describe(self, images: _Images, profile: Profile) -> dict[str, Tensor]:
         """Metrics of one image, and the images' share in the whole."""
@@ -316,6 +320,19 @@ class _Measuring:
             known = self._judge.index_of(label.class_name) if label else None
             classes[place] = classes[place] if known is None else known
         return self._judge.attention(judged, torch.tensor(classes, device=judged.scores.device))
+
+
+def _compare_attention(a: Tensor, b: Tensor) -> dict[str, Tensor]:
+    """Of two maps: metric -> (B,)."""
+    return {"gcss": gcss(a, b), "cc": correlation(a, b), "cam_cosine": cam_cosine(a, b)}
+
+
+def _keep_attention(rows: Sequence[ImageValues], maps: Mapping[str, Tensor]) -> None:
+    """For the page of results; the first comparison decides of which class a map is."""
+    for kind, attention in maps.items():
+        small = F.adaptive_avg_pool2d(attention, SIDE)[:, 0].cpu().numpy()
+        for row, image in zip(rows, small, strict=True):
+            row.attention.setdefault(kind, as_digits(image))
 
 
 def _boxes(labels: Sequence[ImageLabel | None], size: tuple[int, int]) -> Boxes:

@@ -205,7 +205,13 @@ def _judge_notes(
     accuracy = instruments.judge_accuracy
     skill = "of unknown accuracy" if accuracy is None else f"of balanced accuracy {accuracy:.3f}"
     chance = 1 / len(judge.classifier.classes)
-    yield f"judge: {options.classifier}, {skill} on its own held-out images (chance {chance:.3f})."
+    sure = ""
+    if instruments.above_chance is False:
+        sure = ": no better than chance, and what it measures ranks nothing"
+    yield (
+        f"judge: {options.classifier}, {skill} on its own held-out images (chance {chance:.3f})"
+        f"{sure}."
+    )
     if any(row.images.teachers == frozenset() for row in rows):
         yield "where nothing is recorded of a set's training, the judge may be its teacher."
     known = judge.classifier.value_range

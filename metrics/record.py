@@ -71,6 +71,7 @@ class Protocol:
     classifier: str | None
     classifier_balanced_accuracy: float | None
     chip_classifier: str | None
+    classifier_above_chance: bool | None
     classes: list[str] | None
     cam_layer: str | None
     feature_layer: str | None
@@ -163,6 +164,7 @@ def _protocol(instruments: Instruments, options: EvaluateOptions) -> Protocol:
         classifier=options.classifier,
         classifier_balanced_accuracy=instruments.judge_accuracy,
         chip_classifier=options.chip_classifier,
+        classifier_above_chance=instruments.above_chance,
         classes=list(judge.classifier.classes) if judge else None,
         cam_layer=judge.cam_stage if judge else None,
         feature_layer=judge.feature_stage if judge else None,

@@ -54,8 +54,8 @@ class Model(ABC):
         """Figures of merit of what it says of labelled images; of models that classify."""
         raise NotImplementedError(f"{type(self).__name__} classifies nothing")
 
-    def visuals(self) -> dict[str, Tensor]:
-        """Images (B, C, H, W) in [-1, 1] of the last step, by name."""
+    def samples(self, batch: Batch) -> dict[str, Tensor]:
+        """Images (B, C, H, W) in [-1, 1] that show people what it makes of a batch, by name."""
         return {}
 
     def exports(self) -> dict[str, Any]:

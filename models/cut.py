@@ -80,15 +80,6 @@ class CutModel(TranslationModel):
             losses["NCE_Y"] = contrast[len(a) :].mean()
         losses["G"] = losses["G_GAN"] + contrast.mean()
         self.update("G", losses["G"])
-
-        # Mirrored outputs are turned back, to stand beside their source.
-        names = ("real_A", "real_B", "fake_B", "idt_B")
-        images = dict(zip(names, (a, b, *output.split(len(a))), strict=False))
-        turned = ("fake_B", "idt_B") if mirrored else ()
-        self.last_images = {
-            name: (image.flip(-1) if name in turned else image).detach()
-            for name, image in images.items()
-        }
         return {name: loss.detach() for name, loss in losses.items()}
 
     def blinded(self, fake: Tensor, batch: Batch, mirrored: bool) -> tuple[Tensor, Tensor]:

@@ -39,7 +39,6 @@ class Pix2PixModel(TranslationModel):
             **self.semantic_terms(shown, batch),
         }
         self.update("G", sum(terms.values()))
-        self.last_images = {"real_A": a, "fake_B": fake.detach(), "real_B": b}
         return {name: loss.detach() for name, loss in (losses | terms).items()}
 
     def weighted(self, batch: Batch, errors: Tensor) -> Tensor:

@@ -69,6 +69,16 @@ class Pix2PixGradcamModel(Pix2PixModel):
             )
         return torch.tensor([known.index(name) for name in facts.classes], device=self.device)
 
+    def samples(self, batch: Batch) -> dict[str, Tensor]:
+        """With the attention on translation and target, white where it is greatest."""
+        images = super().samples(batch)
+        stage = self.options.cam_layer
+        with torch.no_grad():
+            target, label = gradcam(self.classifier, images["real_B"], stage=stage)
+            attention, _ = gradcam(self.classifier, images["fake_B"], label, stage=stage)
+        maps = {"attention_fake_B": attention, "attention_real_B": target}
+        return images | {name: 2 * found - 1 for name, found in maps.items()}
+
     def semantic_terms(self, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
         label = None
         if self.class_of_label is not None:

@@ -13,7 +13,7 @@ from models.networks import build_discriminator, build_generator, evaluating, in
 from models.networks.sensor import FittedSensor, SensorGenerator, see
 from options import TranslationOptions
 from options.groups import GanOptions, SensorFitOptions
-from util.batch import DataFacts
+from util.batch import Batch, DataFacts
 from util.compute import Compute
 from util.errors import UserError
 
@@ -117,7 +117,6 @@ class TranslationModel(Model):
         for size, name in facts.sizes.get("B", {}).items():
             self._check_smallest(self.discriminator, "netD", *size, example=name)
         self.networks = {"G": self.generator, "D": self.discriminator}
-        self.last_images: dict[str, Tensor] = {}
 
     def see(self, images: Tensor, boxes: Tensor | None = None, *, real: bool = False) -> Tensor:
         """What G is given of (B, C, H, W): the images or, with --sensor, they beside their fit."""
@@ -182,8 +181,8 @@ class TranslationModel(Model):
         self.update("D", (judged_fake + judged_real) / 2)
         return {"D_real": judged_real.detach(), "D_fake": judged_fake.detach()}
 
-    def visuals(self) -> dict[str, Tensor]:
-        return self.last_images
+    def samples(self, batch: Batch) -> dict[str, Tensor]:
+        return {"real_A": batch.a, "fake_B": self.translate(batch.a), "real_B": batch.b}
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "pool": self.pool.state_dict()}

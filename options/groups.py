@@ -349,7 +349,7 @@ class DisplayOptions:
 
 @dataclass(frozen=True)
 class TestOptions:
-    """test (no effect in train.py)"""
+    """test"""
 
     results_dir: str = option("results", "folder of all results", free=True)
     num_test: int | None = option(50, "how many images; all for all", minimum=1)

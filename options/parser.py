@@ -4,8 +4,9 @@ import argparse
 import difflib
 import math
 import re
+import textwrap
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from inspect import get_annotations
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
@@ -26,6 +27,24 @@ GROUPS = ("run", "data", "model", "training", "display")
 WORDS_FOR_NONE = ("all", "none", "inf")
 # Flags that stand for two; each of the two, where it is given as well, goes before.
 SHORTHANDS = {"norm": ("normG", "normD"), "value_range": ("value_range_A", "value_range_B")}
+
+EXAMPLES = {
+    "train.py": """\
+python train.py --dataroot datasets/mwir_sim2cut --name sim2cut --model cut
+python train.py --dataroot datasets/mwir_pix2pix --name pix2pix --model pix2pix --val_freq 5
+python train.py --name pix2pix --continue_train
+python train.py --dataroot DATA --name quick --model cut --gpu_ids -1 --max_dataset_size 50""",
+    "test.py": """\
+python test.py --dataroot datasets/mwir_pix2pix --name pix2pix
+python test.py --dataroot datasets/mwir_pix2pix --name pix2pix --epoch best --num_test all
+python test.py --dataroot SIM --name pix2pix --dataset_mode single --preprocess none
+python test.py --dataroot SIM --weights latest_net_G.pth --dataset_mode single""",
+    "evaluate.py": """\
+python evaluate.py --results results/pix2pix/test_latest
+python evaluate.py --results results/pix2pix/test_latest --classifier JUDGE --report report
+python evaluate.py --fake TRANSLATED --real REAL --boxes labels.csv
+python evaluate.py --real REAL --set pix2pix DIR --set gradcam DIR --report report""",
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +109,9 @@ def parse_train(
     """
     groups, defaults = _model_groups(argv, models)
     about = "Train one stage; with --continue_train go on with a run, by --name alone."
-    values, given = _parse(argv, groups, defaults, prog="train.py", about=about, models=models)
+    values, given = _parse(
+        argv, groups, defaults, prog="train.py", about=about, models=models, unheeded=("test",)
+    )
     return TrainConfig(**{name: values[name] for name in GROUPS}, given=given)
 
 
@@ -102,7 +123,10 @@ def parse_test(argv: Sequence[str] | None, models: Mapping[str, type[ModelOption
         "Translate images by the generator of a run: --name tells which, and the run tells model, "
         "networks and size, so these flags need not be given again."
     )
-    values, given = _parse(argv, groups, defaults, prog="test.py", about=about, models=models)
+    unheeded = ("training", "display")
+    values, given = _parse(
+        argv, groups, defaults, prog="test.py", about=about, models=models, unheeded=unheeded
+    )
     return TestConfig(**values, given=given)
 
 
@@ -216,14 +240,21 @@ def _parse(
     prog: str,
     about: str,
     models: Mapping[str, type[ModelOptions]],
+    unheeded: Collection[str] = (),
 ) -> tuple[dict[str, Any], frozenset[str]]:
-    epilog = f"--model NAME --help shows the flags of {', '.join(models)}." if models else None
+    """unheeded: groups of the other program, whose flags are taken and have no effect."""
+    names = f"\n\n--model NAME --help shows the flags of {', '.join(models)}." if models else ""
     parser = _Parser(
-        prog=prog, usage="%(prog)s [flags]", description=about, allow_abbrev=False, epilog=epilog
+        prog=prog,
+        usage="%(prog)s [flags]",
+        description=textwrap.fill(about, 100),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        epilog=f"examples:\n{textwrap.indent(EXAMPLES[prog], '  ')}{names}",
     )
     own_defaults: dict[str, Any] = {}
-    for group in groups.values():
-        _add_flags(parser, group, defaults, own_defaults)
+    for name, group in groups.items():
+        _add_flags(parser, group, defaults, own_defaults, shown=name not in unheeded)
     namespace, unknown = parser.parse_known_args(argv)
     if unknown:
         explained = [_explain_unknown(word, parser, models) for word in _without_values(unknown)]
@@ -245,8 +276,13 @@ def _add_flags(
     group: type,
     presets: Mapping[str, Any],
     defaults: dict[str, Any],
+    *,
+    shown: bool,
 ) -> None:
-    """One argparse group a class of the inheritance chain; its docstring is the title."""
+    """One argparse group a class of the inheritance chain; its docstring is the title.
+
+    shown: whether --help has them.
+    """
     hints = get_type_hints(group)
     for owner in reversed(group.__mro__[:-1]):
         section = parser.add_argument_group(owner.__doc__)
@@ -256,7 +292,8 @@ def _add_flags(
             defaults[item.name] = presets.get(item.name, item.default)
             # SUPPRESS: only flags on the command line enter the namespace, so we know them.
             keywords: dict[str, Any] = {"default": argparse.SUPPRESS, "dest": item.name}
-            keywords["help"] = _help(item.metadata["help"], defaults[item.name])
+            text = _help(item.metadata["help"], defaults[item.name])
+            keywords["help"] = text if shown else argparse.SUPPRESS
             names = (f"--{item.name}", *item.metadata["flags"])
             reader, extra = _reader(hints[item.name], item.metadata)
             section.add_argument(*names, type=reader, **extra, **keywords)
@@ -266,7 +303,7 @@ def _add_flags(
                     dest=item.name,
                     action="store_false",
                     default=argparse.SUPPRESS,
-                    help=f"the opposite of --{item.name}",
+                    help=f"the opposite of --{item.name}" if shown else argparse.SUPPRESS,
                 )
 
 

@@ -85,3 +85,26 @@ def limit_memory():
 
     yield limit
     limit(None)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One headless browser for all pages, or skip."""
+    from tests.browser import BINARY, Browser
+
+    if BINARY is None:
+        pytest.skip("pages are looked at with chromium, which is not here")
+    browser = Browser(width=800, height=700)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser(chromium):
+    """The browser at the size of a desktop; afterwards nothing has failed or left the machine."""
+    chromium.resize(800, 700)
+    chromium.console.clear()
+    chromium.requests.clear()
+    yield chromium
+    assert chromium.console == []
+    assert all(address.startswith("file://") for address in chromium.requests)

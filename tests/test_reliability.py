@@ -22,6 +22,7 @@ from models import model_class
 from training import loop
 from training.validation import PairedValidation
 from util.errors import EXIT_STOPPED, UserError, WriteError, run_main
+from util.pages import read_island
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "--ngf 2 --ndf 2 --netG resnet_4blocks --load_size 36 --crop_size 32 --gpu_ids -1".split()
@@ -119,6 +120,10 @@ def test_runs_killed_at_random_end_like_those_left_alone():
     assert "all equal, bit for bit" in done.stdout
 
 
+def state_on_page(folder):
+    return read_island(folder / "web" / "index.html", "standing")["state"]
+
+
 @pytest.mark.usefixtures("hang_ups_heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_saves_and_leaves_and_the_run_goes_on_as_if_nothing_had_been(
@@ -131,12 +136,14 @@ def test_a_signal_saves_and_leaves_and_the_run_goes_on_as_if_nothing_had_been(
     assert f"stopped by {number.name} after step 7, and saved" in capsys.readouterr().out
     assert torch.load(folder / "latest.pth")["position"]["step"] == 7
     assert not (folder / "lock").exists()
+    assert state_on_page(folder) == "stopped"
     at_step({12: send(number)})
     with leave(EXIT_STOPPED):
         train.main(flags("--continue_train"))
     at_step({})
     train.main(flags("--continue_train"))
     assert same(contents(folder), expected)
+    assert state_on_page(folder) == "finished"
 
 
 @pytest.fixture
@@ -598,6 +605,7 @@ def test_nan_stops_with_a_report_and_the_checkpoint_stays(flags, folder, bad_bat
     assert "the checkpoint of step 5 is good: --continue_train" in report
     assert snapshot(folder) == seen
     assert not (folder / "finished").exists()
+    assert state_on_page(folder) == f"failed: {report}"
 
 
 def test_before_the_first_checkpoint_the_report_says_so(flags, folder, bad_batch):

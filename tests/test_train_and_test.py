@@ -83,7 +83,7 @@ def test_cut_leaves_its_files(run):
     assert float(rows[1]["lr"]) == pytest.approx(2e-4 / 2)
     page = (folder / "web" / "index.html").read_text()
     samples = list((folder / "web" / "images").iterdir())
-    assert len(samples) == 5 * 4
+    assert len(samples) == 5 * 4 * 3, "of four images, at five moments"
     assert all(sample.name in page for sample in samples)
     # For other tools: the bare state dict of the public code's network.
     ResnetGenerator(input_nc=1, output_nc=1, ngf=4, n_blocks=4).load_state_dict(weights(folder))

@@ -34,7 +34,6 @@ from metrics.downstream import (
     table,
 )
 from metrics.provenance import versions
-from metrics.report.plain_text import aligned
 from models.networks.classifier import load_classifier
 from options import TrainConfig, to_dict
 from training.messages import say
@@ -42,6 +41,7 @@ from training.position import Position
 from training.run_folder import RunFolder
 from training.start import Start, is_begun, train
 from util.checkpoint import digest, load
+from util.columns import aligned
 from util.compute import select_compute
 from util.errors import UserError
 from util.files import absolute, write_text

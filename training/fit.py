@@ -87,7 +87,9 @@ def fit(config: TrainConfig, folder: RunFolder, lock: RunLock) -> None:
     folder.begin(record, continued=False)
     folder.save_networks("latest", {"G": sensor.state_dict()})
     folder.mark_finished(epochs=0)
-    messages.say(messages.fitted_sensor(sensor, real), messages.finished(folder))
+    messages.say(
+        messages.fitted_sensor(sensor, real), messages.finished(folder, config.run, config.data)
+    )
 
 
 def _require_possible(config: TrainConfig) -> None:

@@ -15,6 +15,17 @@ except ImportError:  # Windows
     fcntl = None
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether a process trains the run in `folder` now, as far as this host can tell."""
+    try:
+        with (folder / "lock").open("rb") as handle:
+            if fcntl is not None:
+                fcntl.lockf(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EACCES, errno.EAGAIN)
+    return False
+
+
 class RunLock:
     """The right to write into `folder`: a lock on the file `lock` in it, while the process lives.
 

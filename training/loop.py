@@ -1,13 +1,14 @@
 """The loop of a run: over epochs and steps, with what is saved and said on the way."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from data.loader import Loader, naming_lost_readers
@@ -15,11 +16,12 @@ from models.base import Model
 from options import TrainingOptions
 from training.finite import FiniteWatch
 from training.lock import RunLock
-from training.messages import finished, say, way_on, way_on_from_nan, way_on_with_less_memory
+from training.messages import say, way_on, way_on_from_nan, way_on_with_less_memory
 from training.monitor import Monitor
 from training.position import Position
 from training.restored import Progress
 from training.run_folder import RunFolder
+from training.samples import Sample
 from training.schedule import Schedule
 from training.validation import Validation
 from util.batch import Batch
@@ -32,17 +34,20 @@ from util.stop import Stopped, StopSignals
 class Training:
     """The loop over epochs and steps.
 
-    record: what run.json says; saved_step: of the last checkpoint.
+    farewell: the words after the last epoch; record: what run.json says; shown: the samples of the
+    page; saved_step: of the last checkpoint.
     """
 
     options: TrainingOptions
     seed: int
     folder: RunFolder
+    farewell: Callable[[], str]
     lock: RunLock
     record: Mapping[str, Any]
     schedule: Schedule
     model: Model
     loader: Loader
+    shown: Sequence[Sample]
     validation: Validation | None
     progress: Progress
     monitor: Monitor
@@ -56,7 +61,20 @@ class Training:
         return self.progress.position
 
     def run(self) -> None:
-        """All epochs from the current position to the last."""
+        """All epochs from the current position to the last; the monitor is told how it ends."""
+        try:
+            self.run_epochs()
+        except BaseException as error:
+            left = isinstance(error, SystemExit | KeyboardInterrupt)
+            with suppress(Exception):  # the page must not hide what is wrong
+                self.monitor.close(self.position, "stopped" if left else f"failed: {error}")
+            raise
+        self.monitor.close(self.position, "finished")
+        self.folder.mark_finished(self.schedule.last_epoch)
+        say(self.farewell())
+
+    def run_epochs(self) -> None:
+        """As `run`, without its end."""
         self.position.epoch_batches = len(self.loader)
         self.monitor.begin(self.position)
         # Closing too: torch tells of a reader that died at the end of any other.
@@ -65,9 +83,6 @@ class Training:
                 self.run_epoch(self.schedule.factor(self.position.epoch))
                 self.end_epoch()
                 self.monitor.epoch(self.position)
-        self.monitor.close()
-        self.folder.mark_finished(self.schedule.last_epoch)
-        say(finished(self.folder))
 
     def run_epoch(self, rate: float) -> None:
         """The rest of the epoch at `rate` times --lr."""
@@ -90,7 +105,7 @@ class Training:
                 }
                 if self.position.reached(self.options.print_freq, size):
                     self.check_finite()
-                self.monitor.step(self.position, values, self.model.visuals, size=size)
+                self.monitor.step(self.position, values, self.show_samples, size=size)
             if self.stop.received:
                 self.save_and_leave()
             if self.position.reached(self.options.save_latest_freq, size):
@@ -142,6 +157,10 @@ class Training:
             )
         say(f"step {step} is left out: {found}")
         return None
+
+    def show_samples(self) -> list[Mapping[str, np.ndarray]]:
+        """What the model makes of the samples now; none of a model that has nothing to show."""
+        return [found for sample in self.shown if (found := sample.show(self.model))]
 
     def end_epoch(self) -> None:
         """What is done once an epoch, and the way to the next."""

@@ -1,5 +1,6 @@
 """The sentences that a run prints, and the advice that it ends with where it cannot go on."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from data.datasets import ImageDataset
@@ -8,6 +9,7 @@ from data.value_map import ValueMap
 from models.base import Model
 from models.networks.sensor import FittedSensor
 from options import DataOptions, RunOptions, TrainingOptions
+from training.live_line import CLEAR, on_terminal
 from training.run_folder import RunFolder
 from training.validation import Best, Validation
 
@@ -16,8 +18,9 @@ SHOWN_LEFT_OUT = 10  # bad images whose reasons are printed
 
 def say(*sentences: str) -> None:
     """Print those that are not empty, and now: a job's output is read while it runs."""
+    clear = CLEAR if on_terminal() else ""  # what a `LiveLine` shows
     for sentence in filter(None, sentences):
-        print(sentence, flush=True)
+        print(f"{clear}{sentence}", flush=True)
 
 
 def left_out(images: Mapping[str, str]) -> str:
@@ -138,9 +141,24 @@ def other_values(
     )
 
 
-def finished(folder: RunFolder) -> str:
-    """After the last epoch."""
-    return f"finished: {folder.path}"
+def finished(folder: RunFolder, run: RunOptions, data: DataOptions) -> str:
+    """After the last epoch, or the fit: where everything is, and what comes next."""
+    page = folder.path / "web" / "index.html"
+    lines = [f"finished: {folder.path}"]
+    if page.is_file():
+        lines.append(f"curves and samples: {page}")
+    if data.dataset_mode == "labeled":
+        weights = shlex.quote(str(folder.network_file("latest", "classifier")))
+        lines.append(
+            f"next: python train.py --model pix2pix_gradcam --classifier {weights} ..., or python "
+            f"evaluate.py --classifier {weights} ..."
+        )
+    else:
+        words = ["python", "test.py", "--dataroot", data.dataroot, "--name", run.name]
+        if run.checkpoints_dir != RunOptions.checkpoints_dir:
+            words += ["--checkpoints_dir", run.checkpoints_dir]
+        lines.append(f"next: {shlex.join(words)}")
+    return "\n".join(lines)
 
 
 def left_as_it_is(folder: RunFolder) -> str:

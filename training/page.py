@@ -1,28 +1,45 @@
-"""The page of a training run: sample images, and the curves of its logs."""
+"""The page of a training run: how it stands, the curves of its logs, and sample images."""
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from data.images import write_image
-from training.loss_curves import read_curves
+from training.loss_curves import Curve, read_curves
 from util.html import Drawing, GalleryRow, write_gallery
 from util.packages import require
+from util.pages import PageScript
 
 # Drawn anew when a log has grown by so much: curves take longer than the rest of the page.
 GROWTH = 1.02
-ORDER = ("real_A", "fake_B", "real_B", "idt_B")  # of a row's images; others follow
-SAMPLE = re.compile(r"epoch(\d+)_images(\d+)_(\w+)\.png")
+ORDER = ("real_A", "fake_B", "real_B")  # of a sample's images; others follow
+SAMPLE = re.compile(r"epoch(\d+)_images(\d+)_(?:sample(\d+)_)?(\w+)\.png")
+RUNNING = "running"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a run stands. state: RUNNING, or how it has ended; written: seconds since 1970.
+
+    facts: by their names for people; silence: seconds without an update of the page after which a
+    run that has not said that it ended must have died.
+    """
+
+    state: str
+    written: float
+    silence: float
+    facts: Mapping[str, str]
 
 
 class TrainingPage:
     """`folder/index.html` with one row a moment of training, the newest on top.
 
     The rows are what lies in `folder/images`, so a resumed run goes on with its page.
-    logs: files of `LossLog` by the heading of their curves.
+    logs: files of `LossLog` by the heading of their curves; details: text by its heading.
     """
 
     def __init__(
@@ -31,6 +48,7 @@ class TrainingPage:
         *,
         title: str,
         facts: Mapping[str, str],
+        details: Mapping[str, str],
         logs: Mapping[str, Path],
     ) -> None:
         """Raises UserError where a package is missing."""
@@ -40,28 +58,40 @@ class TrainingPage:
         import matplotlib.figure  # noqa: F401
 
         self.folder, self.title, self.facts, self.logs = folder, title, facts, logs
+        self.details = details
         self.found: set[str] = set()  # files of images
         self.rows: dict[tuple[int, int], GalleryRow] = {}  # by epoch and images seen
+        self.curves: dict[str, list[Curve]] = {}
         self.drawn: dict[str, list[Drawing]] = {}
         self.drawn_size: dict[str, int] = {}  # of the log, in bytes
 
-    def add(self, epoch: int, images_seen: int, images: Mapping[str, np.ndarray]) -> None:
-        """Save a row of images, (H, W) or (H, W, 3) uint8 by name. `update` shows it."""
-        for name, image in images.items():
-            file = f"epoch{epoch:03d}_images{images_seen:08d}_{name}.png"
-            write_image(self.folder / "images" / file, image)
+    def add(
+        self, epoch: int, images_seen: int, samples: Sequence[Mapping[str, np.ndarray]]
+    ) -> None:
+        """Save a row: of each sample images, (H, W) or (H, W, 3) uint8 by name."""
+        for number, images in enumerate(samples):
+            for name, image in images.items():
+                file = f"epoch{epoch:03d}_images{images_seen:08d}_sample{number}_{name}.png"
+                write_image(self.folder / "images" / file, image)
 
-    def update(self, *, finished: bool = False) -> None:
+    def update(self, standing: Standing) -> None:
         """Write the page anew; it reloads itself as long as training goes on."""
+        running = standing.state == RUNNING
         self._find()
-        self._draw(finished=finished)
+        self._draw(finished=not running)
+        curves = {
+            heading: [_plain(curve) for curve in found] for heading, found in self.curves.items()
+        }
+        known = {"standing": asdict(standing), "curves": curves}
         write_gallery(
             self.folder / "index.html",
             self.title,
-            self.facts,
+            {"state": standing.state, **standing.facts, **self.facts},
             [row for _, row in sorted(self.rows.items(), reverse=True)],
             drawings=self.drawn,
-            refresh_seconds=None if finished else 30,
+            details=self.details,
+            refresh_seconds=30 if running else None,
+            script=PageScript("training", known),
         )
 
     def _find(self) -> None:
@@ -70,15 +100,23 @@ class TrainingPage:
         names = {file.name for file in os.scandir(folder)} if folder.is_dir() else set()
         if self.found - names:
             self.found, self.rows = set(), {}
-        fresh: dict[tuple[int, int], list[tuple[str, Path]]] = {}
-        for name in names - self.found:
-            if match := SAMPLE.fullmatch(name):
-                moment = (int(match[1]), int(match[2]))
-                fresh.setdefault(moment, []).append((match[3], Path("images", name)))
-        for (epoch, seen), images in fresh.items():
-            known = self.rows.get((epoch, seen))
-            images = sorted([*(known.images if known else ()), *images], key=_rank)
-            self.rows[epoch, seen] = GalleryRow(f"epoch {epoch}, {seen} images", images)
+        changed = {
+            (int(match[1]), int(match[2]))
+            for name in names - self.found
+            if (match := SAMPLE.fullmatch(name))
+        }
+        moments: dict[tuple[int, int], list[tuple[tuple[int, int, str], str]]] = {}
+        for name in names if changed else ():
+            match = SAMPLE.fullmatch(name)
+            if match and (moment := (int(match[1]), int(match[2]))) in changed:
+                place = int(match[3] or 0), *_rank(match[4])
+                moments.setdefault(moment, []).append((place, name))
+        for (epoch, seen), files in moments.items():
+            files.sort()
+            images = [(rank[2], Path("images", name)) for rank, name in files]
+            columns = sum(rank[0] == files[0][0][0] for rank, _ in files)  # of the first sample
+            heading = f"epoch {epoch}, {seen} images"
+            self.rows[epoch, seen] = GalleryRow(heading, images, columns)
         self.found = names
 
     def _draw(self, *, finished: bool) -> None:
@@ -86,10 +124,19 @@ class TrainingPage:
             size = log.stat().st_size if log.exists() else 0
             before = self.drawn_size.get(heading, 0)
             if size > GROWTH * before or (finished and size != before):
-                drawings = [Drawing(curve.name, curve.to_svg()) for curve in read_curves(log)]
-                self.drawn[heading], self.drawn_size[heading] = drawings, size
+                self.curves[heading] = read_curves(log)
+                self.drawn[heading] = [Drawing(c.name, c.to_svg()) for c in self.curves[heading]]
+                self.drawn_size[heading] = size
 
 
-def _rank(image: tuple[str, Path]) -> tuple[int, str]:
-    name, _ = image
+def _rank(name: str) -> tuple[int, str]:
     return ORDER.index(name) if name in ORDER else len(ORDER), name
+
+
+def _plain(curve: Curve) -> dict[str, list[float | None] | str]:
+    """For a script, which knows no NaN."""
+    columns = {
+        name: [float(f"{v:.6g}") if np.isfinite(v) else None for v in getattr(curve, name)]
+        for name in ("steps", "means", "least", "greatest")
+    }
+    return {"name": curve.name, **columns}

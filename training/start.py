@@ -1,7 +1,11 @@
 """How a run begins: new, from the networks of another run, or where its checkpoint left it."""
 
+import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ from data.loader import Loader
 from data.value_map import ValueMap, recorded_maps
 from models import FITTED, MODEL_OPTIONS, model_class
 from models.base import Model
-from options import DataOptions, RunOptions, TrainConfig, continue_options
+from options import DataOptions, RunOptions, TrainConfig, continue_options, to_dict
 from options.groups import GanOptions
 from options.recorded import differences, input_files, recorded_options
 from training import messages
@@ -24,6 +28,7 @@ from training.position import Position
 from training.record import TRAINING_IMAGES, range_uses, run_record
 from training.restored import Progress
 from training.run_folder import RunFolder
+from training.samples import fixed_samples
 from training.schedule import Schedule
 from training.sensor import load_sensor
 from training.validation import Validation, build_validation
@@ -69,7 +74,7 @@ def begin(
     compute = select_compute(run.gpu_ids, run.precision, compiled=run.compile)
     schedule, progress = start.schedule(), start.progress()
     if progress.position.epoch > schedule.last_epoch:
-        _leave_finished(folder, schedule.last_epoch)
+        _leave_finished(folder, start.config, schedule.last_epoch)
         return None
     images = start.images()
     model = start.model(compute, images.training, folder)
@@ -98,11 +103,13 @@ def begin(
         options=options,
         seed=run.seed,
         folder=folder,
+        farewell=partial(messages.finished, folder, run, start.config.data),
         lock=lock,
         record=record,
         schedule=schedule,
         model=model,
         loader=_loader(images.training, start.config.data, run.seed, model),
+        shown=fixed_samples(images.training, model.device),
         validation=validation,
         progress=progress,
         monitor=start.monitor(folder, progress, last_epoch=schedule.last_epoch),
@@ -312,11 +319,22 @@ class Start:
             self.config.display,
             title=f"{run.name}: training",
             facts={"model": run.model, "images": self.config.data.dataroot or ""},
+            details={
+                "Command": shlex.join(["python", *sys.argv]),
+                "Options": _listed(self.config),
+            },
             print_freq=self.config.training.print_freq,
             last_epoch=last_epoch,
             resume=progress.position if self.state else None,
             means=progress.shown,
         )
+
+
+def _listed(config: TrainConfig) -> str:
+    """A line for each group of options and one for each of its options."""
+    groups = to_dict(config).items()
+    lines = [[f"{group}:", *(f"  --{k} {v}" for k, v in o.items())] for group, o in groups]
+    return "\n".join(chain(*lines))
 
 
 def _continued(config: TrainConfig, folder: RunFolder) -> Start:
@@ -333,7 +351,7 @@ def _continued(config: TrainConfig, folder: RunFolder) -> Start:
     return Start.of_record(config, record, state)
 
 
-def _leave_finished(folder: RunFolder, last_epoch: int) -> None:
+def _leave_finished(folder: RunFolder, config: TrainConfig, last_epoch: int) -> None:
     """Mark a run that was killed between its last save and its mark; otherwise a UserError."""
     if folder.finished_file.exists():
         raise UserError(
@@ -341,7 +359,7 @@ def _leave_finished(folder: RunFolder, last_epoch: int) -> None:
             "raise --n_epochs or --n_epochs_decay (totals) to go on."
         )
     folder.mark_finished(last_epoch)
-    messages.say(messages.finished(folder))
+    messages.say(messages.finished(folder, config.run, config.data))
 
 
 def _load_pretrained(

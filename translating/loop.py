@@ -1,6 +1,7 @@
 """The loop over images, and the files it writes."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -14,8 +15,9 @@ from data.annotations.write import WRITTEN
 from data.datasets import ImageDataset
 from data.folders import TRANSLATIONS
 from data.loader import Loader, naming_lost_readers
+from data.preview import common_window, windowed
 from data.range_use import EndsTally, percent
-from data.value_map import EIGHT_BIT, Stored, as_image, given_value_map
+from data.value_map import Stored, as_image, given_value_map
 from data.value_type import UINT8, ValueType
 from data.writing import HostCopies, ImageWriter
 from models import MODEL_OPTIONS
@@ -23,12 +25,12 @@ from models.translation import translate
 from options import TestConfig, to_dict
 from options.recorded import differences, recorded_options
 from translating.annotations import Annotations
+from translating.page import ResultsPage
 from util.batch import Batch
 from util.checkpoint import run_path
 from util.compute import select_compute
 from util.errors import UserError, WriteError, naming_want_of_memory
 from util.files import remove_leftovers, write_text
-from util.html import GalleryRow, write_gallery
 from util.resume import REMOVE, count_missing, refuse_changed, refuse_other_inputs
 from util.seeding import seed_step
 
@@ -75,11 +77,13 @@ def _stored(config: TestConfig, dataset: ImageDataset) -> dict[str, Stored]:
 class Finished:
     """A translated batch: what becomes of it in files, by the folder and the kind of image.
 
-    files: ("images", "fake_B") -> (B, 1 or 3, H, W), of the type of the files.
+    files: ("images", "fake_B") -> (B, 1 or 3, H, W), of the type of the files. window: (B, 2), what
+    is black and white in the previews of each row; None where images are shown as they are.
     """
 
     names: tuple[str, ...]
     files: HostCopies[tuple[str, str]]
+    window: HostCopies[None] | None
 
 
 class Translation:
@@ -117,7 +121,7 @@ class Translation:
         self.compute.compile(self.generator, "forward")
         self.beyond = EndsTally(self.stored["real_A"].domain, beyond=True)
         self.at_ends = EndsTally(self.stored["fake_B"].domain, beyond=False)
-        self.rows: list[GalleryRow] = []
+        self.page = ResultsPage(dataset, self.stored, paired=bool(self.paired()))
         self.written: set[Path] = set()
         self.sizes: list[tuple[str, Path, tuple[int, int]]] = []  # name, file, height and width
 
@@ -186,11 +190,12 @@ class Translation:
         if self.paired() is False:
             facts["real_B"] = "of another scene: the images are no pairs"
         title = f"{self.config.run.name}: {self.config.data.phase}, {self.config.run.epoch}"
-        write_gallery(self.folder / "index.html", title, facts, self.rows)
+        self.page.write(self.folder / "index.html", title, facts)
         self.write_record(count, total)
-        for note in self.range_notes():
+        for note in filter(None, [self.page.note, *self.range_notes()]):
             print(note)
         print(f"{count} images in {self.folder / 'images'}, page {self.folder / 'index.html'}")
+        print(f"next: python evaluate.py --results {shlex.quote(str(self.folder))}")
 
     def translated(self, count: int) -> Iterator[Finished]:
         """The batches of the first `count` images; nothing in it waits for a GPU."""
@@ -304,31 +309,33 @@ class Translation:
         """What the files hold is made on the device, and on its way to the host."""
         self.beyond.add(batch.a)
         self.at_ends.add(fake)
-        files = {}
-        for kind, images in (("real_A", batch.a), ("fake_B", fake), ("real_B", batch.b)):
-            if images is None:
-                continue
-            stored = self.stored[kind].files
-            files["images", kind] = stored.counts(images)
-            # Browsers show 16-bit counts as near black, and no TIFF at all.
-            if stored.type != UINT8 or self.config.test.save_format != "png":
-                files["previews", kind] = EIGHT_BIT.counts(images)
-        return Finished(batch.names, HostCopies(files))
+        kinds = {"real_A": batch.a, "fake_B": fake, "real_B": batch.b}
+        kinds = {kind: images for kind, images in kinds.items() if images is not None}
+        files = {("images", k): self.stored[k].files.counts(x) for k, x in kinds.items()}
+        # Browsers show 16-bit counts as near black, and no TIFF at all.
+        types = {self.stored[kind].files.type for kind in kinds}
+        if types == {UINT8} and self.config.test.save_format == "png":
+            return Finished(batch.names, HostCopies(files), None)
+        window = common_window(list(kinds.values()))
+        files |= {("previews", kind): windowed(images, window) for kind, images in kinds.items()}
+        return Finished(batch.names, HostCopies(files), HostCopies({None: window}))
 
     def write(self, finished: Finished, writer: ImageWriter) -> None:
         """Files of one batch, and their rows of the page, which shows previews if there are any."""
         files = finished.files.get()
+        windows = finished.window.get()[None].tolist() if finished.window else None
         for number, name in enumerate(finished.names):
             shown = {}
             for (folder, kind), counts in files.items():
                 file = self.file_of(name, folder=folder, kind=kind)
                 unit = self.stored[kind].files.type.unit
-                writer.write(self.folder / file, as_image(counts[number]), unit=unit)
+                image = as_image(counts[number])
+                writer.write(self.folder / file, image, unit=unit)
                 self.written.add(file)
-                shown[kind] = file
+                shown[kind] = file, image
                 if (folder, kind) == ("images", TRANSLATIONS):
                     self.sizes.append((name, file, tuple(counts.shape[-2:])))
-            self.rows.append(GalleryRow(name, list(shown.items())))
+            self.page.add(name, shown, window=windows[number] if windows else None)
 
     def file_of(self, name: str, *, folder: str, kind: str) -> Path:
         """Of one image, below the folder of the results; PNG holds no floats."""

@@ -1,7 +1,7 @@
 """Pages that show images in rows: the results of a test, the samples of a training run.
 
-A page links to image files beside it and needs nothing else: no server, no network, no scripts.
-`new_page` gives other pages the same look.
+A page links to image files beside it and needs nothing else: no server, no network.
+`new_page` gives other pages the same look, `util.pages` what they do in a browser.
 """
 
 import os
@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from util.files import write_text
 from util.packages import require
+from util.pages import PageScript
 
 if TYPE_CHECKING:
     from dominate import document
@@ -54,7 +55,7 @@ h2 {
 .images {
   display: grid; gap: 0.75rem; max-width: calc(var(--columns) * 30rem);
   grid-template-columns: repeat(
-    auto-fill, minmax(max(min(9rem, 40%), 100% / var(--columns) - 0.75rem), 1fr)
+    auto-fill, minmax(max(min(9rem, 100% / 3 - 0.75rem), 100% / var(--columns) - 0.75rem), 1fr)
   );
 }
 figure { display: flex; flex-direction: column; justify-content: end; margin: 0; min-width: 0; }
@@ -70,6 +71,9 @@ img {
 .drawings figure { justify-content: start; max-width: 26rem; }
 figure svg { display: block; width: 100%; overflow: visible; }
 svg text { font-family: inherit !important; font-variant-numeric: tabular-nums; }
+details { margin: 0 0 1rem; }
+summary { cursor: pointer; font-weight: 600; font-size: 0.95rem; }
+pre { overflow-x: auto; font-size: 0.8rem; line-height: 1.45; }
 a { border-radius: 4px; }
 a:hover, a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 """
@@ -81,14 +85,16 @@ class GalleryRow:
 
     heading: what the row shows, such as the input's name or the moment of training.
     images: (caption, file) from left to right; file is relative to the folder of the page.
+    columns: how many stand beside each other, None for all.
     """
 
     heading: str
     images: Sequence[tuple[str, Path]]
+    columns: int | None = None
 
     @cached_property
     def html(self) -> str:
-        """A section: the heading, and the images in as many columns as there are images.
+        """A section: the heading, and the images in their columns.
 
         Text, as ten thousand rows of live elements take far more memory; kept, as the page of a
         training run is written again and again.
@@ -96,7 +102,7 @@ class GalleryRow:
         from dominate import tags
 
         figures = [_figure(self.heading, caption, file) for caption, file in self.images]
-        columns = f"--columns: {max(1, len(figures))}"
+        columns = f"--columns: {self.columns or max(1, len(figures))}"
         section = tags.section(
             tags.h2(self.heading), tags.div(figures, cls="images", style=columns)
         )
@@ -118,7 +124,9 @@ def write_gallery(
     rows: Sequence[GalleryRow],
     *,
     drawings: Mapping[str, Sequence[Drawing]] | None = None,
+    details: Mapping[str, str] | None = None,
     refresh_seconds: int | None = None,
+    script: PageScript | None = None,
 ) -> None:
     """Write a page of images in rows, which opens from a file:// address without a network.
 
@@ -127,29 +135,38 @@ def write_gallery(
     facts: name -> value, shown under the title in this order.
     rows: from top to bottom. The image files are linked, neither read nor checked.
     drawings: by their heading, above the rows; a heading without any is left out.
-    refresh_seconds: the page reloads itself this often; None for a page that is finished.
+    details: by their heading, below the facts and closed at first; lines stay lines.
+    refresh_seconds: without scripts, the page reloads itself this often; None for a page that is
+        finished.
+    script: of the page, None for one that is only looked at.
 
     Any text and any file name will do: text is escaped, addresses are percent-encoded. Raises
     UserError where the package dominate is missing.
     """
-    page = new_page(title, facts)
+    page = new_page(title, facts, script=script)
     from dominate import tags
     from dominate.util import raw
 
     if refresh_seconds is not None:
-        page.head.add(tags.meta(http_equiv="refresh", content=str(refresh_seconds)))
+        refresh = tags.meta(http_equiv="refresh", content=str(refresh_seconds))
+        page.head.add(tags.noscript(refresh))
+    for heading, text in (details or {}).items():
+        page.add(tags.details(tags.summary(heading), tags.pre(text)))
     for heading, found in (drawings or {}).items():
         if found:
             figures = [tags.figure(tags.figcaption(d.caption), raw(d.svg)) for d in found]
             page.add(tags.section(tags.h2(heading), tags.div(figures, cls="drawings")))
-    page.add(raw("\n"), *(raw(row.html) for row in rows))
+    page.add(raw("\n"), tags.main(raw("\n"), *(raw(row.html) for row in rows)), raw("\n"))
     write_text(path, page.render(pretty=False) + "\n")
 
 
-def new_page(title: str, facts: Mapping[str, str], *, style: str = "") -> "document":
+def new_page(
+    title: str, facts: Mapping[str, str], *, style: str = "", script: PageScript | None = None
+) -> "document":
     """A page in the look of all pages, with its title and its facts (name -> value) on top.
 
-    style: CSS, added to that of all pages. Raises UserError where the package dominate is missing.
+    style: CSS, added to that of all pages; script: with its data and style. Raises UserError
+    where the package dominate is missing.
     """
     require("a page of images", "dominate")
     from dominate import document, tags
@@ -159,11 +176,16 @@ def new_page(title: str, facts: Mapping[str, str], *, style: str = "") -> "docum
     page.head.add(
         tags.meta(charset="utf-8"),
         tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
-        tags.style(raw(STYLE + style)),
     )
+    if script is not None:
+        page.head.add(script.policy())
+        style += script.style
+    page.head.add(tags.style(raw(STYLE + style)))
     page.add(tags.h1(title))
     if facts:
         page.add(tags.dl(tags.div(tags.dt(name), tags.dd(facts[name])) for name in facts))
+    if script is not None:
+        page.add(raw(script.html))
     return page
 
 

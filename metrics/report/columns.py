@@ -47,10 +47,13 @@ def best_rows(record: Record, column: Column) -> set[str]:
 
     "real" metrics: nearest to the real images, and none without these. Nothing is best where rows
     cannot be ranked: in what is kept of the source, where doing nothing would win; among targets of
-    other scenes, depths, or, for what depends on their number, other numbers of images.
+    other scenes, depths, or, for what depends on their number, other numbers of images; and by a
+    judge that only guesses.
     """
     metric, rows = column.metric, record.rows
     if not (metric.ranked and GROUPS[column.group].ranked):
+        return set()
+    if "judge" in metric.needs and record.protocol.classifier_above_chance is False:
         return set()
     if column.group == "fake_B_vs_real_B":
         rows = [row for row in rows if not row.unpaired_real_B]

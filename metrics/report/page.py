@@ -68,8 +68,6 @@ h3 small { margin-left: 0.5em; color: var(--quiet); font-size: inherit; font-wei
 .images img { aspect-ratio: auto; }
 .images .enlarged { image-rendering: pixelated; }
 @media (min-resolution: 2dppx) { .images img { image-rendering: pixelated; } }
-details { margin: 0 0 1rem; }
-summary { cursor: pointer; font-weight: 600; font-size: 0.95rem; }
 details dl { margin: 0.75rem 0 0; }
 @media print { section { content-visibility: visible; } .scroll { overflow: visible; } }
 """

@@ -1,7 +1,6 @@
 """Numbers as people read them, in every table and on every page."""
 
 import math
-from collections.abc import Sequence
 
 from metrics.metric_properties import Metric
 
@@ -43,12 +42,3 @@ def _significant(value: float, digits: int) -> str:
     if value and abs(value) < SMALLEST:
         return f"{mantissa}e{int(exponent)}"
     return f"{value:,.{max(0, digits - 1 - int(exponent))}f}"
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Cells of equally long lines in columns for a terminal, the first to the left."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
-        for line in lines
-    )

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from metrics.measure import ImageValues
 from metrics.metric_properties import COMPARISONS, GROUPS, IMAGE_METRICS, PAIR_METRICS, Metric
 from metrics.record import Record
-from metrics.report.plain_text import aligned, format_difference, format_value
+from metrics.report.plain_text import format_difference, format_value
 from metrics.values import Cell, Difference, Distance, Mean
+from util.columns import aligned
 
-WIDTH = 100  # columns of a terminal
 # Group of a row -> title of its table, in the order of the tables.
 TITLES = {
     **{comparison: GROUPS[comparison].what for comparison in COMPARISONS},
@@ -85,21 +85,6 @@ def terminal_tables(record: Record) -> str:
 
 
 def _terminal_table(block: Block) -> str:
-    """In as many tables below each other as WIDTH needs; names longer than that stay whole."""
-    lines = _terminal_lines(block)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    tables, columns = [], []
-    for place in range(2, len(widths)):
-        wide = sum(widths[i] + 2 for i in (0, 1, *columns, place)) - 2
-        if columns and wide > WIDTH:
-            tables.append(columns)
-            columns = []
-        columns.append(place)
-    shown = [[[line[i] for i in (0, 1, *part)] for line in lines] for part in (*tables, columns)]
-    return "\n\n".join(aligned([line for line in part if any(line)]) for part in shown)
-
-
-def _terminal_lines(block: Block) -> list[list[str]]:
     lines = [[block.title, "n", *_titles(block)]]
     for line in block.lines:
         cells = [(metric, line.cells.get(key)) for key, metric in block.metrics.items()]
@@ -107,7 +92,7 @@ def _terminal_lines(block: Block) -> list[list[str]]:
         spread = [_spread(metric, cell) for metric, cell in cells]
         if any(spread):
             lines.append(["", "", *spread])
-    return lines
+    return aligned(lines, heads=2)
 
 
 def _titles(block: Block) -> list[str]:

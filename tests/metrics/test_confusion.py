@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from metrics.confusion import accuracy, balanced_accuracy, confusion_matrix
+from metrics.confusion import (
+    accuracy,
+    balanced_accuracy,
+    confusion_matrix,
+    is_above_chance,
+)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -34,3 +39,22 @@ def test_classes_without_an_image_do_not_count():
     confusion = confusion_matrix(labels, predicted, classes=3)
     assert confusion.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 2]]
     assert balanced_accuracy(confusion) == 0.75
+
+
+@pytest.mark.parametrize(
+    ("confusion", "above"),
+    [
+        ([[50, 0], [0, 50]], True),
+        ([[31, 19], [19, 31]], True),  # 33/54 ± 0.092
+        ([[30, 20], [20, 30]], False),  # 32/54 ± 0.093
+        ([[25, 25], [25, 25]], False),
+        ([[40, 10], [40, 10]], False),  # prefers one class
+        ([[50, 0], [50, 0]], False),
+        ([[1, 0], [0, 1]], False),  # two lucky guesses
+        ([[0, 50], [50, 0]], False),
+        (torch.ones(8, 8).int().tolist(), False),
+        ([[9, 1, 0], [1, 9, 0], [0, 0, 0]], True),  # a class of which no image was held out
+    ],
+)
+def test_a_judge_is_above_chance_by_its_interval(confusion, above):
+    assert is_above_chance(torch.tensor(confusion)) == above

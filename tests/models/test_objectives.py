@@ -220,10 +220,7 @@ def cut_by_hand(model, batch, turned):
     gradients = {"D": gradient, "G": gradient_of(generator)}
     if options.netF == "mlp_sample":
         gradients["F"] = gradient_of(sampler)
-    shown = {"real_A": a, "real_B": b, "fake_B": turned(fake)}
-    if same:
-        shown["idt_B"] = turned(*same)
-    return terms | of_d, gradients, shown
+    return terms | of_d, gradients
 
 
 @pytest.mark.parametrize(
@@ -251,9 +248,6 @@ def test_a_step_of_cut(batch, options, chance, monkeypatch):
     monkeypatch.setattr(random, "random", lambda: chance)
     mirrored = "flip_equivariance" in options and chance < 0.5
     torch.manual_seed(0)
-    losses, gradients, shown = cut_by_hand(model, batch, lambda x: x.flip(-1) if mirrored else x)
+    losses, gradients = cut_by_hand(model, batch, lambda x: x.flip(-1) if mirrored else x)
     torch.manual_seed(0)
     check(model, model.training_step(batch), losses, gradients)
-    assert model.visuals().keys() == shown.keys()
-    for name, image in shown.items():
-        torch.testing.assert_close(model.visuals()[name], image)

@@ -344,17 +344,21 @@ def test_values_out_of_range_are_named(capsys, argv, words):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_help_is_grouped_and_names_every_flag_of_the_model(capsys, model):
-    for parse in (parse_train, parse_test):
+    heeded = {parse_train: {"training", "display"}, parse_test: {"test"}}
+    for parse, own in heeded.items():
         with pytest.raises(SystemExit) as caught:
             parse(["--model", model, "--help"], MODEL_OPTIONS)
         assert caught.value.code == 0
         text = capsys.readouterr().out
-        for title in ("run:", "data:", "training:", "display:"):
-            assert f"\n{title}\n" in text
+        for title in ("run", "data", "training", "display", "test"):
+            shown = title in own | {"run", "data"}
+            assert (f"\n{title}:\n" in text) == shown
+        assert ("--no_eval" in text) == ("test" in own)
+        assert ("--print_freq" in text) == ("training" in own)
+        assert len(re.findall(r"^  python \w+\.py ", text, flags=re.MULTILINE)) == 4
         assert ("\noptimiser:\n" in text) == (model != "sensor_fit")
         for item in fields(MODEL_OPTIONS[model]):
             assert f"--{item.name} " in text or f"--{item.name}\n" in text
-        assert "\ntest (no effect in train.py):\n" in text and "--no_eval" in text
     assert "\nCUT:\n" in text if model == "cut" else "\nCUT:\n" not in text
 
 

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 
 from data.images import read_image, write_image
 from training.loss_log import LossLog
-from training.page import TrainingPage
+from training.page import RUNNING, Standing, TrainingPage
 from util.errors import UserError
 
+RUNS = Standing(RUNNING, written=1e9, silence=300, facts={"epoch": "1 of 9"})
+ENDED = Standing("finished", written=1e9, silence=300, facts={})
 GREY = np.arange(16, dtype=np.uint8).reshape(4, 4)
 
 
@@ -56,19 +59,20 @@ def page(tmp_path) -> TrainingPage:
 def make(folder: Path) -> TrainingPage:
     facts = {"model": "cut"}
     logs = {"Losses": folder / "loss_log.csv", "Validation": folder / "none.csv"}
-    return TrainingPage(folder, title="x: training", facts=facts, logs=logs)
+    details = {"Command": "python train.py"}
+    return TrainingPage(folder, title="x: training", facts=facts, details=details, logs=logs)
 
 
 def test_a_page_before_the_first_sample(page):
-    page.update()
+    page.update(RUNS)
     found, html = read(page)
     assert found.images == [] and "x: training" in html and "cut" in html
 
 
 def test_samples_are_written_as_they_are(page):
     colour = np.dstack([GREY] * 3)
-    page.add(1, 400, {"real_A": GREY, "fake_B": colour})
-    page.update()
+    page.add(1, 400, [{"real_A": GREY, "fake_B": colour}])
+    page.update(RUNS)
     found, _ = read(page)
     assert len(found.images) == 2
     images = [read_image(page.folder / src) for src in found.images]
@@ -77,56 +81,56 @@ def test_samples_are_written_as_they_are(page):
 
 
 def test_the_newest_row_is_on_top_and_images_have_their_order(page):
-    names = ("real_B", "zz_attention", "idt_B", "real_A", "fake_B")
+    names = ("real_B", "zz", "attention", "real_A", "fake_B")
     for epoch, seen in ((9, 900), (2, 200), (10, 1000), (10, 1200), (1000, 12000)):
-        page.add(epoch, seen, dict.fromkeys(names, GREY))
-    page.update()
+        page.add(epoch, seen, [dict.fromkeys(names, GREY)])
+    page.update(RUNS)
     found, _ = read(page)
     rows = ((1000, 12000), (10, 1200), (10, 1000), (9, 900), (2, 200))
     assert found.headings == [f"epoch {epoch}, {seen} images" for epoch, seen in rows]
-    order = [re.search(r"_images\d+_(\w+)\.png", src)[1] for src in found.images[:5]]
-    assert order == ["real_A", "fake_B", "real_B", "idt_B", "zz_attention"]
+    order = [re.search(r"_sample0_(\w+)\.png", src)[1] for src in found.images[:5]]
+    assert order == ["real_A", "fake_B", "real_B", "attention", "zz"]
     assert all((page.folder / src).is_file() for src in found.images)
 
 
 def test_a_resumed_run_goes_on_with_its_page(page):
-    page.add(1, 400, {"fake_B": GREY})
+    page.add(1, 400, [{"fake_B": GREY}])
     again = make(page.folder)
-    again.add(2, 800, {"fake_B": GREY})
-    again.add(1, 400, {"fake_B": 255 - GREY})  # made anew: one row, not two
-    again.update()
+    again.add(2, 800, [{"fake_B": GREY}])
+    again.add(1, 400, [{"fake_B": 255 - GREY}])  # made anew: one row, not two
+    again.update(RUNS)
     found, _ = read(again)
     assert len(found.images) == 2
     np.testing.assert_array_equal(read_image(again.folder / found.images[1]), 255 - GREY)
 
 
 def test_other_files_in_the_folder_are_left_out(page):
-    page.add(1, 400, {"fake_B": GREY})
+    page.add(1, 400, [{"fake_B": GREY}])
     write_image(page.folder / "images" / "epoch_notes.png", GREY)
     (page.folder / "images" / "notes.txt").write_text("")
-    page.update()
+    page.update(RUNS)
     assert len(read(page)[0].images) == 1
 
 
 def test_the_page_reloads_itself_until_training_is_finished(page):
-    page.add(1, 400, {"fake_B": GREY})
-    page.update()
+    page.add(1, 400, [{"fake_B": GREY}])
+    page.update(RUNS)
     assert read(page)[0].refresh == "30"
-    page.update(finished=True)
+    page.update(ENDED)
     assert read(page)[0].refresh is None
 
 
 def test_the_curves_of_the_log_stand_above_the_samples(page):
-    page.add(1, 10, {"real_A": GREY})
+    page.add(1, 10, [{"real_A": GREY}])
     log = LossLog(page.folder / "loss_log.csv")
-    page.update()
+    page.update(RUNS)
     assert "Losses" not in read(page)[0].headings
     for step in (1, 2):
         log.append(1, step, {"G": 1.0, "<D>": 2.0})
-    page.update()
+    page.update(RUNS)
     found, html = read(page)
     assert found.headings == ["Losses", "epoch 1, 10 images"]
-    assert html.count("<svg") == 2
+    assert html.count('<svg viewBox="0 0 260 130">') == 2
     assert "<figcaption><D></figcaption>" in html  # unescaped by `read`
 
 
@@ -139,25 +143,25 @@ def test_curves_are_drawn_anew_once_a_log_has_grown_and_at_the_end(page, monkeyp
     page.folder.mkdir()
     for size in (1000, 1000, 1010, 1030, 1031):
         log.write_text("x" * size)
-        page.update()
+        page.update(RUNS)
     assert drawn == [1000, 1030]
-    page.update(finished=True)
-    page.update(finished=True)
+    page.update(ENDED)
+    page.update(ENDED)
     assert drawn == [1000, 1030, 1031]
 
 
 def test_rows_follow_the_files(page):
-    page.add(1, 10, {"fake_B": GREY})
-    page.update()
-    page.add(1, 10, {"real_A": GREY})  # of a moment that is on the page already
-    page.add(2, 20, {"real_A": GREY})
-    page.update()
+    page.add(1, 10, [{"fake_B": GREY}])
+    page.update(RUNS)
+    page.add(1, 10, [{"real_A": GREY}])  # of a moment that is on the page already
+    page.add(2, 20, [{"real_A": GREY}])
+    page.update(RUNS)
     found, _ = read(page)
     assert found.headings == ["epoch 2, 20 images", "epoch 1, 10 images"]
     assert [name.rsplit("_", 2)[-2] for name in found.images] == ["real", "real", "fake"]
     for file in (page.folder / "images").glob("epoch001*"):
         file.unlink()
-    page.update()
+    page.update(RUNS)
     assert read(page)[0].headings == ["epoch 2, 20 images"]
 
 
@@ -171,3 +175,86 @@ def test_what_draws_is_loaded_before_training(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "matplotlib.backends.backend_svg", raising=False)
     make(tmp_path)
     assert "matplotlib.backends.backend_svg" in sys.modules
+
+
+# --- in a browser
+
+
+@pytest.fixture
+def shown(browser, page):
+    """shown(standing): the browser at the page of a run of two moments and two samples."""
+    log = LossLog(page.folder / "loss_log.csv")
+    for step in range(1, 11):
+        log.append(1, step, {"G": 10.0**-step})
+    for epoch in (1, 2):
+        sample = {"real_A": GREY, "fake_B": GREY + epoch, "real_B": GREY}
+        page.add(epoch, 400 * epoch, [sample, sample])
+
+    def show(standing: Standing):
+        page.update(standing)
+        browser.open(page.folder / "index.html")
+        return browser
+
+    return show
+
+
+STATE = "document.querySelector('dd').textContent"
+
+
+def test_a_run_that_says_nothing_for_long_is_thought_dead(shown):
+    now = time.time()
+    assert shown(Standing(RUNNING, now - 100, 300, {})).run(STATE) == "running"
+    assert shown(Standing(RUNNING, now - 301, 300, {})).run(STATE).startswith("died? no word since")
+    assert shown(Standing("stopped", now - 301, 300, {})).run(STATE) == "stopped"
+
+
+def test_the_slider_goes_through_the_moments_in_place(shown):
+    browser = shown(ENDED)
+    browser.run(
+        """(() => { const slider = document.querySelector(".moments input");
+        slider.value = 0; slider.dispatchEvent(new Event("input")); })()"""
+    )
+    newest = "[...document.querySelector('main section').querySelectorAll('img')].map(i => i.src)"
+    names = [source.rsplit("/", 1)[1] for source in browser.run(newest)]
+    assert len(names) == 6 and all(name.startswith("epoch001_images00000400_") for name in names)
+    heading = "document.querySelector('main section h2').textContent"
+    assert browser.run(heading) == "epoch 1, 400 images"
+
+
+def test_arrow_keys_follow_a_sample_through_time(shown):
+    browser = shown(ENDED)
+    browser.run("document.querySelectorAll('main section .images a')[4].click()")
+    picture = "document.querySelector('.picture img:not([hidden])').src.split('/').at(-1)"
+    assert browser.run(picture) == "epoch002_images00000800_sample1_fake_B.png"
+    browser.press("ArrowLeft")
+    assert browser.run(picture) == "epoch001_images00000400_sample1_fake_B.png"
+
+
+def test_curves_tell_values_and_have_a_log_axis(shown):
+    browser = shown(ENDED)
+    over = """(() => { const plot = document.querySelector(".plot");
+        const { x, width } = plot.getBoundingClientRect();
+        plot.dispatchEvent(new PointerEvent("pointermove", { clientX: x + width }));
+        return document.querySelector(".drawings output").textContent; })()"""
+    assert browser.run(over) == "1e-10 at step 10"
+    points = "document.querySelector('.plot .line').getAttribute('points').split(' ')"
+    heights = f"{points}.map(p => Number(p.split(',')[1]))"
+    assert np.ptp(browser.run(heights)[2:]) < 2, "eight values far below the first"
+    browser.run("document.querySelector('nav input[type=checkbox]').click()")
+    assert np.diff(browser.run(heights)) == pytest.approx([104 / 9] * 9, abs=0.11)
+    browser.run(
+        """(() => { const plot = document.querySelector(".plot");
+        const { x, width } = plot.getBoundingClientRect();
+        const at = (type, share) => plot.dispatchEvent(
+            new PointerEvent(type, { clientX: x + ((38 + 212 * share) / 260) * width }));
+        at("pointerdown", 3.9 / 9); at("pointerup", 1); })()"""
+    )
+    assert len(browser.run(points)) == 6, "steps 5 to 10"
+    browser.run("sessionStorage.clear()")
+
+
+def test_without_scripts_the_page_reloads_itself_and_has_its_facts(page):
+    page.update(RUNS)
+    _, html = read(page)
+    assert re.search(r'<noscript><meta [^>]*http-equiv="refresh"', html)
+    assert "<dt>epoch</dt><dd>1 of 9</dd>" in html and "python train.py" in html

@@ -28,6 +28,7 @@ def make_record(rows, *, reference=None, notes=()) -> Record:
         classifier="judge.pth",
         classifier_balanced_accuracy=None,
         chip_classifier=None,
+        classifier_above_chance=None,
         classes=["T72", "BMP2"],
         cam_layer="layer4",
         feature_layer="layer4",

@@ -1,6 +1,7 @@
 """Which columns a table has, and which rows are best in each."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -99,3 +100,14 @@ def test_biased_values_are_ranked_between_sets_of_one_size_only():
 
 def test_every_metric_is_in_a_group():
     assert {key for group in GROUPS.values() for key in group.metrics} == METRICS.keys()
+
+
+@pytest.mark.parametrize(("above_chance", "best"), [(False, set()), (True, {"1"}), (None, {"1"})])
+def test_a_judge_that_guesses_ranks_nothing(above_chance, best):
+    def ranked(column):
+        record = means(column, 0.5, 0.9)
+        protocol = replace(record.protocol, classifier_above_chance=above_chance)
+        return best_rows(replace(record, protocol=protocol), column)
+
+    assert ranked(Column("fake_B_vs_real_B", "gcss")) == best
+    assert ranked(SSIM) == {"1"}, "which needs no judge"

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from metrics.metric_properties import METRICS
-from metrics.report.plain_text import aligned, format_deviation, format_value
+from metrics.report.plain_text import format_deviation, format_value
 
 
 @pytest.mark.parametrize("key", METRICS)
@@ -53,7 +53,3 @@ def test_formatted_values_are_ascii():
 @pytest.mark.parametrize(("value", "text"), [(0.00312, "0.0031"), (0, "0.0"), (12.7, "13")])
 def test_a_deviation_has_two_digits(value, text):
     assert format_deviation(value) == text
-
-
-def test_names_are_aligned_to_the_left_and_numbers_to_the_right():
-    assert aligned([["set", "n"], ["a", "123"], ["bb", ""]]) == "set    n\na    123\nbb"

@@ -1,0 +1,1 @@
+"""What runs and results there are: what runs.py shows."""
