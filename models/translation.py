@@ -182,7 +182,11 @@ class TranslationModel(Model):
         return {"D_real": judged_real.detach(), "D_fake": judged_fake.detach()}
 
     def samples(self, batch: Batch) -> dict[str, Tensor]:
-        return {"real_A": batch.a, "fake_B": self.translate(batch.a), "real_B": batch.b}
+        return {
+            "real_A": batch.a,
+            "fake_B": self.translate(batch.a, batch.box_a),
+            "real_B": batch.b,
+        }
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "pool": self.pool.state_dict()}

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from data.annotations.find import find_annotations
 from data.datasets import ImageDataset
 from data.label_index import LabelIndex
-from data.labels import find_table
 from data.preview import histogram
 from data.value_map import Stored
 from util.errors import UserError
@@ -94,7 +94,7 @@ class ResultsPage:
 
 def _labels(dataset: ImageDataset) -> tuple[LabelIndex | None, str]:
     """Those of the images' labels.csv, and why there are none where there should be."""
-    table = find_table(dataset.selection.root)
+    table = find_annotations(dataset.selection.root)
     if table is None:
         return None, ""
     try:

@@ -47,7 +47,7 @@ def make_page(folder: Path, *, paired: bool = True) -> Path:
     page.write(folder / "index.html", "x: test", {"images": "3"})
     assert page.note == ""
     images = [
-        ImageValues(name, {"fake_B_vs_real_B": {"ssim": value, "psnr": float("inf")}}, {})
+        ImageValues(name, {"fake_B_vs_real_B": {"ssim": value, "psnr": float("inf")}}, {}, "")
         for name, value in zip(NAMES, SSIM, strict=True)
     ]
     corner = np.zeros((16, 16))

@@ -14,7 +14,7 @@ def test_each_page_gets_the_values_of_its_own_images(tmp_path):
         data = {"rows": None, "measured": None}
         write_gallery(folder / "index.html", "x", {}, [], script=PageScript("results", data))
     values = [
-        ImageValues(f"{folder.as_posix()}/a/1", {"fake_B_vs_real_B": {"ssim": value}}, {})
+        ImageValues(f"{folder.as_posix()}/a/1", {"fake_B_vs_real_B": {"ssim": value}}, {}, "")
         for folder, value in zip(folders, (0.25, 0.75), strict=True)
     ]
     row = SimpleNamespace(images=SimpleNamespace(folders=folders), values=values)
@@ -37,7 +37,7 @@ def test_a_folder_without_a_page_of_ours_is_left_alone(tmp_path):
 
 def test_values_that_json_lacks_and_metrics_of_no_image():
     numbers = {"psnr": float("inf"), "ssim": 0.0, "cc": float("nan")}
-    image = ImageValues("x", {"fake_B_vs_real_B": numbers}, {}, {"fake_B": "AA"})
+    image = ImageValues("x", {"fake_B_vs_real_B": numbers}, {}, "", {"fake_B": "AA"})
     assert measured(["x"], [image]) == {
         "names": ["x"],
         "metrics": [
