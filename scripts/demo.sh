@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to a table in minutes on two CPU cores: set up, make a small demo set, train every
-# stage on it, and compare both translations and a fitted sensor, the baseline, with the truth, which
-# only a made scene can give. `demo.sh ablation` adds the eight-row table of run_ablation.sh, and its
+# stage on it, and compare its translations, those of the target recipe and those of a fitted sensor,
+# the baseline, with the truth, which only a made scene can give. `demo.sh ablation` adds the eight-row table of run_ablation.sh, and its
 # report.
 set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -24,14 +24,16 @@ export GRADCAM_FLAGS="--netG unet_128 --ngf 16 --ndf 16 $small
     --epoch_count 7 --n_epochs 6 --n_epochs_decay 2"
 "$ROOT/scripts/run_pipeline.sh" "$images"
 
+RECIPE=target "$ROOT/scripts/run_pipeline.sh" "$images"
 RESUME=1 "$ROOT/scripts/run_sensor_fit.sh"
-for name in mwir_sensor_fit mwir_pix2pix mwir_pix2pix_gradcam; do
+for name in mwir_sensor_fit mwir_target_fit mwir_pix2pix mwir_pix2pix_gradcam; do
     translate "$name" --dataroot "$images" --phase truth --dataset_mode aligned --num_test all
 done
 plain="$RESULTS/mwir_pix2pix/truth_latest" # its real_A is the simulator's view, its real_B the truth
 "$PYTHON" "$ROOT/evaluate.py" --real "$plain/images/real_B" \
     --set "simulator" "$plain/images/real_A" "$plain/images/real_B" \
     --set "sensor fit" "$RESULTS/mwir_sensor_fit/truth_latest" \
+    --set "target recipe" "$RESULTS/mwir_target_fit/truth_latest" \
     --set "Pix2Pix" "$plain" \
     --set "Pix2Pix + Grad-CAM" "$RESULTS/mwir_pix2pix_gradcam/truth_latest" \
     --classifier "$CHECKPOINTS/mwir_judge/latest_net_classifier.pth" --boxes "$images/labels.csv" \

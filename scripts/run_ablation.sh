@@ -9,7 +9,7 @@
 # metrics, ranges to match the sets.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-"$ROOT/scripts/run_pipeline.sh" "$@"
+RECIPE=published "$ROOT/scripts/run_pipeline.sh" "$@"
 data_root="$(cd "$1" && pwd)"
 flags=("${@:2}")
 export DATASETS CHECKPOINTS RESULTS PYTHON RESUME=1

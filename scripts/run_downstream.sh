@@ -7,7 +7,7 @@
 # classifiers here too; DOWNSTREAM_FLAGS go to downstream.py (--seeds 5).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-"$ROOT/scripts/run_pipeline.sh" "$@"
+RECIPE=published "$ROOT/scripts/run_pipeline.sh" "$@"
 data_root="$(cd "$1" && pwd)"
 flags=("${@:2}")
 export RESUME=1

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # The whole method: run_pipeline.sh DATA_ROOT [FLAGS...], DATA_ROOT holding real/ and sim/.
 #
+# RECIPE in the environment: published (default), CUT, pseudo-pairs, Pix2Pix and Grad-CAM feedback;
+# target, what keeps the vehicle best of all that was measured (docs/RESULTS.md): a sensor fitted to
+# it. That needs boxes in labels.csv, of real/ and of sim/.
+#
 # FLAGS go to every stage, so all must know them (--gpu_ids, --num_threads, ...). CUT_FLAGS,
 # PIX2PIX_FLAGS, CLASSIFIER_FLAGS and GRADCAM_FLAGS in the environment go to one stage each. A
 # finished stage is left as it is and an interrupted one goes on, where it is of the same images,
@@ -9,6 +13,11 @@
 set -euo pipefail
 if [ $# -eq 0 ] || [ ! -d "$1/real" ] || [ ! -d "$1/sim" ]; then
     echo "error: name a folder that holds real/ and sim/: run_pipeline.sh DATA_ROOT [FLAGS...]" >&2
+    exit 2
+fi
+recipe="${RECIPE:-published}"
+if [ "$recipe" != published ] && [ "$recipe" != target ]; then
+    echo "error: there is no RECIPE=$recipe; it is published or target." >&2
     exit 2
 fi
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -20,13 +29,22 @@ scripts="$ROOT/scripts"
 # The *_FLAGS are lists of words by design: unquoted.
 # shellcheck disable=SC2086
 {
-    echo "== ${mwir}_classifier"
-    "$scripts/run_classifier.sh" "$data_root" ${CLASSIFIER_FLAGS:-} ${flags[@]+"${flags[@]}"}
+    if [ "$recipe" = published ]; then
+        echo "== ${mwir}_classifier"
+        "$scripts/run_classifier.sh" "$data_root" ${CLASSIFIER_FLAGS:-} ${flags[@]+"${flags[@]}"}
+    fi
     echo "== ${mwir}_judge"
     "$scripts/run_judge.sh" "$data_root" ${CLASSIFIER_FLAGS:-} ${flags[@]+"${flags[@]}"}
     # Behind the stages that look at the real images themselves, and refuse others first.
     "$PYTHON" "$ROOT/datasets/make_unpaired.py" --real "$data_root/real" --sim "$data_root/sim" \
         --out "$DATASETS" --prefix "${NAME_PREFIX:-}"
+    if [ "$recipe" = target ]; then
+        echo "== ${mwir}_target_fit"
+        "$scripts/run_target_fit.sh" ${flags[@]+"${flags[@]}"}
+        echo "== evaluation"
+        STAGE=target_fit "$scripts/run_evaluate.sh"
+        exit
+    fi
     echo "== ${mwir}_real2cut"
     "$scripts/run_real2cut.sh" ${CUT_FLAGS:-} ${flags[@]+"${flags[@]}"}
     echo "== pseudo-pairs"

@@ -1,40 +1,82 @@
 #!/usr/bin/env bash
 # Translations beside the truth, on made scenes that both the simulator and the sensor show:
-# controlled.sh [mild|hard ...]. The published recipe, the target recipe and the fitted sensors, on
-# 200 scenes of 25 recordings, 128x128 pixels. SEEDS ("1 2 3") are those of the training runs; the
-# scenes are always the same. What is finished stays, so an interrupted study goes on by the same
-# command; the table of each gap is results/controlled/GAP/truth.
+# controlled.sh [mild|hard ...]. The fitted sensors, the published recipe and other designs, on 200
+# scenes of 25 recordings, 128x128 pixels. SEEDS ("1 2 3") are those of the training runs; the scenes
+# are always the same. What is finished stays, so an interrupted study goes on by the same command;
+# the table of each gap is results/controlled/GAP/truth/report.html.
 set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
-small="--load_size 143 --crop_size 128 --print_freq 240"
-export CUT_FLAGS="--netG resnet_4blocks --ngf 16 --ndf 16 --netF_nc 64 --num_patches 128 $small
-    --lr 0.0004 --n_epochs 2 --n_epochs_decay 1"
-export PIX2PIX_FLAGS="--netG unet_128 --ngf 16 --ndf 16 $small --n_epochs 3 --n_epochs_decay 3"
+scripts="$ROOT/scripts"
+crops="--load_size 143 --crop_size 128 --print_freq 240"
+cut="--netG resnet_4blocks --ngf 16 --ndf 16 --netF_nc 64 --num_patches 128 --lr 0.0004
+    --n_epochs 2 --n_epochs_decay 1"
+narrow="--ngf 16 --ndf 16 --n_epochs 3 --n_epochs_decay 3"
+blind="--blind_target --box_patches 0.25"
+export CUT_FLAGS="$cut $crops" PIX2PIX_FLAGS="--netG unet_128 $narrow $crops"
 export CLASSIFIER_FLAGS="--load_size 128 --crop_size 128 --batch_size 16 --n_epochs 10 --n_epochs_decay 10"
-export GRADCAM_FLAGS="--netG unet_128 --ngf 16 --ndf 16 $small
+export GRADCAM_FLAGS="--netG unet_128 --ngf 16 --ndf 16 $crops
     --epoch_count 7 --n_epochs 6 --n_epochs_decay 2"
 
-# study GAP: all runs of one kind of simulator
+# study GAP: all runs of one kind of simulator, and their table
 study() (
     export DATASETS="$ROOT/datasets/controlled/$1" CHECKPOINTS="$ROOT/checkpoints/controlled/$1"
     export RESULTS="$ROOT/results/controlled/$1" RESUME=1
     unset NAME_PREFIX
-    source "$ROOT/scripts/common.sh"
+    source "$scripts/common.sh"
     images="$DATASETS/images"
     [ -e "$images/demo.json" ] || rm -rf "$images" # left by an interrupted run
     "$PYTHON" "$ROOT/datasets/make_demo.py" --out "$images" --gap "$1" --num_train 240 \
         --num_test 200 --size 128 --seed 1
-    for seed in ${SEEDS:-1 2 3}; do
-        NAME_PREFIX="s${seed}_" "$ROOT/scripts/run_pipeline.sh" "$images" --seed "$seed"
-        for stage in pix2pix pix2pix_gradcam; do
-            truth "s${seed}_mwir_$stage" "$images"
-        done
+    sets=(--set simulator "$images/truth/A" "$images/truth/B")
+    unpaired fit_
+    for fit in sensor_fit target_fit; do # nothing in them is random
+        NAME_PREFIX=fit_ "$scripts/run_$fit.sh"
+        truth "fit_mwir_$fit" "$fit"
     done
+    for seed in ${SEEDS:-1 2 3}; do
+        published "s${seed}_" "$seed"
+        designs "s${seed}_" "$seed"
+    done
+    "$PYTHON" "$ROOT/evaluate.py" --real "$images/truth/B" "${sets[@]}" --boxes "$images/labels.csv" \
+        --report "$RESULTS/truth"
 )
 
-# truth NAME IMAGES: translate the scenes whose truth is known
+# The flags are lists of words by design: unquoted.
+# shellcheck disable=SC2086
+# published PREFIX SEED: CUT, pseudo-pairs, Pix2Pix, and Grad-CAM feedback
+published() {
+    NAME_PREFIX="$1" "$scripts/run_pipeline.sh" "$images" --seed "$2"
+    truth "$1mwir_pix2pix" "Pix2Pix, seed $2"
+    truth "$1mwir_pix2pix_gradcam" "Pix2Pix + Grad-CAM, seed $2"
+}
+
+# shellcheck disable=SC2086
+# designs PREFIX SEED: D blind to the target, and networks that begin as the target fit
+designs() {
+    train "$1cut_on_fit" --model cut --dataroot "$DATASETS/$1mwir_sim2cut" --preprocess none \
+        --sensor fit_mwir_target_fit $cut $blind --print_freq 240 --seed "$2"
+    truth "$1cut_on_fit" "blind CUT on the target fit, seed $2"
+    unpaired "$1blind_"
+    NAME_PREFIX="$1blind_" "$scripts/run_real2cut.sh" $CUT_FLAGS $blind --seed "$2"
+    NAME_PREFIX="$1blind_" "$scripts/make_pseudo_pairs.sh" $CUT_FLAGS $blind --seed "$2"
+    NAME_PREFIX="$1blind_" "$scripts/run_pix2pix.sh" $PIX2PIX_FLAGS --seed "$2"
+    truth "$1blind_mwir_pix2pix" "Pix2Pix on pairs of blind CUT, seed $2"
+    train "$1pix2pix_on_fit" --model pix2pix --dataroot "$DATASETS/$1blind_mwir_pix2pix" \
+        --preprocess none --netG resnet_4blocks $narrow --sensor fit_mwir_target_fit \
+        --lambda_box 10 --print_freq 240 --seed "$2"
+    truth "$1pix2pix_on_fit" "the same on the target fit, L1 x10 in boxes, seed $2"
+}
+
+# unpaired PREFIX: the datasets of CUT and of the fits
+unpaired() {
+    "$PYTHON" "$ROOT/datasets/make_unpaired.py" --real "$images/real" --sim "$images/sim" \
+        --out "$DATASETS" --prefix "$1"
+}
+
+# truth NAME ROW: translate the scenes whose truth is known, for a row of the table
 truth() {
-    translate "$1" --dataroot "$2" --phase truth --dataset_mode aligned --num_test all
+    translate "$1" --dataroot "$images" --phase truth --dataset_mode aligned --num_test all
+    sets+=(--set "$2" "$RESULTS/$1/truth_latest")
 }
 
 [ $# -gt 0 ] || set -- mild hard

@@ -117,21 +117,51 @@ def refuse_other_data_and_flags(data, env, work):
         assert (work / "checkpoints" / name / "finished").exists()
 
 
-@pytest.mark.parametrize("script", ["run_pipeline.sh", "run_ablation.sh", "run_downstream.sh"])
-def test_name_prefix_begins_every_name(places, tmp_path, script):
-    """The programs' arguments, as a Python gets them that only says them."""
+@pytest.fixture
+def say(places, tmp_path):
+    """Calls a script on a data root, with a Python that only says its arguments."""
     python = tmp_path / "python"
     python.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$@"\n')
     python.chmod(0o755)
     data = tmp_path / "data"
     for domain in ("real", "sim"):
         (data / domain).mkdir(parents=True)
-    env = {**places[1], "PYTHON": str(python), "NAME_PREFIX": "night_"}
-    done = call(script, data, env=env, cwd=tmp_path)
+
+    def say(script, **env):
+        env = {**places[1], "PYTHON": str(python), **env}
+        return call(script, data, env=env, cwd=tmp_path)
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("script", "recipe"),
+    [
+        *(("run_pipeline.sh", "published"), ("run_pipeline.sh", "target")),
+        *(("run_ablation.sh", "published"), ("run_downstream.sh", "published")),
+    ],
+)
+def test_name_prefix_begins_every_name(say, script, recipe):
+    done = say(script, NAME_PREFIX="night_", RECIPE=recipe)
     assert done.returncode == 0, done.stderr
     words = done.stdout.replace("make_pseudo_pairs", "")
-    assert words.count("mwir_") == words.count("night_mwir_") > 20
+    assert words.count("mwir_") == words.count("night_mwir_") > 5
     assert "--prefix\nnight_\n" in words
+
+
+def test_the_target_recipe_fits_and_measures_and_trains_no_translation(say):
+    done = say("run_pipeline.sh", RECIPE="target")
+    assert done.returncode == 0, done.stderr
+    runs = [line.removeprefix("== ") for line in done.stdout.splitlines() if "== " in line]
+    assert runs == ["mwir_judge", "mwir_target_fit", "evaluation"]
+    assert "--model\nsensor_fit\n--fit_target\n" in done.stdout
+    assert "mwir_target_fit/test_latest" in done.stdout.split("== evaluation")[1]
+
+
+def test_another_recipe_is_named(say):
+    done = say("run_pipeline.sh", RECIPE="targets")
+    assert done.returncode == 2
+    assert done.stderr == "error: there is no RECIPE=targets; it is published or target.\n"
 
 
 def check_ablation(folder):
