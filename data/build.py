@@ -44,10 +44,14 @@ def build_training_datasets(
     fit, and for images that cannot share a batch.
     """
     selection = _selection(
-        data, model, seed=seed, training=True, value_maps=value_maps, left_out=left_out
+        data,
+        model,
+        seed=seed,
+        training=True,
+        value_maps=value_maps,
+        left_out=left_out,
+        read_boxes=read_boxes or boxes_for is not None,
     )
-    if boxes_for or read_boxes:
-        selection = replace(selection, boxes=BoxTable(selection.root))
     if data.dataset_mode == "single":
         raise UserError(
             "--dataset_mode single has no target domain to learn from; train with unaligned or "
@@ -85,13 +89,17 @@ def build_validation_datasets(
     """
     selection = replace(
         _selection(
-            data, model, seed=seed, training=False, value_maps=value_maps, left_out=left_out
+            data,
+            model,
+            seed=seed,
+            training=False,
+            value_maps=value_maps,
+            left_out=left_out,
+            read_boxes=read_boxes,
         ),
         phase=phase,
         limit=None,
     )
-    if read_boxes:
-        selection = replace(selection, boxes=BoxTable(selection.root))
     paired = data.dataset_mode == "aligned"
     _require_validation_images(selection, paired=paired)
     if paired:
@@ -128,12 +136,16 @@ def build_test_dataset(
     of these images by its head.
     """
     selection = _selection(
-        data, model, seed=seed, training=False, value_maps=value_maps, left_out={}
+        data,
+        model,
+        seed=seed,
+        training=False,
+        value_maps=value_maps,
+        left_out={},
+        read_boxes=read_boxes,
     )
     # Each image is read once at most: nothing is gained by keeping it. None is left out.
     selection = replace(selection, cache="none", skip_bad=False, asked=asked)
-    if read_boxes:
-        selection = replace(selection, boxes=BoxTable(selection.root))
     modes = {"aligned": AlignedDataset, "unaligned": UnalignedDataset, "single": SingleDataset}
     if data.dataset_mode not in modes:
         raise UserError(
@@ -150,6 +162,7 @@ def _selection(
     training: bool,
     value_maps: Mapping[str, ValueMap],
     left_out: Mapping[str, str],
+    read_boxes: bool,
 ) -> Selection:
     if not data.dataroot:
         raise UserError("no images are given; name their folder with --dataroot.")
@@ -175,6 +188,7 @@ def _selection(
         cache=data.cache,
         left_out=left_out,
         skip_bad=data.on_bad_image == "skip",
+        boxes=BoxTable(root) if read_boxes else None,
     )
 
 

@@ -22,7 +22,7 @@ export CLASSIFIER_FLAGS="--load_size 128 --crop_size 128 --batch_size 16 --n_epo
     --val_freq 5"
 export GRADCAM_FLAGS="--netG unet_128 --ngf 16 --ndf 16 $small
     --epoch_count 7 --n_epochs 6 --n_epochs_decay 2"
-"$ROOT/scripts/run_pipeline.sh" "$images"
+RECIPE=published "$ROOT/scripts/run_pipeline.sh" "$images"
 
 RECIPE=target "$ROOT/scripts/run_pipeline.sh" "$images"
 RESUME=1 "$ROOT/scripts/run_sensor_fit.sh"
