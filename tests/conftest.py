@@ -50,11 +50,13 @@ def shared_data():
 
 
 @pytest.fixture
-def hang_ups_heard():
-    """As in a terminal: a suite that nohup has started ignores them, and so would its programs."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def signals_heard():
+    """As in a terminal: a suite in the background ignores some, and so would its programs."""
+    plain = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in plain.items()}
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -124,7 +124,7 @@ def state_on_page(folder):
     return read_island(folder / "web" / "index.html", "standing")["state"]
 
 
-@pytest.mark.usefixtures("hang_ups_heard")
+@pytest.mark.usefixtures("signals_heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_saves_and_leaves_and_the_run_goes_on_as_if_nothing_had_been(
     number, flags, folder, whole, at_step, capsys
@@ -176,7 +176,7 @@ def until_it_trains(process, line="(epoch"):
         assert process.poll() is None, process.stderr.read()
 
 
-@pytest.mark.usefixtures("hang_ups_heard")
+@pytest.mark.usefixtures("signals_heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_to_all_processes_of_a_run_leaves_no_traceback(number, endless, folder):
     """As the terminal's Ctrl-C and SLURM send it: to the readers too."""

@@ -48,7 +48,7 @@ def test_handlers_are_given_back(usual_handlers):
     assert {number: signal.getsignal(number) for number in usual_handlers} == usual_handlers
 
 
-def test_a_hang_up_is_a_wish_to_stop(hang_ups_heard):
+def test_a_hang_up_is_a_wish_to_stop(signals_heard):
     with StopSignals() as stop:
         send(signal.SIGHUP)
         assert stop.received == "SIGHUP"
