@@ -22,7 +22,9 @@ def send(number):
     os.kill(os.getpid(), number)
 
 
-def test_the_first_signal_is_kept_and_the_second_takes_its_usual_course(capfd, monkeypatch):
+def test_the_first_signal_is_kept_and_the_second_takes_its_usual_course(
+    capfd, monkeypatch, signals_heard
+):
     monkeypatch.setattr(util.stop, "ECHO_S", 0.0)
     with StopSignals() as stop:
         assert stop.received is None
