@@ -24,7 +24,7 @@ from util.errors import UserError
 
 MARGIN = 4  # pixels about a box that its blur reaches into
 TARGETS = 400  # that are looked at in a set: they tell its mean grey levels within some percent
-STEPS = 200  # of the simplex search, in which all four numbers of the curve settle
+STEPS = 200  # of the simplex search, in which the three numbers of the curve settle
 GRID = np.linspace(0, 1, SHARES)
 # Shares of the background at which level control may hold an image: the ends are few pixels.
 REFERENCES = slice(SHARES // 20, -(SHARES // 20))
@@ -105,7 +105,7 @@ def fit_targets(
     wanted = np.quantile(target.backgrounds, GRID), np.quantile(_levels(target), GRID)
 
     def misfit(numbers: np.ndarray) -> float:
-        """Mean distance of the quantiles of background and of targets from the real ones."""
+        """How far the quantiles of background and of targets are from the real ones, in sum."""
         if min(numbers) <= 0:
             return np.inf
         shifts = tone.set(*numbers)
