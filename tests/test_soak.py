@@ -21,8 +21,13 @@ def test_growth_is_told_from_the_start_of_the_work():
 
 def test_processes_are_compared_first_third_to_last():
     lives = [life([memory] * 20, [memory] * 20) for memory in (10, 11, 12, 13, 14, 15)]
-    assert across(lives) == (4, 4)
+    assert across(lives) == (3, 3)
     assert across(lives[:2]) == (0, 0)
+
+
+def test_processes_that_differ_by_chance_have_not_grown():
+    lives = [life([memory] * 20, [memory] * 20) for memory in (10, 14, 12, 11, 13, 15)]
+    assert across(lives) == (0, 0)
 
 
 def test_a_process_is_looked_at_and_one_that_has_gone_is_not():
