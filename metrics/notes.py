@@ -20,11 +20,13 @@ def notes_on(
     options: EvaluateOptions,
     differences: Sequence[Differences],
 ) -> Iterator[str]:
-    """All sentences, most important first."""
+    """All sentences, most important first; rows that share one are named before it."""
+    shared: dict[str, list[str]] = {}
     for row in rows:
-        prefix = f"{row.images.name}: " if len(rows) > 1 else ""
         for note in _row_notes(row, instruments, options, alone=len(rows) == 1):
-            yield prefix + note
+            shared.setdefault(note, []).append(row.images.name)
+    for note, names in shared.items():
+        yield f"{', '.join(names)}: {note}" if len(rows) > 1 else note
     yield from _baseline_notes(rows, differences)
     yield from _difference_notes(rows, differences, options.against)
     yield from _bias_notes(rows)

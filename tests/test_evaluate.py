@@ -1183,3 +1183,14 @@ def test_results_are_no_real_images(tmp_path, flag):
     folders = {name: results / "images" / kind for name, kind in kinds.items()} | {flag: results}
     with pytest.raises(UserError, match=r"holds results of test\.py"):
         main([str(word) for pair in folders.items() for word in pair])
+
+
+def test_rows_that_share_a_sentence_are_named_before_it_together(tmp_path, capsys):
+    for name in ("one", "two", "real"):
+        write_set(tmp_path / name, scenes("ab"))
+    sets = [f for name in ("one", "two") for f in ("--set", name, tmp_path / name)]
+    table = write_labels(tmp_path / "labels.csv", [{**box_of("a.png"), "class": "T72"}])
+    evaluate(*sets, "--real", tmp_path / "real", "--boxes", table, out=tmp_path / "m.json")
+    said = capsys.readouterr().out
+    assert "one, two: 1 of 2 images have a box." in said
+    assert "one: 1 of 2" not in said
