@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from data.boxes import pad_boxes
 from data.folders import ImageFile
 from data.label_index import ImageLabel
 from data.value_type import UINT8, ValueType
@@ -119,14 +120,16 @@ def measure(
 class _Images:
     """The images of one kind in a group.
 
-    counts: (B, 1 or 3, H, W) in file values; boxes: (B, 4), rows of NaN for images without one;
-    seen, told: what the judge makes of the images, and the judge of chips of their targets, None
-    where none of them looks.
+    counts: (B, 1 or 3, H, W) in file values; boxes: (B, 4) of the largest target, rows of NaN for
+    images without one; targets: (B, N, 4) of all, as `pad_boxes` gives them; seen, told: what the
+    judge makes of the images, and the judge of chips of their targets, None where none of them
+    looks.
     """
 
     counts: Tensor
     labels: Sequence[ImageLabel | None]
     boxes: Boxes
+    targets: Tensor
     seen: Activations | None
     told: ChipClasses | None
 
@@ -136,6 +139,7 @@ class _Images:
             self.counts[places],
             [self.labels[place] for place in places],
             self.boxes[places],
+            self.targets[places],
             self.seen and self.seen.of(places),
             self.told and self.told.of(places),
         )
@@ -223,13 +227,14 @@ class _Measuring:
         self, kind: str, arrays: Sequence[np.ndarray], labels: Sequence[ImageLabel | None]
     ) -> _Images:
         counts = self._counts(arrays, kind)
-        boxes = _boxes(labels, tuple(counts.shape[-2:])).to(counts.device)
+        size = tuple(counts.shape[-2:])
+        boxes, targets = (f(labels, size).to(counts.device) for f in (_boxes, _targets))
         seen = told = None
         if kind in self._judged and self._judge:
             seen = self._judge.activations(self.instruments.judge_map.scale(counts))
         if kind in self._judged and self._chips:
             told = self._chips.add(kind, counts, boxes, labels)
-        return _Images(counts, labels, boxes, seen, told)
+        return _Images(counts, labels, boxes, targets, seen, told)
 
     def _counts(self, arrays: Sequence[np.ndarray], kind: str) -> Tensor:
         """(B, 1 or 3, H, W) in file values: float32 holds 8 bits exactly, sums of them too."""
@@ -270,7 +275,7 @@ class _Measuring:
         if self.instruments.luma:
             a, b = luminance(a), luminance(b)
         if apart and self.instruments.labels:
-            where = regions(fakes.boxes[:, None], *a.shape[-2:])
+            where = regions(fakes.targets, *a.shape[-2:])
         values = {
             "psnr": psnr(a, b, data_range=data_range, where=where),
             "ssim": ssim(a, b, data_range=data_range, where=where),
@@ -341,9 +346,14 @@ def _boxes(labels: Sequence[ImageLabel | None], size: tuple[int, int]) -> Boxes:
     return torch.tensor(corners, dtype=torch.float64)
 
 
+def _targets(labels: Sequence[ImageLabel | None], size: tuple[int, int]) -> Tensor:
+    corners = [label.all_corners(*size) if label else [] for label in labels]
+    return pad_boxes([np.array(found, np.float32).reshape(-1, 4) for found in corners])
+
+
 def _ghosts(fakes: _Images, sources: _Images) -> dict[str, Tensor]:
     grey = luminance(fakes.counts), luminance(sources.counts)
-    area = torch.from_numpy(ghost_area(*grey, fakes.boxes[:, None]))
+    area = torch.from_numpy(ghost_area(*grey, fakes.targets))
     share = (area > 0).double().masked_fill(area.isnan(), torch.nan)
     return {"ghosts": share, "ghost_area": 100 * area}
 

@@ -710,6 +710,27 @@ def test_pixels_in_the_box_and_outside_are_measured_apart(tmp_path):
     assert values["ssim_box"]["mean"] == pytest.approx(similarity[4:14, 11:29].mean())
 
 
+def test_every_target_of_an_image_is_in_the_box_and_no_ghost(tmp_path):
+    """Two targets, drawn 100 counts too bright: the smaller one is no background, and no ghost."""
+    results = make_results(tmp_path / "run", names="a", shape=(64, 80), offsets=(0, 0))
+    file = results / "images" / "fake_B" / "a.png"
+    real = read_image(results / "images" / "real_B" / "a.png")
+    fake = real.astype(int)
+    for y, x, height, width in ((8, 8, 16, 20), (40, 52, 14, 16)):
+        fake[y : y + height, x : x + width] += 100
+    write_image(file, fake.clip(0, 255).astype(np.uint8))
+    row = {"file": "a.png", "class": ""}
+    boxes = [
+        {**row, "box_x": 8, "box_y": 8, "box_w": 20, "box_h": 16},
+        {**row, "box_x": 52, "box_y": 40, "box_w": 16, "box_h": 14},
+    ]
+    table = write_labels(tmp_path / "labels.csv", boxes)
+    report = evaluate("--results", results, "--boxes", table, out=tmp_path / "m.json")
+    assert report["fake_B_vs_real_B"]["mae_background"]["mean"] == 0
+    assert report["fake_B_vs_real_B"]["mae_box"]["mean"] > 20
+    assert report["fake_B"]["ghosts"]["mean"] == 0
+
+
 def test_classes_are_kept_and_ghosts_are_seen(tmp_path, capsys, classifier_file):
     """Of two translations one has a ghost; the judge of chips sees the squares about the boxes."""
     results = make_results(tmp_path / "run", names="ab", shape=(64, 80), offsets=(5, 5))
