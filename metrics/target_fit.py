@@ -56,7 +56,10 @@ class Scenes:
 
     @classmethod
     def of(cls, images: Iterable[tuple[Tensor, np.ndarray]], *, what: str) -> "Scenes":
-        """images: (1, H, W) and boxes (N, 4). Raises UserError where no box shows a pixel."""
+        """images: (1, H, W) and boxes (N, 4); those without background are left out.
+
+        Raises UserError where no box shows a pixel beside background.
+        """
         backgrounds: list[np.ndarray] = []
         targets: list[Target] = []
         for image, boxes in images:
@@ -71,7 +74,10 @@ class Scenes:
                 ]
                 backgrounds.append(np.quantile(outside.numpy(), GRID))
         if not targets:
-            raise UserError(f"no box shows a pixel of the {what} images; check labels.csv.")
+            raise UserError(
+                f"no box of the {what} images shows a pixel beside background, which --fit_target "
+                "compares, too; check labels.csv, and give whole frames."
+            )
         return cls(np.array(backgrounds), targets[:: -(-len(targets) // TARGETS)])
 
 
@@ -95,7 +101,7 @@ def fit_targets(
     simulated, real: images and their boxes. MTF and noise stay as they are. The level that is
     controlled is the one in which real images differ least: that which the sensor holds itself.
     Targets keep the share of their distances by which they differ as real ones do. Raises UserError
-    for a set without a box that shows a pixel.
+    for a set without a box that shows a pixel beside background.
     """
     target = Scenes.of(real, what="real")
     scene = Scenes.of(simulated, what="simulated")

@@ -90,7 +90,8 @@ def test_targets_that_differ_more_than_real_ones_come_nearer_to_the_mean():
     assert sensor.controls_targets
 
 
-def test_a_set_without_boxes_is_refused():
-    without = [(torch.zeros(1, SIDE, SIDE), np.empty((0, 4), np.float32))]
-    with pytest.raises(UserError, match="no box shows a pixel of the real images"):
+@pytest.mark.parametrize("boxes", [[], [[0, 0, SIDE, SIDE]], [[3, 3, 3.2, 3.2]]])
+def test_a_set_that_shows_no_target_beside_background_is_refused(boxes):
+    without = [(torch.zeros(1, SIDE, SIDE), np.array(boxes, np.float32).reshape(-1, 4))]
+    with pytest.raises(UserError, match="no box of the real images shows a pixel beside backgr"):
         fit_targets(FittedSensor(), boxed([simulated(0)]), without)
