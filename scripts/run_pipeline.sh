@@ -2,8 +2,8 @@
 # The whole method: run_pipeline.sh DATA_ROOT [FLAGS...], DATA_ROOT holding real/ and sim/.
 #
 # RECIPE in the environment: published (default), CUT, pseudo-pairs, Pix2Pix and Grad-CAM feedback;
-# target, what keeps the vehicle best of all that was measured (docs/RESULTS.md): a sensor fitted to
-# it. That needs boxes in labels.csv, of real/ and of sim/.
+# target, a sensor fitted to the vehicles, which keeps them best where docs/RESULTS.md says. That
+# needs boxes in labels.csv, of real/ and of sim/.
 #
 # FLAGS go to every stage, so all must know them (--gpu_ids, --num_threads, ...). CUT_FLAGS,
 # PIX2PIX_FLAGS, CLASSIFIER_FLAGS and GRADCAM_FLAGS in the environment go to one stage each. A

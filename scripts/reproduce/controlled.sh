@@ -45,7 +45,7 @@ study() (
 # shellcheck disable=SC2086
 # published PREFIX SEED: CUT, pseudo-pairs, Pix2Pix, and Grad-CAM feedback
 published() {
-    NAME_PREFIX="$1" "$scripts/run_pipeline.sh" "$images" --seed "$2"
+    RECIPE=published NAME_PREFIX="$1" "$scripts/run_pipeline.sh" "$images" --seed "$2"
     truth "$1mwir_pix2pix" "Pix2Pix, seed $2"
     truth "$1mwir_pix2pix_gradcam" "Pix2Pix + Grad-CAM, seed $2"
 }
