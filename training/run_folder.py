@@ -37,14 +37,15 @@ from util.files import remove_leftovers, temporary_beside, write_text
 
 @dataclass(frozen=True)
 class RunFolder:
-    """checkpoints_dir/name; nothing is created before the first save."""
+    """checkpoints_dir/name; nothing is created before the first save. flag: what names the run."""
 
     path: Path
+    flag: str = "--name"
 
     @classmethod
     def of(cls, checkpoints_dir: str, name: str, *, flag: str = "--name") -> "RunFolder":
         """Raises UserError for a name that leaves `checkpoints_dir`."""
-        return cls(run_path(checkpoints_dir, name, flag=flag))
+        return cls(run_path(checkpoints_dir, name, flag=flag), flag)
 
     @property
     def state_file(self) -> Path:
@@ -108,9 +109,11 @@ class RunFolder:
                 raise ValueError("it is no record of a run")
             return record
         except FileNotFoundError:
+            # Only the run that test.py is to use has another way.
+            bare = ", or give a bare state dict with --weights" if self.flag == "--name" else ""
             raise UserError(
-                f"there is no run {self.path} (no {file.name} in it); check --name and "
-                "--checkpoints_dir, or give a bare state dict with --weights."
+                f"there is no run {self.path} (no {file.name} in it); check {self.flag} and "
+                f"--checkpoints_dir{bare}."
             ) from None
         except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{file} cannot be read ({error}); restore or retrain it.") from None

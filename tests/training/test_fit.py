@@ -291,7 +291,10 @@ def test_a_sensor_of_resized_images_is_told(place, capsys):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--sensor", "nowhere"], "there is no run .*nowhere"),
+        (
+            ["--sensor", "nowhere"],
+            r"there is no run .*nowhere.*; check --sensor and --check.*_dir\.$",
+        ),
         (["--sensor", "../fit"], "--sensor '../fit' leaves the folder"),
         (["--input_nc", "3"], "--sensor is for images of one band"),
         (
