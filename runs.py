@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("\n" + (aligned(lines) if results else f"no results in {args.results_dir}"))
     for result in results:
         if words := metric_words(result):
-            print(f"{result.name}: {', '.join(words[:4])}")
+            print(f"{result.name}: {', '.join(words)}")
     if runs or results:
         write_overview(args.results_dir / "index.html", runs, results)
         print(f"\nall of them, and any two results side by side: {args.results_dir / 'index.html'}")

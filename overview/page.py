@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -14,6 +15,8 @@ from util.pages import PageScript
 
 if TYPE_CHECKING:
     from dominate.tags import html_tag
+
+MEANS = 4  # metrics that a list of results has room for
 
 
 def write_overview(path: Path, runs: Sequence[Run], results: Sequence[Result]) -> None:
@@ -42,8 +45,8 @@ def write_overview(path: Path, runs: Sequence[Run], results: Sequence[Result]) -
 
 
 def metric_words(result: Result) -> list[str]:
-    """Each mean with its title."""
-    return [f"{title} {value:.4g}" for title, value in result.means().items()]
+    """The first means with their titles; the comparison of two results shows all."""
+    return [f"{title} {value:.4g}" for title, value in islice(result.means().items(), MEANS)]
 
 
 def size(count: int) -> str:
