@@ -1,7 +1,7 @@
 """What was measured, put into the pages of results that test.py wrote."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +19,31 @@ SHOWN = ("fake_B_vs_real_B", "fake_B", "real_A_vs_fake_B")  # groups of metrics 
 def update_results_pages(row: MeasuredSet) -> Iterator[str]:
     """The pages of the folders of a set get the values of their images; yields what to say."""
     several = len(row.images.folders) > 1  # then names begin with their folder
+    # A comparison with another scene is no measure of quality, and the page has no room for notes.
+    groups = [group for group in SHOWN if group != "fake_B_vs_real_B" or not row.pairing.unpaired]
     for folder in row.images.folders:
         page = folder / PAGE
         start = f"{folder.as_posix()}/" if several else ""
         own = [found for found in row.values if found.name.startswith(start)]
         names = [found.name.removeprefix(start) for found in own]
         if page.is_file():
-            yield from _update(page, names, own)
+            yield from _update(page, measured(names, own, groups))
 
 
-def _update(page: Path, names: list[str], own: Sequence[ImageValues]) -> Iterator[str]:
+def _update(page: Path, content: Mapping[str, Any]) -> Iterator[str]:
     try:
-        if change_island(page, ISLAND, lambda _: measured(names, own)):
+        if change_island(page, ISLAND, lambda _: content):
             yield f"values of each image on the page {page}"
     except UserError as error:
         yield f"the page of results is as it was: {error}"
 
 
-def measured(names: list[str], images: Sequence[ImageValues]) -> dict[str, Any]:
+def measured(
+    names: list[str], images: Sequence[ImageValues], groups: Sequence[str] = SHOWN
+) -> dict[str, Any]:
     """As the page has it: metrics with their titles, and attention by kind, both by image."""
     columns = []
-    for group in SHOWN:
+    for group in groups:
         for key, metric in GROUPS[group].metrics.items():
             values = [_plain(image.values.get(group, {}).get(key)) for image in images]
             if any(value is not None for value in values):

@@ -2,13 +2,18 @@
 
 from types import SimpleNamespace
 
+import pytest
+
 from metrics.measure import ImageValues
 from metrics.report.results_pages import measured, update_results_pages
 from util.html import write_gallery
 from util.pages import PageScript, read_island
 
 
-def test_each_page_gets_the_values_of_its_own_images(tmp_path):
+@pytest.mark.parametrize("unpaired", [False, None, True])
+def test_each_page_gets_the_values_of_its_own_images_but_those_beside_other_scenes(
+    tmp_path, unpaired
+):
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         data = {"rows": None, "measured": None}
@@ -17,20 +22,28 @@ def test_each_page_gets_the_values_of_its_own_images(tmp_path):
         ImageValues(f"{folder.as_posix()}/a/1", {"fake_B_vs_real_B": {"ssim": value}}, {}, "")
         for folder, value in zip(folders, (0.25, 0.75), strict=True)
     ]
-    row = SimpleNamespace(images=SimpleNamespace(folders=folders), values=values)
+    row = SimpleNamespace(
+        images=SimpleNamespace(folders=folders),
+        values=values,
+        pairing=SimpleNamespace(unpaired=unpaired),
+    )
     said = list(update_results_pages(row))
     assert len(said) == 2 and str(folders[0] / "index.html") in said[0]
     for folder, value in zip(folders, (0.25, 0.75), strict=True):
         assert read_island(folder / "index.html", "measured") == {
             "names": ["a/1"],
-            "metrics": [{"title": "SSIM ↑", "values": [value]}],
+            "metrics": [] if unpaired else [{"title": "SSIM ↑", "values": [value]}],
             "attention": {},
         }
 
 
 def test_a_folder_without_a_page_of_ours_is_left_alone(tmp_path):
     (tmp_path / "index.html").write_text("<p>another page")
-    row = SimpleNamespace(images=SimpleNamespace(folders=[tmp_path]), values=[])
+    row = SimpleNamespace(
+        images=SimpleNamespace(folders=[tmp_path]),
+        values=[],
+        pairing=SimpleNamespace(unpaired=False),
+    )
     assert list(update_results_pages(row)) == []
     assert (tmp_path / "index.html").read_text() == "<p>another page"
 
