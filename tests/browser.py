@@ -13,6 +13,19 @@ BINARY = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 SECONDS = 60  # for a page and for an answer
+# The images in the window are there, lazy ones too, and what they moved is drawn: a frame is asked
+# for before the drawing, the next one comes after it.
+SETTLED = """(async () => {
+    const frame = () => new Promise(requestAnimationFrame);
+    await frame();
+    const seen = [...document.images].filter(image => {
+        const { top, bottom } = image.getBoundingClientRect();
+        return image.checkVisibility() && bottom >= 0 && top <= innerHeight;
+    });
+    await Promise.all(seen.map(image => image.decode().catch(() => null)));
+    await frame();
+    await frame();
+})()"""
 
 
 class Browser:
@@ -88,12 +101,18 @@ class Browser:
             self.loaded = True
 
     def open(self, path: Path, *, scripts: bool = True) -> None:
-        """Open a page and wait until it is loaded."""
+        """Open a page and wait until it is loaded and, with scripts, has settled."""
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
         self.loaded = False
         self.call("Page.navigate", url=path.resolve().as_uri())
         while not self.loaded:
             self._read()
+        if scripts:
+            self.settle()
+
+    def settle(self) -> None:
+        """Wait until the window shows what the page has become."""
+        self.run(SETTLED)
 
     def run(self, script: str) -> Any:
         """The value of an expression on the page, of a promise's end too."""
@@ -115,7 +134,8 @@ class Browser:
         self.call("Emulation.setDeviceMetricsOverride", mobile=width < 600, **metrics)
 
     def screenshot(self, path: Path) -> bytes:
-        """PNG of what the window shows."""
+        """PNG of what the window shows, once that has settled."""
+        self.settle()
         content = base64.b64decode(self.call("Page.captureScreenshot")["data"])
         path.write_bytes(content)
         return content

@@ -83,7 +83,6 @@ def enter(page: Browser, selector: str, value: str) -> None:
 
 
 def shot(page: Browser, folder: Path) -> np.ndarray:
-    page.run("new Promise(r => requestAnimationFrame(() => setTimeout(r, 100)))")
     content = page.screenshot(folder / "shot.png")
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
 
@@ -131,7 +130,7 @@ def test_names_of_selected_rows_are_copied(page):
 def test_the_zoomed_view_shows_pixels_difference_and_attention(page, tmp_path):
     page.run("document.querySelector('.images a').focus()")
     page.press("Enter")
-    page.run("new Promise(r => setTimeout(r, 200))")
+    page.settle()
     style = "getComputedStyle(document.querySelector('.picture img')).imageRendering"
     assert page.run(style) == "pixelated"
     x, y, width, height = page.run(
@@ -182,6 +181,7 @@ def test_palette_and_window_change_all_images(page, tmp_path):
 
 def test_three_images_stay_in_one_row_on_a_phone(page):
     page.resize(360, 700)
+    page.settle()
     images = "[...document.querySelectorAll('section')[0].querySelectorAll('img')]"
     tops = page.run(f"{images}.map(i => Math.round(i.getBoundingClientRect().y))")
     assert len(set(tops)) == 1
