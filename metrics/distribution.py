@@ -15,7 +15,7 @@ from util.seeding import generator_for
 
 BLOCK_ROWS = 1024
 NEIGHBOURS = 5  # of density and coverage, as in Naeem et al. 2020
-SAMPLED = 2000  # images of either set that density and coverage look at
+SAMPLED = 2000  # images of a set that density, coverage and novelty look at
 LARGEST_SUBSET = 1000  # of KID, as in Binkowski et al. 2018
 MEDIAN_ROWS = 2000  # that the median distance is taken of: 2 million pairs
 
@@ -128,6 +128,25 @@ def density_and_coverage(
     for x in _blocks(fake, BLOCK_ROWS):
         held += (squared_distances(x, real) < radii).sum(axis=0)
     return float(held.sum() / (neighbours * len(fake))), float((held > 0).mean())
+
+
+def novelty(fake: np.ndarray, real: np.ndarray, training: np.ndarray) -> float:
+    """How far translations are from the training images, in units of how far unseen real ones are.
+
+    fake: (n, d), real: (m, d), not of the training, training: (k, d); at most SAMPLED evenly spread
+    rows of each. The ratio of the medians of the Euclidean distances to the nearest training image:
+    1 where translations are as new as real images, near 0 where they are copies. NaN for empty sets
+    and for real images that are themselves copies.
+    """
+    fake, real, training = (
+        rows[_spread(len(rows), SAMPLED)].astype(np.float64) for rows in (fake, real, training)
+    )
+    if not (len(fake) and len(real) and len(training)):
+        return float("nan")
+    of_fake, of_real = (
+        np.median(np.sqrt(squared_distances(rows, training).min(axis=1))) for rows in (fake, real)
+    )
+    return float(of_fake / of_real) if of_real > 0 else float("nan")
 
 
 def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -11,7 +11,14 @@ import torch
 from data.label_index import LabelIndex
 from metrics.differences import differences_to
 from metrics.instruments import load_instruments
-from metrics.measured_sets import Evaluation, MeasuredSet, Reference, find_sets, match_sets
+from metrics.measured_sets import (
+    Evaluation,
+    MeasuredSet,
+    Reference,
+    find_sets,
+    find_training,
+    match_sets,
+)
 from metrics.metric_properties import METRICS
 from metrics.record import Record, plain_values, record_of
 from metrics.report import PACKAGES, write_report
@@ -38,7 +45,7 @@ def evaluate(options: EvaluateOptions) -> Iterator[str]:
     matching: list[str] = []
     if options.match_range is not None:
         sets, real, matching = match_sets(sets, real, instruments.labels, width=options.match_range)
-    evaluation = Evaluation(instruments, real)
+    evaluation = Evaluation(instruments, real, find_training(options))
     evaluation.check(sets)
     rows = [evaluation.measure(images) for images in sets]
     reference = evaluation.reference(rows)
@@ -77,6 +84,10 @@ def _check_requirable(
         if "chip_judge" in needs and not (options.chip_classifier or options.classifier):
             raise UserError(
                 f"--require {key} needs a classifier of chips; name it with --chip_classifier FILE."
+            )
+        if "training_images" in needs and options.training is None:
+            raise UserError(
+                f"--require {key} needs the images of the training; name them with --training DIR."
             )
         if "boxes" in needs and labels is None:
             raise UserError(f"--require {key} needs boxes; name their table with --boxes FILE.")

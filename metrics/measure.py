@@ -28,13 +28,14 @@ from metrics.attention import (
 from metrics.boxes import REGIONS, regions
 from metrics.chip_judging import ChipClasses, ChipJudging
 from metrics.ghosts import ghost_area
+from metrics.hot_spots import hot_spots
 from metrics.instruments import Instruments
 from metrics.judge import Activations, Judge
 from metrics.metric_properties import COMPARISONS
 from metrics.paired import luminance, mae, psnr, ssim
 from metrics.profile import Profile
 from metrics.sets import Arrays, ImageSet, read_images
-from metrics.thermal import spatial_noise, target_contrast
+from metrics.thermal import spatial_noise, target_contrast, vanished
 from util.errors import UserError
 from util.pages import as_digits
 
@@ -303,6 +304,8 @@ class _Measuring:
         boxed = not bool(boxes.isnan().all())
         if self.instruments.labels:
             values["contrast"] = target_contrast(grey, boxes)
+            values["vanished"] = vanished(grey, boxes)
+            values["hot_spots"] = hot_spots(grey, images.targets)
             values["box_share"] = box_share(boxes, size)
         features = {}
         if judged is not None:

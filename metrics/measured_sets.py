@@ -92,9 +92,7 @@ def find_sets(options: EvaluateOptions) -> tuple[list[ImageSet], ImageSet | None
         raise UserError("--source belongs to --fake; name the translations with --fake DIR.")
     real = None
     if options.real is not None:
-        files = find_images(_folder(options.real, "--real"))
-        names = [image.name for image in files]
-        real = ImageSet("real", names, {"real_B": [i.path for i in files]}, [Path(options.real)])
+        real = _real_images(options.real, flag="--real")
     if options.results:
         sets = [pool([find_results(Path(folder)) for folder in options.results])]
     elif options.fake is not None:
@@ -107,6 +105,17 @@ def find_sets(options: EvaluateOptions) -> tuple[list[ImageSet], ImageSet | None
         sets = [find_set(words) for words in options.set]
     _check_sets(options, sets, real)
     return sets, real
+
+
+def find_training(options: EvaluateOptions) -> ImageSet | None:
+    """The real images of the training, where they are named. Raises UserError for none there."""
+    return _real_images(options.training, flag="--training") if options.training else None
+
+
+def _real_images(name: str, *, flag: str) -> ImageSet:
+    files = find_images(_folder(name, flag))
+    paths = {"real_B": [image.path for image in files]}
+    return ImageSet(flag.strip("-"), [image.name for image in files], paths, [Path(name)])
 
 
 def _folder(name: str, flag: str) -> Path:
@@ -173,9 +182,11 @@ def match_sets(
 class Evaluation:
     """Measures one set after the other; a reference that several share is measured once."""
 
-    def __init__(self, instruments: Instruments, real: ImageSet | None) -> None:
-        self.instruments, self.real = instruments, real
-        self.references: dict[tuple[Path, ...], Reference] = {}
+    def __init__(
+        self, instruments: Instruments, real: ImageSet | None, training: ImageSet | None = None
+    ) -> None:
+        self.instruments, self.real, self.training = instruments, real, training
+        self.references: dict[tuple[tuple[Path, ...], ...], Reference] = {}
         self.value_maps: dict[tuple[Path, ...], ValueMap] = {}
 
     def check(self, sets: Sequence[ImageSet]) -> None:
@@ -183,10 +194,11 @@ class Evaluation:
 
         That is sizes, types, boxes and value ranges; what only pixels tell is not.
         """
-        for images in [*sets, self.real] if self.real is not None else sets:
+        others = [found for found in (self.real, self.training) if found is not None]
+        for images in [*sets, *others]:
             types = find_types(images.files)
             sizes = check_heads(images, types=types)
-            if images is not self.real:
+            if images not in others:
                 self._tuned(_references(images, types, self.real))
             for kind in self._described(types):
                 for image, size in zip(images.images(kind), sizes[kind], strict=True):
@@ -209,7 +221,8 @@ class Evaluation:
         real = self.real
         types = find_types(images.files)
         comparisons = measurable(types)
-        instruments = self._tuned(_references(images, types, real))
+        references = _references(images, types, real)
+        instruments = self._tuned(references)
         described = self._described(types)
         measured = measure(
             images,
@@ -233,7 +246,7 @@ class Evaluation:
             reference=reference,
             pairing=judge_pairing(images.paired, values),
             means={group: summarise(values, group) for group in (*comparisons, "fake_B")},
-            distances=_distances(profile, reference, instruments),
+            distances=self._distances(profile, reference, references),
             flips=measured.flips.get("fake_B"),
         )
 
@@ -253,29 +266,38 @@ class Evaluation:
         maps = [judged_values(judge.classifier, own) if judge else None for judge in judges]
         return replace(self.instruments, judge_map=maps[0], chip_map=maps[1], unit_map=own)
 
-    def _reference(self, real: ImageSet) -> Reference:
+    def _distances(
+        self, profile: Profile, reference: Reference | None, files: Sequence[Path]
+    ) -> Distances:
+        """Every metric of sets that can be measured, so none between two types.
+
+        files: whose values have decided what both profiles were measured through.
+        """
+        if reference is None or reference.profile.value_map.type != profile.value_map.type:
+            return {}
+        judge = self.instruments.judge
+        return compare_profiles(
+            profile,
+            reference.profile,
+            training=self._reference(self.training, files).profile if self.training else None,
+            feature_stage=judge.feature_stage if judge else LAST_STAGE,
+        )
+
+    def _reference(self, real: ImageSet, values: Sequence[Path] | None = None) -> Reference:
+        """values: files that decide what real images are measured through, None for themselves."""
         files = real.files["real_B"]
-        key = tuple(files)
+        values = files if values is None else values
+        key = tuple(files), tuple(values)
         if key not in self.references:
             measured = measure(
                 real,
-                self._tuned(files),
+                self._tuned(values),
                 types=find_types(real.files),
                 comparisons={},
                 described=("real_B",),
             )
             self.references[key] = Reference.of(real, measured)
         return self.references[key]
-
-
-def _distances(
-    profile: Profile, reference: Reference | None, instruments: Instruments
-) -> Distances:
-    """Every metric of sets that can be measured, so none between two types."""
-    if reference is None or reference.profile.value_map.type != profile.value_map.type:
-        return {}
-    stage = instruments.judge.feature_stage if instruments.judge else LAST_STAGE
-    return compare_profiles(profile, reference.profile, feature_stage=stage)
 
 
 def _references(

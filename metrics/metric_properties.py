@@ -12,9 +12,19 @@ from typing import Literal
 
 # judge: a classifier; chip_judge: a classifier of chips, or that one; boxes: a table of them;
 # pairs: a target of equal name for each translation; sources: what each was made from; lite0:
-# packages with a network; the others are files of `metrics.pretrained.WEIGHTS`.
+# packages with a network; training_images: real images of the training; the others are files of
+# `metrics.pretrained.WEIGHTS`.
 Need = Literal[
-    "judge", "boxes", "pairs", "inception", "alex", "vgg", "lite0", "chip_judge", "sources"
+    "judge",
+    "boxes",
+    "pairs",
+    "inception",
+    "alex",
+    "vgg",
+    "lite0",
+    "chip_judge",
+    "sources",
+    "training_images",
 ]
 
 
@@ -79,6 +89,8 @@ PAIR_METRICS = {
 IMAGE_METRICS = {
     "noise": Metric("noise [counts]", "real", significant=3),
     "contrast": Metric("target contrast [counts]", "real", significant=3, needs=("boxes",)),
+    "vanished": Metric("vanished targets", "real", decimals=3, needs=("boxes",)),
+    "hot_spots": Metric("hot spots", "real", decimals=2, needs=("boxes",)),
     "pointing": Metric("pointing game", "real", decimals=3, needs=("judge", "boxes")),
     "cam_energy": Metric("CAM energy in box", "real", decimals=3, needs=("judge", "boxes")),
     "class_kept": Metric("class kept", "higher", decimals=3, needs=("chip_judge", "boxes")),
@@ -98,6 +110,9 @@ SET_METRICS = {
     "c2st": Metric("C2ST accuracy", "lower", decimals=3, needs=("lite0",), chance=0.5),
     "density": Metric("density", "higher", decimals=3, needs=("lite0",), ranked=False),
     "coverage": Metric("coverage", "higher", decimals=3, needs=("lite0",)),
+    "novelty": Metric(
+        "novelty", "higher", decimals=3, needs=("lite0", "training_images"), ranked=False
+    ),
     "mmd": Metric("MMD²", "lower", needs=("judge",), chance=0.0),
     "coral": Metric("CORAL", "lower", needs=("judge",)),
     "spectrum": Metric("spectrum [dB]", "lower", decimals=2),

@@ -188,7 +188,10 @@ def _size_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:
             f"KID is mean ± deviation over 100 subsets of {' or '.join(map(str, sizes))} images of "
             "either set; the deviation is no interval of the mean."
         )
-    if any(distance.value is None for distance in distances):
+    undefined = {k for row in rows for k, found in row.distances.items() if found.value is None}
+    if "novelty" in undefined:
+        yield "novelty is undefined: the real images are copies of those of --training."
+    if undefined - {"novelty"}:
         yield "undefined: FID, MMD² and CORAL need 2 images of either set, KID 4."
     if min(len(row.values) for row in rows) < FEW_FOR_INTERVALS:
         yield f"95 % intervals of fewer than {FEW_FOR_INTERVALS} images are too narrow."

@@ -14,6 +14,7 @@ from metrics.distribution import (
     frechet_distance,
     kid,
     mmd_rbf,
+    novelty,
 )
 from metrics.feature_store import FeatureStore
 from metrics.judge import LAST_STAGE
@@ -71,11 +72,17 @@ class Profile:
 
 
 def compare_profiles(
-    fake: Profile, real: Profile, *, feature_stage: str = LAST_STAGE, seed: int = 0
+    fake: Profile,
+    real: Profile,
+    *,
+    training: Profile | None = None,
+    feature_stage: str = LAST_STAGE,
+    seed: int = 0,
 ) -> Distances:
     """Distances between two sets of one value map; a network that is not there leaves its keys out.
 
-    feature_stage: of the judge, for the modality gap (MMD, CORAL); seed: of KID's subsets.
+    training: of the real images that were trained on, where they are known; feature_stage: of the
+    judge, for the modality gap (MMD, CORAL); seed: of KID's subsets.
     """
     spectra = fake.spectrum.mean(), real.spectrum.mean()
     levels = fake.grey_levels.histogram(), real.grey_levels.histogram()
@@ -92,6 +99,8 @@ def compare_profiles(
     if a is not None and b is not None:
         values["c2st"] = two_sample_test(a, b, (fake.recordings, real.recordings))
         values["density"], values["coverage"] = density_and_coverage(a, b)
+        if training is not None:
+            values["novelty"] = novelty(a, b, training.features_of("lite0"))
     a, b = fake.features_of(feature_stage), real.features_of(feature_stage)
     if a is not None and b is not None:
         values |= {"mmd": mmd_rbf(a, b), "coral": coral(a, b)}

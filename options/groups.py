@@ -378,6 +378,9 @@ class MeasuredOptions:
     real: str | None = option(
         None, "folder of real images: what sets are compared with, and targets of --fake by name"
     )
+    training: str | None = option(
+        None, "folder of the real images of the training: how far translations are from copies"
+    )
     source: str | None = option(None, "folder of what --fake was translated from, names equal")
     set: tuple[tuple[str, ...], ...] = option(
         (), "a row of the table: NAME FAKE [TARGET [SOURCE]], name and folders; once a row"

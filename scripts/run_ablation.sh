@@ -43,6 +43,7 @@ done
 # EVALUATE_FLAGS is a list of words by design: unquoted.
 # shellcheck disable=SC2086
 "$PYTHON" "$ROOT/evaluate.py" --real "$DATASETS/${mwir}_real2cut/test_A" \
+    --training "$DATASETS/${mwir}_real2cut/train_A" \
     --set "simulator" "$sim/test_A" \
     --set "simulator → sensor fit" "$out/simulator/${mwir}_sensor_fit/test_latest" \
     --set "simulator → Pix2Pix" "$out/simulator/$matched/test_latest" \

@@ -924,13 +924,33 @@ def test_sets_are_compared_by_the_features_of_lite0(tmp_path, monkeypatch):
     names = [f"{i}" for i in range(12)]
     sets = scenes(names), scenes(names, offset=40, seed=1)
     fake, real = (write_set(tmp_path / n, s) for n, s in zip("fr", sets, strict=True))
-    keys = ["fd_lite0", "kid_lite0", "c2st", "density", "coverage"]
+    training = write_set(tmp_path / "t", scenes(names, offset=20, seed=2))
+    keys = ["fd_lite0", "kid_lite0", "c2st", "density", "coverage", "novelty"]
     flags = ["--fake", fake, "--real", real, "--require", *keys]
+    with pytest.raises(UserError, match=r"--require novelty needs .*--training DIR"):
+        main([str(flag) for flag in flags])
+    flags += ["--training", training]
     found = evaluate(*flags, out=tmp_path / "means.json")["sets"]
     features = [np.array([[i.mean(), i.std(ddof=1)] for i in s.values()]) / 255 for s in sets]
     assert found["fd_lite0"]["value"] == pytest.approx(frechet_distance(*features), rel=1e-3)
     assert found["c2st"]["value"] == 1 and found["c2st"]["ci95"] == [1, 1]
     assert found["density"]["value"] == found["coverage"]["value"] == 0
+    means = [np.mean([i.mean() for i in images.values()]) for images in sets]
+    assert means[1] - means[0] > 30  # the sets lie on either side of the training's
+    assert 0.3 < found["novelty"]["value"] < 3
+
+
+@pytest.mark.parametrize(("copied", "novelty"), [("f", 0), ("r", None)])
+def test_copies_of_training_images_are_told(tmp_path, monkeypatch, capsys, copied, novelty):
+    monkeypatch.setattr("metrics.instruments.LITE0_PACKAGES", ())
+    monkeypatch.setattr("metrics.instruments.Lite0", MeanAndDeviation)
+    sets = {n: scenes([f"{i}" for i in range(8)], seed=seed) for seed, n in enumerate("fr")}
+    folders = {name: write_set(tmp_path / name, images) for name, images in sets.items()}
+    flags = ["--fake", folders["f"], "--real", folders["r"], "--training", folders[copied]]
+    found = evaluate(*flags, out=tmp_path / "means.json")["sets"]["novelty"]
+    assert found["value"] == (None if novelty is None else pytest.approx(0, abs=1e-6))
+    said = "novelty is undefined: the real images are copies" in capsys.readouterr().out
+    assert said == (novelty is None)
 
 
 def test_missing_packages_of_lite0_are_said_and_can_be_required(tmp_path, capsys):

@@ -38,7 +38,7 @@ study() (
         designs "s${seed}_" "$seed"
     done
     "$PYTHON" "$ROOT/evaluate.py" --real "$images/truth/B" "${sets[@]}" --boxes "$images/labels.csv" \
-        --report "$RESULTS/truth"
+        --training "$images/real/train" --report "$RESULTS/truth"
 )
 
 # The flags are lists of words by design: unquoted.

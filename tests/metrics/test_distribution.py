@@ -16,6 +16,7 @@ from metrics.distribution import (
     frechet_distance,
     kid,
     mmd_rbf,
+    novelty,
 )
 
 DISTANCES = {"frechet": frechet_distance, "coral": coral, "mmd": mmd_rbf}
@@ -251,6 +252,16 @@ def test_memory_is_flat_in_the_number_of_images(distance, monkeypatch):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] - peaks[0] < 2 * a.nbytes  # the shifted copy, not n² kernels or float64
+
+
+def test_novelty_is_the_ratio_of_the_median_distances_to_the_nearest_training_image():
+    training = np.array([[0.0, 0.0], [100.0, 0.0]])
+    fake = np.array([[3.0, 4.0], [101.0, 0.0], [0.0, 7.0]])  # 5, 1 and 7
+    real = np.array([[100.0, 10.0], [0.0, 20.0], [6.0, 8.0]])  # 10, 20 and 10
+    assert novelty(fake, real, training) == 0.5
+    assert novelty(training, real, training) == 0
+    assert np.isnan(novelty(fake, training, training))
+    assert np.isnan(novelty(fake, real, training[:0]))
 
 
 def brute_force(fake, real, k):

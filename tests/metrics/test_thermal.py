@@ -17,6 +17,7 @@ from metrics.thermal import (
     spatial_noise,
     spectral_distance,
     target_contrast,
+    vanished,
     wasserstein,
 )
 
@@ -112,6 +113,15 @@ def test_contrast_of_16_bit_counts_keeps_its_digits():
     image[..., 24:40, 24:40] += 0.25
     box = torch.tensor([[24.0, 24.0, 40.0, 40.0]], dtype=torch.float64)
     assert target_contrast(image, box).item() == pytest.approx(0.25, rel=1e-9)
+
+
+@pytest.mark.parametrize(("contrast", "expected"), [(0, 1), (0.5, 1), (2, 0), (-2, 0)])
+def test_a_target_below_the_noise_has_vanished(contrast, expected):
+    images = 3 * white_noise(8, 128, 128) + 100
+    images[..., 40:80, 40:80] += 3 * contrast
+    box = torch.tensor([[40.0, 40.0, 80.0, 80.0]]).expand(8, -1)
+    assert vanished(images, box).tolist() == [expected] * 8
+    assert vanished(images, torch.tensor([NO_BOX]).expand(8, -1)).isnan().all()
 
 
 @pytest.mark.parametrize("size", [(64, 64), (48, 80), (33, 47)])
