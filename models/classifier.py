@@ -11,7 +11,7 @@ from torch import Tensor
 from metrics.confusion import balanced_accuracy, confusion_matrix
 from models.base import Model
 from models.networks import evaluating
-from models.networks.classifier import Classifier
+from models.networks.classifiers import CLASSIFIERS
 from options.groups import ClassifierOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
@@ -30,7 +30,7 @@ class ClassifierModel(Model):
         if len(facts.classes) < 2:
             found = f"only the class {facts.classes[0]}" if facts.classes else "no class"
             raise UserError(f"the training images show {found}; a classifier needs at least two.")
-        classifier = Classifier(
+        classifier = CLASSIFIERS[options.netC](
             classes=facts.classes,
             bands=options.input_nc,
             mean=facts.mean,
@@ -38,14 +38,11 @@ class ClassifierModel(Model):
             value_range=facts.value_range,
             value_type=facts.value_type,
         )
-        if options.imagenet_weights is None:
-            self.notes.append("the ResNet-18 starts from scratch: no --imagenet_weights given")
-        else:
-            classifier.start_from_imagenet(Path(options.imagenet_weights))
-            self.notes.append(f"the ResNet-18 starts from {options.imagenet_weights}")
+        weights = options.imagenet_weights
+        self.notes.append(classifier.start(None if weights is None else Path(weights)))
         self.classifier = compute.place(classifier)
         compute.compile(self.classifier, "forward")
-        # The bare ResNet, so that its state-dict keys are torchvision's.
+        # The bare network, so that a ResNet's state-dict keys are torchvision's.
         self.networks["classifier"] = classifier.net
         self.add_optimiser("classifier", classifier.net)
         # Whatever their sum: cross_entropy divides by the weights of the batch.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from models.gradcam import gradcam
-from models.networks.classifier import STAGES, load_classifier
+from models.networks.classifiers import load_classifier
 from models.pix2pix import Pix2PixModel
 from options.groups import Pix2PixGradcamOptions
 from util.batch import Batch, DataFacts
@@ -34,6 +34,7 @@ class Pix2PixGradcamModel(Pix2PixModel):
         compute.compile(self.classifier, "features")
         self.teacher = digest(self.classifier.net.state_dict())
         source = f"the classifier {options.classifier}"
+        self.classifier.require_frames(source)
         self.classifier.expect_range(*facts.value_range, source=source)
         self.class_of_label = self._class_indices(facts)
         self._note_empty_maps(facts)
@@ -41,7 +42,7 @@ class Pix2PixGradcamModel(Pix2PixModel):
     def _note_empty_maps(self, facts: DataFacts) -> None:
         """A map of one position is constant, and so empty: the two never differ."""
         stage = self.options.cam_layer
-        stride = 4 * 2 ** STAGES.index(stage)
+        stride = self.classifier.strides[self.classifier.depth(stage)]
         small = [size for size in facts.sizes.get("B", ()) if max(size) <= stride]
         if small:
             height, width = small[0]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 GeneratorName = Literal[
     "resnet_9blocks", "resnet_6blocks", "resnet_4blocks", "unet_256", "unet_128"
 ]
+ClassifierName = Literal["resnet18"]
 Norm = Literal["instance", "batch", "none"]
 ValueRange = tuple[float, float] | Literal["auto"]
 
@@ -265,7 +266,8 @@ class Pix2PixGradcamOptions(Pix2PixOptions):
         10.0, "weight of the attention-map loss", minimum=0, may_change=True
     )
     cam_layer: Literal["layer1", "layer2", "layer3", "layer4"] = option(
-        "layer4", "stage of the ResNet whose last block gives the maps"
+        "layer4",
+        "stage of the classifier whose last block gives the maps; layer4: its last one",
     )
     cam_target: Literal["predicted", "label"] = option(
         "predicted", "class of the maps: predicted on B, or the label of the pair"
@@ -276,6 +278,7 @@ class Pix2PixGradcamOptions(Pix2PixOptions):
 class ClassifierOptions(LearningOptions):
     """classifier"""
 
+    netC: ClassifierName = option("resnet18", "network")
     imagenet_weights: str | None = option(
         None,
         "ResNet-18 weights to start from (torchvision's file); from scratch without",
@@ -416,10 +419,11 @@ class JudgingOptions(MeasuredOptions):
         "retrieval; without it --classifier judges them",
     )
     cam_layer: Literal["layer1", "layer2", "layer3", "layer4"] = option(
-        "layer4", "stage of the ResNet whose last block gives the maps"
+        "layer4",
+        "stage of the classifier whose last block gives the maps; layer4: its last one",
     )
     feature_layer: Literal["layer1", "layer2", "layer3", "layer4"] = option(
-        "layer4", "stage of the ResNet whose mean features sets are compared by"
+        "layer4", "stage of the classifier whose mean features sets are compared by"
     )
     weights_dir: str | None = option(
         None,

@@ -14,7 +14,7 @@ from models.networks import (
     ResnetGenerator,
     UnetGenerator,
 )
-from models.networks.classifier import Classifier
+from models.networks.classifiers import ResNet18Classifier
 from util.compute import Compute
 
 NETWORKS = {
@@ -55,7 +55,7 @@ NETWORKS = {
         for kind in (PatchDiscriminator, PixelDiscriminator)
         for norm in ("instance", "batch", "none")
     },
-    "classifier": lambda: Classifier(classes=("a", "b", "c")),
+    "classifier": lambda: ResNet18Classifier(classes=("a", "b", "c")),
 }
 
 
