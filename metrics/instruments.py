@@ -13,7 +13,6 @@ from metrics.confusion import is_above_chance
 from metrics.judge import Judge
 from metrics.metric_properties import METRICS, metrics_that_need
 from metrics.pretrained import (
-    LITE0_PACKAGES,
     WEIGHTS,
     Inception,
     Lite0,
@@ -23,6 +22,7 @@ from metrics.pretrained import (
     missing_packages_note,
 )
 from models.networks.classifiers import Classifier, load_classifier
+from models.networks.classifiers.lite0 import LITE0_PACKAGES
 from options import EvaluateOptions
 from util.checkpoint import digest, load
 from util.errors import UserError

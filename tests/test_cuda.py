@@ -106,6 +106,7 @@ def test_every_precision_trains(name, precision, make):
     ("name", "options"),
     [
         *((name, {}) for name in MODELS),
+        ("classifier", {"netC": "attention"}),
         ("cut", {"blind_target": True, "box_patches": 0.25}),
         ("pix2pix", {"lambda_box": 20.0}),
     ],

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from models.networks import check_state_dict, load_weights
+from models.networks.classifiers.attention import AttentionClassifier
 from models.networks.classifiers.base import LAST_STAGE, STAGES, Classifier
+from models.networks.classifiers.lite0 import Lite0Classifier
 from models.networks.classifiers.resnet18 import ResNet18Classifier
 from util.checkpoint import load
 from util.errors import UserError
@@ -13,12 +15,16 @@ __all__ = [
     "CLASSIFIERS",
     "LAST_STAGE",
     "STAGES",
+    "AttentionClassifier",
     "Classifier",
+    "Lite0Classifier",
     "ResNet18Classifier",
     "load_classifier",
 ]
 
-CLASSIFIERS: dict[str, type[Classifier]] = {kind.netC: kind for kind in (ResNet18Classifier,)}
+CLASSIFIERS: dict[str, type[Classifier]] = {
+    kind.netC: kind for kind in (ResNet18Classifier, AttentionClassifier, Lite0Classifier)
+}
 
 
 def load_classifier(path: Path) -> Classifier:
@@ -54,7 +60,7 @@ def load_classifier(path: Path) -> Classifier:
         std=content.get("std", 1.0),
         value_range=content.get("value_range") and tuple(content["value_range"]),
         value_type=content.get("value_type"),
-        view=content.get("view"),
+        view=content.get("view", "frame"),
         chip_scale=content.get("chip_scale"),
     )
     load_weights(classifier.net, weights, source=str(path))

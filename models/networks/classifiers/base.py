@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from util.batch import View
 from util.colour import LUMA_WEIGHTS
 from util.errors import UserError
 
@@ -16,7 +17,6 @@ STAGES = ("layer1", "layer2", "layer3", "layer4")
 LAST_STAGE = STAGES[-1]
 
 Attention = Literal["gradcam", "hirescam"]
-View = Literal["frame", "window", "chip"]
 
 
 class Classifier(nn.Module, ABC):
@@ -29,9 +29,7 @@ class Classifier(nn.Module, ABC):
     netC, title: its name among flags, and for people. strides: pixels of an image a position of
     each stage's features. first_layer, last_layer: of `net`, the convolution that takes the bands
     and the linear layer that gives the scores. attention: the kind of map that tells where it
-    looks, by Grad-CAM or by HiResCAM (models/gradcam.py). usual_view: how it is shown images where
-    nothing else is said: whole (frame), as windows with the target anywhere in them, or as chips,
-    squares about the targets.
+    looks, by Grad-CAM or by HiResCAM (models/gradcam.py).
     """
 
     netC: ClassVar[str]
@@ -40,7 +38,6 @@ class Classifier(nn.Module, ABC):
     first_layer: ClassVar[str] = "conv1"
     last_layer: ClassVar[str] = "fc"
     attention: ClassVar[Attention] = "gradcam"
-    usual_view: ClassVar[View] = "frame"
     net: nn.Module
 
     def __init__(
@@ -52,18 +49,18 @@ class Classifier(nn.Module, ABC):
         std: float = 1.0,
         value_range: tuple[float, float] | None = None,
         value_type: str | None = None,
-        view: View | None = None,
+        view: View = "frame",
         chip_scale: Mapping[str, Any] | None = None,
     ) -> None:
         """classes: names by index; bands: 1 or 3; mean, std: of the training images in [-1, 1];
         value_range: the file values that training mapped to -1 and 1, value_type: what they are
-        (DataFacts has both); None where unknown. view: how training showed images, None for the
-        usual; chip_scale: how large its chips were, in plain values.
+        (DataFacts has both); None where unknown. view: how training showed images, chip_scale: how
+        large its chips were; as in DataFacts, too.
         """
         super().__init__()
         self.classes, self.bands = classes, bands
         self.value_range, self.value_type = value_range, value_type
-        self.view, self.chip_scale = view or self.usual_view, chip_scale
+        self.view, self.chip_scale = view, chip_scale
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
 
@@ -75,12 +72,13 @@ class Classifier(nn.Module, ABC):
     def head(self, features: Tensor, stage: str = LAST_STAGE) -> Tensor:
         """Scores (B, K) from the feature maps of `stage`."""
 
-    def start(self, imagenet_weights: Path | None) -> str:
+    def start(self, weights_file: Path | None) -> str:
         """Take weights to start from; a sentence on what they are, for people.
 
-        imagenet_weights: a file, None without. Raises UserError for a file that does not fit.
+        weights_file: that of --imagenet_weights, None without. Raises UserError for one that does
+        not fit.
         """
-        if imagenet_weights is not None:
+        if weights_file is not None:
             raise UserError(
                 f"--imagenet_weights is for --netC resnet18, not for {self.netC}; leave it out."
             )

@@ -40,15 +40,14 @@ class ResNet18Classifier(PooledClassifier):
             features = self.net.get_submodule(name)(features)
         return self.net.fc(self.net.avgpool(features).flatten(1))
 
-    def start(self, imagenet_weights: Path | None) -> str:
+    def start(self, weights_file: Path | None) -> str:
         """torchvision's ImageNet weights, all but the last layer; RGB filters are summed."""
-        if imagenet_weights is None:
+        if weights_file is None:
             return "the ResNet-18 starts from scratch: no --imagenet_weights given"
-        path = imagenet_weights
+        path, own = weights_file, self.net.state_dict()
         weights = load(path, hint="name torchvision's resnet18 file with --imagenet_weights")
         check_state_dict(weights, source=str(path))
         weights = dict(weights)
-        own = self.net.state_dict()
         if "conv1.weight" not in weights or weights["conv1.weight"].shape[1] != 3:
             raise UserError(f"{path} holds no ResNet-18 for RGB images; give torchvision's file.")
         weights["conv1.weight"] = sum_of_bands(weights["conv1.weight"], self.bands)
