@@ -56,7 +56,7 @@ class ChipJudging:
         known = [self.judge.index_of(label.class_name) if label else None for label in labels]
         label = torch.tensor([-1 if index is None else index for index in known])
         told = torch.full((len(counts),), -1)
-        features = torch.full((len(counts), self.judge.classifier.net.fc.in_features), torch.nan)
+        features = torch.full((len(counts), self.judge.classifier.embedding_size), torch.nan)
         boxed = ~boxes.isnan().any(dim=1)
         if boxed.any():
             chips = cut_chips(self.value_map.scale(counts[boxed]), boxes[boxed])

@@ -13,7 +13,6 @@ from metrics.confusion import is_above_chance
 from metrics.judge import Judge
 from metrics.metric_properties import METRICS, metrics_that_need
 from metrics.pretrained import (
-    LITE0_PACKAGES,
     WEIGHTS,
     Inception,
     Lite0,
@@ -22,7 +21,8 @@ from metrics.pretrained import (
     missing_note,
     missing_packages_note,
 )
-from models.networks.classifier import Classifier, load_classifier
+from models.networks.classifiers import Classifier, load_classifier
+from models.networks.classifiers.lite0 import LITE0_PACKAGES
 from options import EvaluateOptions
 from util.checkpoint import digest, load
 from util.errors import UserError
@@ -70,7 +70,10 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
     if folder is not None and not folder.is_dir():
         raise UserError(f"there is no folder {folder}; check --weights_dir.")
     networks, missing = _load_networks(options, folder, device)
-    judge = _load_judge(options.classifier, options, device) if options.classifier else None
+    judge = None
+    if options.classifier is not None:
+        judge = _load_judge(options.classifier, options, device)
+        judge.classifier.require_frames(f"--classifier {options.classifier}")
     accuracy, above_chance = _skill(options)
     weights = {key: digest(network.state_dict()) for key, network in networks.items()}
     chip_judge = judge

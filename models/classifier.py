@@ -1,6 +1,7 @@
-"""The vehicle classifier whose attention guides the translation: ResNet-18 (He et al. 2016)."""
+"""The vehicle classifiers: those whose attention guides the translation, and their judges."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,35 @@ from torch import Tensor
 
 from metrics.confusion import balanced_accuracy, confusion_matrix
 from models.base import Model
+from models.losses import attention_kl
 from models.networks import evaluating
-from models.networks.classifier import Classifier
+from models.networks.classifiers import CLASSIFIERS
+from models.targets import cell_shares
 from options.groups import ClassifierOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
 from util.errors import UserError
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """What else than the rate differs in the training of a network of --netC.
+
+    smoothing: of the labels (Szegedy et al. 2016); weight_decay: of AdamW, 0 for Adam.
+    """
+
+    smoothing: float = 0.0
+    weight_decay: float = 0.0
+
+
+SMOOTH = Recipe(smoothing=0.1, weight_decay=0.05)
+RECIPES = {"resnet18": Recipe(), "attention": SMOOTH, "efficientnet_lite0": SMOOTH}
+
+
 class ClassifierModel(Model):
-    """Cross-entropy weighted against class imbalance; validated by class-balanced accuracy."""
+    """Cross-entropy weighted against class imbalance; where the network attends, the share of each
+    position should be that of the target, too. Validated by class-balanced accuracy.
+    """
 
     dataset_modes = ("labeled",)
     watched_loss = "cross_entropy"
@@ -30,36 +50,51 @@ class ClassifierModel(Model):
         if len(facts.classes) < 2:
             found = f"only the class {facts.classes[0]}" if facts.classes else "no class"
             raise UserError(f"the training images show {found}; a classifier needs at least two.")
-        classifier = Classifier(
+        classifier = CLASSIFIERS[options.netC](
             classes=facts.classes,
             bands=options.input_nc,
             mean=facts.mean,
             std=facts.std,
             value_range=facts.value_range,
             value_type=facts.value_type,
+            view=facts.view,
+            chip_scale=facts.chip_scale,
         )
-        if options.imagenet_weights is None:
-            self.notes.append("the ResNet-18 starts from scratch: no --imagenet_weights given")
-        else:
-            classifier.start_from_imagenet(Path(options.imagenet_weights))
-            self.notes.append(f"the ResNet-18 starts from {options.imagenet_weights}")
+        weights = options.imagenet_weights
+        self.notes.append(classifier.start(None if weights is None else Path(weights)))
         self.classifier = compute.place(classifier)
-        compute.compile(self.classifier, "forward")
-        # The bare ResNet, so that its state-dict keys are torchvision's.
+        compute.compile(self.classifier, "learn")
+        # The bare network, so that a ResNet's state-dict keys are torchvision's.
         self.networks["classifier"] = classifier.net
-        self.add_optimiser("classifier", classifier.net)
+        self.recipe = RECIPES[options.netC]
+        self.add_optimiser("classifier", classifier.net, weight_decay=self.recipe.weight_decay)
         # Whatever their sum: cross_entropy divides by the weights of the batch.
         counts = torch.tensor(facts.class_counts, dtype=torch.float32, device=self.device)
-        self.class_weights = 1 / counts
+        self.class_weights = None if facts.balanced else 1 / counts
         self.report: dict[str, Any] = {}
+
+    @staticmethod
+    def flag_of_boxes(options: ClassifierOptions) -> str | None:
+        return "--netC attention" if options.netC == "attention" else None
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         with self.compute.autocast():
-            scores = self.classifier(batch.a).float()
-        loss = F.cross_entropy(scores, batch.label, weight=self.class_weights)
-        self.update("classifier", loss)
+            scores, log_shares = self.classifier.learn(batch.a)
+        scores = scores.float()
+        terms = {
+            "cross_entropy": F.cross_entropy(
+                scores,
+                batch.label,
+                weight=self.class_weights,
+                label_smoothing=self.recipe.smoothing,
+            )
+        }
+        if log_shares is not None:
+            target = cell_shares(batch.box_a, log_shares.shape[1:], batch.a.shape[-2:])
+            terms["attention"] = attention_kl(log_shares, target)
+        self.update("classifier", sum(terms.values()))
         accuracy = (scores.argmax(dim=1) == batch.label).float().mean()
-        return {"cross_entropy": loss.detach(), "accuracy": accuracy}
+        return {**{name: loss.detach() for name, loss in terms.items()}, "accuracy": accuracy}
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Balanced accuracy: the mean recall of the classes that occur in the batches, in fp32."""

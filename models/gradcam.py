@@ -1,7 +1,9 @@
-"""Grad-CAM (Selvaraju et al. 2017) as pure functions, differentiable in the image.
+"""Maps of attention as pure functions, differentiable in the image.
 
-The channel weights are held constant, so the gradient of a map reaches the image through the
-feature maps alone: no second derivative, no hooks, no flag of the classifier is touched.
+Grad-CAM (Selvaraju et al. 2017) weighs whole feature maps, HiResCAM (Draelos and Carin 2020) each
+position by itself; a classifier says which of the two tells where it looks. A gradient that was
+found by differentiation is held constant, so that of a map reaches the image through the features
+alone: no second derivative, no hooks, no flag of the classifier is touched.
 """
 
 from collections.abc import Callable
@@ -11,33 +13,28 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.networks import evaluating
-from models.networks.classifier import Classifier
+from models.networks.classifiers import LAST_STAGE, Classifier
+from models.networks.classifiers.base import Attention
 
 
-def channel_weights(head: Callable[[Tensor], Tensor], features: Tensor, label: Tensor) -> Tensor:
-    """Mean gradient of the class score with respect to each feature map (eq. 1).
+def gradcam_activation(features: Tensor, gradient: Tensor) -> Tensor:
+    """Feature maps weighted by their mean gradients (Grad-CAM, eq. 1 and 2), before the ReLU.
 
-    head: features (B, C, h, w) -> scores (B, K); label: (B,) class index of each image.
-    Returns (B, C), a constant. The head must treat each image of the batch by itself (eval mode).
+    features: (B, C, h, w); gradient of the class score in them: of their shape, or (B, C, 1, 1)
+    where it is the same at all positions. Returns (B, 1, h, w).
     """
-    with torch.enable_grad():
-        features = features.detach().requires_grad_()
-        score = head(features).gather(1, label[:, None]).sum()
-        (gradient,) = torch.autograd.grad(score, features)
-    return gradient.mean(dim=(2, 3))
+    return torch.einsum("bchw,bc->bhw", features, gradient.mean(dim=(2, 3)))[:, None]
 
 
-def pooled_linear_weights(fc_weight: Tensor, label: Tensor, *, pixels: int) -> Tensor:
-    """The same for a head that averages over `pixels` = h*w positions and is linear: exact.
-
-    fc_weight: (K, C); label: (B,). Returns (B, C) = fc_weight[label] / pixels.
-    """
-    return fc_weight.detach()[label] / pixels
+def hirescam_activation(features: Tensor, gradient: Tensor) -> Tensor:
+    """Features weighted by their own gradients (HiResCAM, eq. 4), before the ReLU; as above."""
+    return (features * gradient).sum(dim=1, keepdim=True)
 
 
-def class_activation(features: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sum of the feature maps, before the ReLU (eq. 2): (B, C, h, w) -> (B, 1, h, w)."""
-    return torch.einsum("bchw,bc->bhw", features, weights)[:, None]
+ACTIVATIONS: dict[Attention, Callable[[Tensor, Tensor], Tensor]] = {
+    "gradcam": gradcam_activation,
+    "hirescam": hirescam_activation,
+}
 
 
 def attention_map(activation: Tensor, size: tuple[int, int]) -> Tensor:
@@ -55,9 +52,9 @@ def attention_map(activation: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def gradcam(
-    classifier: Classifier, images: Tensor, label: Tensor | None = None, *, stage: str = "layer4"
+    classifier: Classifier, images: Tensor, label: Tensor | None = None, *, stage: str = LAST_STAGE
 ) -> tuple[Tensor, Tensor]:
-    """Attention maps of a batch, and the class of each map.
+    """Attention maps of a batch, of the classifier's own kind, and the class of each map.
 
     images: (B, 1 or 3, H, W) in [-1, 1]; label: (B,) class indices, None for the predicted class.
     Returns maps (B, 1, H, W) in [0, 1], with gradient to the images, and labels (B,). The
@@ -66,7 +63,7 @@ def gradcam(
     with evaluating(classifier):
         features = classifier.features(images, stage)
         if label is None:
-            label = classifier.head(features.detach(), stage).argmax(dim=1)
+            label = classifier.look(images.detach(), features.detach(), stage).argmax(dim=1)
         return maps_of_features(classifier, features, label, images.shape[-2:], stage=stage), label
 
 
@@ -76,7 +73,7 @@ def maps_of_features(
     label: Tensor,
     size: tuple[int, int],
     *,
-    stage: str = "layer4",
+    stage: str = LAST_STAGE,
 ) -> Tensor:
     """The maps (B, 1, *size) of `gradcam` where the features (B, C, h, w) are there already.
 
@@ -84,9 +81,5 @@ def maps_of_features(
     """
     with torch.autocast(features.device.type, enabled=False):  # maps and weights are in fp32
         features = features.float()
-        if stage == "layer4":
-            pixels = features.shape[2] * features.shape[3]
-            weights = pooled_linear_weights(classifier.net.fc.weight, label, pixels=pixels)
-        else:
-            weights = channel_weights(lambda x: classifier.head(x, stage), features, label)
-        return attention_map(class_activation(features, weights), size)
+        gradient = classifier.score_gradient(features, label, stage)
+        return attention_map(ACTIVATIONS[classifier.attention](features, gradient), size)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -49,3 +50,22 @@ def patch_nce(
     # public code keeps one more negative of similarity -10 there, weight exp(-10/T): nothing.
     loss = similarity.logsumexp(dim=2) - similarity.diagonal(dim1=1, dim2=2)
     return loss.reshape(batch, patches)
+
+
+def attention_kl(log_shares: Tensor, target: Tensor) -> Tensor:
+    """Mean of KL(target ‖ shares), in nats, over the images that have a target; 0 without any.
+
+    log_shares: (B, h, w), the log of each position's share, which sum to 1; target: the shares as
+    they should be, all 0 for an image without.
+    """
+    each = torch.xlogy(target, target) - target * log_shares
+    return each.sum() / (target.sum(dim=(1, 2)) > 0).sum().clamp(min=1)
+
+
+def kl(target: Tensor, scores: Tensor) -> Tensor:
+    """KL(target ‖ scores) of the classes of each image, in nats: (B, K), (B, K) -> (B,).
+
+    target: scores, held constant, which are the logits of what should be named.
+    """
+    wanted, found = target.detach().log_softmax(dim=1), scores.log_softmax(dim=1)
+    return (wanted.exp() * (wanted - found)).sum(dim=1)

@@ -38,6 +38,12 @@ def stack_boxes(*batches: Tensor) -> Tensor:
     return torch.cat(filled)
 
 
+def largest_box(boxes: Tensor) -> Tensor:
+    """The box of each image whose area is the largest: (B, N, 4) -> (B, 4), NaN for no box."""
+    areas = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1).nan_to_num(nan=-1.0)
+    return boxes[torch.arange(len(boxes), device=boxes.device), areas.argmax(dim=1)]
+
+
 def _widened(boxes: Tensor, room: float) -> Tensor:
     return torch.cat([boxes[..., :2] - room, boxes[..., 2:] + room], dim=-1)
 
@@ -85,6 +91,26 @@ def touched(boxes: Tensor, features: Sequence[int], image: Sequence[int]) -> Ten
     edges = [(x0 / across + left).floor(), (y0 / down + top).floor()]
     edges += [(x1 / across + left).ceil(), (y1 / down + top).ceil()]
     return covered(torch.stack(edges, dim=-1), height, width)
+
+
+def cell_shares(boxes: Tensor, cells: Sequence[int], image: Sequence[int]) -> Tensor:
+    """How the area of an image's boxes is spread over cells: (B, h, w), with the sum 1.
+
+    cells, image: (height, width) in cells, which are of one size, and in pixels. All 0 for an image
+    that shows no box.
+    """
+    x0, y0, x1, y1 = boxes.unbind(dim=-1)
+    (rows, columns), (height, width) = cells, image
+    across, down = _overlaps(x0, x1, columns, width), _overlaps(y0, y1, rows, height)
+    areas = torch.einsum("bnh,bnw->bhw", down, across)
+    return areas / areas.sum(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(areas.dtype).tiny)
+
+
+def _overlaps(first: Tensor, last: Tensor, cells: int, length: int) -> Tensor:
+    """Of spans (B, N) with each of the cells that divide `length`: (B, N, cells); 0 for NaN."""
+    edges = torch.arange(cells + 1, device=first.device) * (length / cells)
+    ends = last[..., None].minimum(edges[1:]) - first[..., None].maximum(edges[:-1])
+    return ends.clamp(min=0).nan_to_num()
 
 
 def _grid(positions: int, pixels: int) -> tuple[int, float]:

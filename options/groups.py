@@ -10,6 +10,7 @@ from typing import Any, Literal
 GeneratorName = Literal[
     "resnet_9blocks", "resnet_6blocks", "resnet_4blocks", "unet_256", "unet_128"
 ]
+ClassifierName = Literal["resnet18", "attention", "efficientnet_lite0"]
 Norm = Literal["instance", "batch", "none"]
 ValueRange = tuple[float, float] | Literal["auto"]
 
@@ -265,7 +266,8 @@ class Pix2PixGradcamOptions(Pix2PixOptions):
         10.0, "weight of the attention-map loss", minimum=0, may_change=True
     )
     cam_layer: Literal["layer1", "layer2", "layer3", "layer4"] = option(
-        "layer4", "stage of the ResNet whose last block gives the maps"
+        "layer4",
+        "stage of the classifier whose last block gives the maps; layer4: its last one",
     )
     cam_target: Literal["predicted", "label"] = option(
         "predicted", "class of the maps: predicted on B, or the label of the pair"
@@ -276,6 +278,11 @@ class Pix2PixGradcamOptions(Pix2PixOptions):
 class ClassifierOptions(LearningOptions):
     """classifier"""
 
+    netC: ClassifierName = option(
+        "resnet18",
+        "network: resnet18, as published; attention, which finds the target and then looks at it; "
+        "efficientnet_lite0, which starts from ImageNet, for chips about the targets",
+    )
     imagenet_weights: str | None = option(
         None,
         "ResNet-18 weights to start from (torchvision's file); from scratch without",
@@ -302,8 +309,8 @@ class TrainingOptions:
     pretrained_name: str | None = option(
         None, "start from the networks of this other run", free=True
     )
-    lr_policy: Literal["linear", "step", "plateau", "cosine"] = option(
-        "linear", "how the learning rate falls"
+    lr_policy: Literal["linear", "step", "plateau", "cosine", "one_cycle"] = option(
+        "linear", "how the learning rate falls; one_cycle: from step to step, after it has risen"
     )
     lr_decay_iters: int = option(50, "epochs between the steps of --lr_policy step", minimum=1)
     print_freq: int = option(100, "images between two lines of losses", minimum=1, free=True)
@@ -419,10 +426,11 @@ class JudgingOptions(MeasuredOptions):
         "retrieval; without it --classifier judges them",
     )
     cam_layer: Literal["layer1", "layer2", "layer3", "layer4"] = option(
-        "layer4", "stage of the ResNet whose last block gives the maps"
+        "layer4",
+        "stage of the classifier whose last block gives the maps; layer4: its last one",
     )
     feature_layer: Literal["layer1", "layer2", "layer3", "layer4"] = option(
-        "layer4", "stage of the ResNet whose mean features sets are compared by"
+        "layer4", "stage of the classifier whose mean features sets are compared by"
     )
     weights_dir: str | None = option(
         None,

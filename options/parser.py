@@ -21,7 +21,7 @@ from options.groups import (
     TestOptions,
     TrainingOptions,
 )
-from options.presets import PRESETS
+from options.presets import VARIANTS, preset
 
 GROUPS = ("run", "data", "model", "training", "display")
 WORDS_FOR_NONE = ("all", "none", "inf")
@@ -160,13 +160,13 @@ def from_dict(
     Raises KeyError or TypeError for what `to_dict` did not write.
     """
     model = stored["run"]["model"]
-    groups = _groups(models[model])
+    defaults, groups = preset(model, {**stored["model"]}), _groups(models[model])
     if "test" in stored:
         groups["test"] = TestOptions
     built = {}
     for name, group in groups.items():
         known = {f.name for f in fields(group)}
-        kept = {k: v for k, v in {**PRESETS[model], **stored[name]}.items() if k in known}
+        kept = {k: v for k, v in {**defaults, **stored[name]}.items() if k in known}
         built[name] = group(**{k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()})
         _require_possible(built[name])
     config = TestConfig if "test" in stored else TrainConfig
@@ -217,18 +217,17 @@ def _groups(model_options: type[ModelOptions]) -> dict[str, type]:
 def _model_groups(
     argv: Sequence[str] | None, models: Mapping[str, type[ModelOptions]]
 ) -> tuple[dict[str, type], dict[str, Any]]:
-    """Look at --model (and --CUT_mode) first: they decide which flags there are, and defaults."""
+    """Look at --model first, which decides what flags there are and, with its variant, defaults."""
     first = _Parser(add_help=False, allow_abbrev=False)
     first.add_argument("--model", default=RunOptions.model)
-    first.add_argument("--CUT_mode", default="CUT")
+    for name in VARIANTS.values():
+        first.add_argument(f"--{name}")
     chosen, _ = first.parse_known_args(argv)
     if chosen.model in foreign_flags.MODELS:
         first.error(f"--model {chosen.model} is not here; {foreign_flags.MODELS[chosen.model]}.")
     if chosen.model not in models:
         first.error(f"--model {chosen.model} is unknown; choose from {', '.join(models)}.")
-    defaults = dict(PRESETS[chosen.model])
-    if chosen.model == "cut" and chosen.CUT_mode.lower() == "fastcut":
-        defaults |= PRESETS["fastcut"]
+    defaults = preset(chosen.model, vars(chosen))
     return _groups(models[chosen.model]) | {"test": TestOptions}, defaults
 
 

@@ -1,5 +1,6 @@
 """What differs from model to model, in one table: the recipes of the papers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 PIX2PIX = {
@@ -12,6 +13,9 @@ PIX2PIX = {
     "n_epochs": 100,
     "n_epochs_decay": 100,
 }
+
+# Images at their own size, of which windows and chips are cut.
+WINDOWS_AND_CHIPS = {"preprocess": "none", "lr_policy": "one_cycle", "val_freq": 10}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "cut": {},
@@ -37,4 +41,16 @@ PRESETS: dict[str, dict[str, Any]] = {
         "n_epochs_decay": 15,
         "val_freq": 1,
     },
+    # Rows of --netC, beside that of the classifier.
+    "attention": WINDOWS_AND_CHIPS,
+    "efficientnet_lite0": WINDOWS_AND_CHIPS,
 }
+
+# The option of a model by whose values there are further rows.
+VARIANTS = {"cut": "CUT_mode", "classifier": "netC"}
+
+
+def preset(model: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults of a model; chosen: what is known of its options."""
+    variant = str(chosen.get(VARIANTS.get(model, ""))).lower()
+    return PRESETS[model] | PRESETS.get(variant, {})

@@ -12,7 +12,7 @@ import test as test_program
 import train
 from data.images import write_image
 from models.networks import ResnetGenerator
-from models.networks.classifier import Classifier
+from models.networks.classifiers import ResNet18Classifier
 from util.errors import run_main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -165,7 +165,7 @@ def test_classifiers(fails, tmp_path, data):
     (data / "labels.csv").write_text(
         "file,split,class\n" + "".join(f"trainA/{i}.png,train,MTLB\n" for i in range(2))
     )
-    torch.save(Classifier(classes=("T72", "BMP2")).export(), tmp_path / "c.pth")
+    torch.save(ResNet18Classifier(classes=("T72", "BMP2")).export(), tmp_path / "c.pth")
     flags = ["--dataroot", data, "--model", "pix2pix_gradcam", "--crop_size", 32]
     flags += ["--netG", "resnet_4blocks", "--gpu_ids", -1]
     fails(train, flags, "--classifier")

@@ -13,7 +13,7 @@ import train
 from data.images import read_image, write_image
 from data.loader import Loader
 from models import MODEL_OPTIONS, MODELS, model_class
-from models.networks.classifier import Classifier
+from models.networks.classifiers import ResNet18Classifier
 from options import parse_train
 from options.groups import ClassifierOptions, CutOptions, Pix2PixGradcamOptions, Pix2PixOptions
 from tests.data.samples import training_datasets
@@ -46,7 +46,7 @@ def _settings():
 def make(tmp_path):
     """make(model, compute): its networks drawn with the same seed each time."""
     torch.manual_seed(1)
-    torch.save(Classifier(classes=CLASSES).export(), tmp_path / "classifier.pth")
+    torch.save(ResNet18Classifier(classes=CLASSES).export(), tmp_path / "classifier.pth")
     options = {
         "cut": CutOptions(**NETWORKS, netF_nc=8, num_patches=16),
         "pix2pix": Pix2PixOptions(**NETWORKS),
@@ -106,6 +106,7 @@ def test_every_precision_trains(name, precision, make):
     ("name", "options"),
     [
         *((name, {}) for name in MODELS),
+        ("classifier", {"netC": "attention"}),
         ("cut", {"blind_target": True, "box_patches": 0.25}),
         ("pix2pix", {"lambda_box": 20.0}),
     ],
@@ -226,7 +227,7 @@ def numbers(found, place=""):
 
 def test_figures_are_those_of_the_cpu(data, tmp_path):
     torch.manual_seed(1)
-    torch.save(Classifier(classes=CLASSES).export(), tmp_path / "classifier.pth")
+    torch.save(ResNet18Classifier(classes=CLASSES).export(), tmp_path / "classifier.pth")
     flags = ["--fake", str(data / "testA"), "--real", str(data / "testB")]
     flags += ["--classifier", str(tmp_path / "classifier.pth")]
     found = []

@@ -12,8 +12,7 @@ from torchvision.models.resnet import BasicBlock, ResNet
 
 import downstream
 from data.images import read_image, write_image
-from models.networks import classifier as classifiers
-from models.networks.classifier import load_classifier
+from models.networks.classifiers import load_classifier, resnet18
 from training import downstream as trials
 from training import loop
 from util.errors import UserError, run_main
@@ -43,7 +42,7 @@ def small_network():
         return ResNet(BasicBlock, [1, 1, 1, 1], **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifiers, "resnet18", resnet10)
+        patch.setattr(resnet18, "resnet18", resnet10)
         yield
 
 

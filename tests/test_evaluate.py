@@ -23,7 +23,7 @@ from metrics.attention import cam_cosine, correlation, gcss
 from metrics.distribution import frechet_distance
 from metrics.measure import BATCH_SIZE
 from models.gradcam import gradcam
-from models.networks.classifier import Classifier, load_classifier
+from models.networks.classifiers import ResNet18Classifier, load_classifier
 from util.checkpoint import digest
 from util.errors import UserError
 
@@ -76,7 +76,7 @@ def make_results_of_depths(folder, *, bits, offset):
 
 def save_classifier(file, **facts):
     torch.manual_seed(0)
-    torch.save(Classifier(classes=("a", "b"), **facts).export(), file)
+    torch.save(ResNet18Classifier(classes=("a", "b"), **facts).export(), file)
     return file
 
 
@@ -360,7 +360,7 @@ def test_both_maps_are_of_the_class_predicted_on_the_reference(tmp_path):
     results = make_results(tmp_path / "run", names=["x"], offsets=(5, 60))
     images = [read_image(results / "images" / kind / "x.png") for kind in ("fake_B", "real_B")]
     torch.manual_seed(0)
-    classifier = Classifier(classes=("a", "b")).eval()
+    classifier = ResNet18Classifier(classes=("a", "b")).eval()
     with torch.no_grad():
         pair = torch.from_numpy(np.stack(images)[:, None] / np.float32(127.5) - 1)
         first, second = classifier(pair).T
@@ -439,7 +439,7 @@ def test_cam_layer_chooses_the_stage(tmp_path, classifier_file):
 
 
 def test_constant_maps_are_excluded_and_counted(tmp_path, capsys):
-    classifier = Classifier(classes=("a", "b"))
+    classifier = ResNet18Classifier(classes=("a", "b"))
     torch.nn.init.zeros_(classifier.net.fc.weight)
     torch.save(classifier.export(), tmp_path / "blind.pth")
     results = make_results(tmp_path / "run")

@@ -19,7 +19,7 @@ from data.images import read_image, write_image
 from data.value_map import EIGHT_BIT
 from models import MODEL_OPTIONS, model_class
 from models.networks import ResnetGenerator, UnetGenerator
-from models.networks.classifier import Classifier, load_classifier
+from models.networks.classifiers import ResNet18Classifier, load_classifier
 from models.translation import translate
 from options import parse_test
 from training import loop
@@ -193,7 +193,7 @@ def test_a_run_killed_before_its_mark_is_marked(run):
 
 def test_fine_tuning_starts_from_the_other_runs_networks(run, tmp_path, monkeypatch):
     source = run(train, *PIX2PIX, *SMALL, *SHORT, name="mwir_pix2pix")
-    torch.save(Classifier(classes=("BMP2", "T72")).export(), tmp_path / "classifier.pth")
+    torch.save(ResNet18Classifier(classes=("BMP2", "T72")).export(), tmp_path / "classifier.pth")
     kind = model_class("pix2pix_gradcam")
     seen = []
     step = kind.training_step
@@ -251,7 +251,7 @@ def test_classifier_keeps_classes_and_accuracy(run, data):
 @pytest.fixture
 def judge_file(tmp_path):
     torch.manual_seed(0)
-    torch.save(Classifier(classes=("BMP2", "T72")).export(), tmp_path / "judge.pth")
+    torch.save(ResNet18Classifier(classes=("BMP2", "T72")).export(), tmp_path / "judge.pth")
     return tmp_path / "judge.pth"
 
 

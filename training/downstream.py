@@ -34,7 +34,7 @@ from metrics.downstream import (
     table,
 )
 from metrics.provenance import versions
-from models.networks.classifier import load_classifier
+from models.networks.classifiers import load_classifier
 from options import TrainConfig, to_dict
 from training.messages import say
 from training.position import Position

@@ -80,16 +80,17 @@ class Training:
         # Closing too: torch tells of a reader that died at the end of any other.
         with naming_lost_readers(), closing(self.loader), self.stop:
             while self.position.epoch <= self.schedule.last_epoch:
-                self.run_epoch(self.schedule.factor(self.position.epoch))
+                self.run_epoch()
                 self.end_epoch()
                 self.monitor.epoch(self.position)
 
-    def run_epoch(self, rate: float) -> None:
-        """The rest of the epoch at `rate` times --lr."""
-        self.model.set_rate(rate)
+    def run_epoch(self) -> None:
+        """The rest of the epoch, each step at the schedule's share of --lr."""
         clock = time.perf_counter()
         for batch in self.batches():
             waited, size = time.perf_counter() - clock, len(batch.names)
+            rate = self.schedule.factor(self.position.epoch, self.position.share_done)
+            self.model.set_rate(rate)
             with naming_want_of_memory(
                 f"a step on {batch}", lighter=way_on_with_less_memory(self.saved_step, self.folder)
             ):

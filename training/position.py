@@ -20,9 +20,14 @@ class Position:
     skipped: int = 0
 
     @property
+    def share_done(self) -> float:
+        """Of the current epoch."""
+        return self.batches / self.epoch_batches
+
+    @property
     def epochs_done(self) -> float:
         """With the part of the current epoch."""
-        return self.epoch - 1 + self.batches / self.epoch_batches
+        return self.epoch - 1 + self.share_done
 
     @property
     def images_an_epoch(self) -> int:

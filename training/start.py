@@ -226,7 +226,7 @@ class Start:
             value_maps=self.value_maps,
             left_out=self.left_out,
             boxes_for=self.model_class.flag_of_boxes(config.model),
-            read_boxes=self.sensor is not None,
+            read_boxes=self.sensor is not None or self.model_class.reads_boxes(config.model),
         )
         self._refuse_idle_flags(labelled=held_out is not None)
         if not options.val_freq:

@@ -20,7 +20,7 @@ from metrics.distribution import kid
 from metrics.paired import SSIM_WINDOW, ssim
 from models.base import Model
 from models.gradcam import gradcam
-from models.networks.classifier import Classifier, load_classifier
+from models.networks.classifiers import Classifier, load_classifier
 from options import DataOptions
 from util.batch import Batch
 from util.checkpoint import digest
@@ -116,7 +116,7 @@ def _exact(images: Tensor) -> Tensor:
 
 
 class UnpairedValidation(Validation):
-    """KID between G(A) and B on the judge's features, 512 an image; the score is its negative.
+    """KID between G(A) and B on the judge's features, a vector an image; the score is its negative.
 
     sources, targets: batches whose `a` are images of A, and of B; judge: a frozen classifier of B's
     domain. Raises UserError for too few images and without a judge.
@@ -156,8 +156,8 @@ class UnpairedValidation(Validation):
 
     @torch.no_grad()
     def _features(self, images: Iterable[Tensor]) -> np.ndarray:
-        """(n, 512): layer4, averaged over positions."""
-        parts = [self.judge.features(batch).mean(dim=(2, 3)).cpu() for batch in images]
+        """(n, D): what the judge makes of each image as a whole."""
+        parts = [self.judge.pool(self.judge.features(batch)).cpu() for batch in images]
         return torch.cat(parts).numpy()
 
     def score(self, values: Mapping[str, float]) -> float:
@@ -253,6 +253,7 @@ def load_judge(path: Path, *, value_range: tuple[float, float], device: torch.de
 
     Raises UserError for a file that holds none, and for one that knows other file values.
     """
-    judge = load_classifier(path)
-    judge.expect_range(*value_range, source=f"--val_classifier {path}")
+    judge, source = load_classifier(path), f"--val_classifier {path}"
+    judge.require_frames(source)
+    judge.expect_range(*value_range, source=source)
     return judge.to(device)

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from models import MODEL_OPTIONS, model_class
 from models.base import Model
-from models.networks.classifier import Classifier
+from models.networks.classifiers import ResNet18Classifier
 from options import parse_train
 from util.batch import Batch, DataFacts
 from util.compute import HALF, Compute, select_compute
@@ -71,7 +71,7 @@ def build_model(settings: Settings, compute: Compute, folder: Path) -> Model:
     if name != "classifier":
         flags += ["--output_nc", bands]
     if name == "pix2pix_gradcam":
-        torch.save(Classifier(classes=CLASSES, bands=3).export(), folder / "classifier.pth")
+        torch.save(ResNet18Classifier(classes=CLASSES, bands=3).export(), folder / "classifier.pth")
         flags += ["--classifier", str(folder / "classifier.pth")]
     options = parse_train(flags, MODEL_OPTIONS).model
     facts = DataFacts(classes=CLASSES, class_counts=(1,) * len(CLASSES))

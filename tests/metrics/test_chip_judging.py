@@ -8,7 +8,7 @@ from data.label_index import ImageLabel
 from data.value_map import EIGHT_BIT
 from metrics.chip_judging import ChipJudging, found_first
 from metrics.judge import Judge
-from models.networks.classifier import Classifier
+from models.networks.classifiers import ResNet18Classifier
 
 NONE = [float("nan")] * 4
 
@@ -19,7 +19,7 @@ def labels(*names):
 
 def always(place):
     """A judge of three classes that gives one answer."""
-    classifier = Classifier(classes=("a", "b", "c")).eval()
+    classifier = ResNet18Classifier(classes=("a", "b", "c")).eval()
     torch.nn.init.zeros_(classifier.net.fc.weight)
     classifier.net.fc.bias.data = torch.eye(3)[place]
     return Judge(classifier)
@@ -40,7 +40,7 @@ def test_classes_are_kept_where_the_judge_says_what_the_table_says():
 
 def test_the_judge_sees_the_chip_alone():
     torch.manual_seed(0)
-    judge = Judge(Classifier(classes=("a", "b")).eval())
+    judge = Judge(ResNet18Classifier(classes=("a", "b")).eval())
     images = torch.rand(2, 1, 90, 90) * 255
     boxes = torch.tensor([[30.0, 30, 60, 60]] * 2)
     images[1, :, 20:70, 20:70] = images[0, :, 20:70, 20:70]
@@ -53,7 +53,7 @@ def test_the_judge_sees_the_chip_alone():
 
 def test_translations_without_a_change_find_their_sources():
     torch.manual_seed(0)
-    judge = Judge(Classifier(classes=("a", "b")).eval())
+    judge = Judge(ResNet18Classifier(classes=("a", "b")).eval())
     sources = torch.rand(6, 1, 40, 40) * 255
     fakes = sources + 2 * torch.rand(6, 1, 40, 40)
     boxes = torch.tensor([[10.0, 10, 30, 30]] * 5 + [NONE])

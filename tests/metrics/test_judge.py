@@ -5,13 +5,13 @@ import torch
 
 from metrics.judge import Judge
 from models.gradcam import gradcam
-from models.networks.classifier import Classifier
+from models.networks.classifiers import ResNet18Classifier
 
 
 @pytest.fixture
 def classifier():
     torch.manual_seed(0)
-    return Classifier(classes=("a", "b", "c")).requires_grad_(False).eval()
+    return ResNet18Classifier(classes=("a", "b", "c")).requires_grad_(False).eval()
 
 
 @pytest.fixture

@@ -6,17 +6,17 @@ import torch.nn.functional as F
 
 from models.gradcam import (
     attention_map,
-    channel_weights,
     gradcam,
-    pooled_linear_weights,
+    gradcam_activation,
 )
-from models.networks.classifier import Classifier
+from models.networks.classifiers import ResNet18Classifier
+from models.networks.classifiers.base import pooled_linear_gradient, score_gradient
 
 
 @pytest.fixture
 def classifier():
     torch.manual_seed(0)
-    return Classifier(classes=("BMP2", "T72", "ZSU23")).eval().requires_grad_(False)
+    return ResNet18Classifier(classes=("BMP2", "T72", "ZSU23")).eval().requires_grad_(False)
 
 
 @pytest.fixture
@@ -27,18 +27,20 @@ def images():
 def test_closed_form_weights_equal_autograd(classifier, images):
     label = torch.tensor([0, 2])
     features = classifier.features(images)
-    general = channel_weights(classifier.head, features, label)
+    general = score_gradient(classifier.head, features, label)
     maps, _ = gradcam(classifier, images, label)
-    activation = torch.einsum("bchw,bc->bhw", features, general)[:, None]
+    activation = gradcam_activation(features, general)
     torch.testing.assert_close(maps, attention_map(activation, (96, 128)), rtol=0, atol=1e-5)
 
 
-def test_pooled_linear_weights_are_the_mean_gradient_of_the_score_and_constant(classifier, images):
+def test_the_closed_form_is_the_constant_gradient_of_the_score(classifier, images):
     label = torch.tensor([0, 2])
     features = classifier.requires_grad_().features(images)
-    weights = pooled_linear_weights(classifier.net.fc.weight, label, pixels=3 * 4)
-    assert not weights.requires_grad
-    torch.testing.assert_close(channel_weights(classifier.head, features, label), weights)
+    gradient = pooled_linear_gradient(classifier.net.fc.weight, label, pixels=3 * 4)
+    assert not gradient.requires_grad
+    assert torch.equal(classifier.score_gradient(features, label), gradient)
+    expected = score_gradient(classifier.head, features, label)
+    torch.testing.assert_close(gradient.expand_as(expected), expected)
 
 
 def test_maps_of_an_earlier_stage_are_those_of_the_class(classifier, images):

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.losses import GAN_LOSSES, patch_nce
+from models.losses import GAN_LOSSES, attention_kl, patch_nce
 
 
 def unit(*shape):
@@ -66,3 +66,16 @@ def test_patch_nce_images_are_apart():
     query, key = unit(2, 4, 8), unit(2, 4, 8)
     alone = torch.cat([patch_nce(query[i : i + 1], key[i : i + 1]) for i in range(2)])
     torch.testing.assert_close(patch_nce(query, key), alone)
+
+
+def test_attention_kl_is_torchs_over_the_images_that_have_a_target():
+    shares, target = (torch.rand(3, 4, 5) for _ in range(2))
+    log_shares = shares.flatten(1).log_softmax(dim=1).view_as(shares)
+    target[:, 0] = 0
+    target /= target.sum(dim=(1, 2), keepdim=True)
+    target[1] = 0
+    some = F.kl_div(log_shares[[0, 2]], target[[0, 2]], reduction="sum") / 2
+    torch.testing.assert_close(attention_kl(log_shares, target), some)
+    assert attention_kl(log_shares, torch.zeros_like(target)) == 0
+    same = log_shares.exp()
+    assert attention_kl(log_shares, same).abs() < 1e-6

@@ -11,7 +11,7 @@ import torch
 
 from models import MODELS, model_class
 from models.image_pool import ImagePool
-from models.networks.classifier import Classifier, load_classifier
+from models.networks.classifiers import ResNet18Classifier
 from models.translation import make_generator, translate
 from options.groups import ClassifierOptions, CutOptions, Pix2PixGradcamOptions, Pix2PixOptions
 from util.batch import Batch, DataFacts
@@ -34,7 +34,7 @@ def batch():
 def classifier_file(tmp_path):
     torch.manual_seed(1)
     path = tmp_path / "classifier.pth"
-    torch.save(Classifier(classes=("BMP2", "T72")).export(), path)
+    torch.save(ResNet18Classifier(classes=("BMP2", "T72")).export(), path)
     return path
 
 
@@ -369,7 +369,7 @@ def test_labels_that_the_classifier_cannot_use(facts, words, classifier_file):
 
 
 def test_a_classifier_of_other_file_values_is_refused(tmp_path):
-    classifier = Classifier(classes=("BMP2", "T72"), value_range=(0.0, 255.0))
+    classifier = ResNet18Classifier(classes=("BMP2", "T72"), value_range=(0.0, 255.0))
     torch.save(classifier.export(), tmp_path / "eight_bit.pth")
     options = Pix2PixGradcamOptions(**SMALL, classifier=str(tmp_path / "eight_bit.pth"))
     with pytest.raises(UserError, match="from 0 to 255, and those of B run from 5600 to 16800"):
@@ -377,7 +377,7 @@ def test_a_classifier_of_other_file_values_is_refused(tmp_path):
 
 
 def test_the_classifier_takes_the_file_values_of_b_where_ranges_meet(tmp_path):
-    classifier = Classifier(classes=("BMP2", "T72"), value_range=(50.0, 150.0))
+    classifier = ResNet18Classifier(classes=("BMP2", "T72"), value_range=(50.0, 150.0))
     torch.save(classifier.export(), tmp_path / "c.pth")
     options = Pix2PixGradcamOptions(**SMALL, classifier=str(tmp_path / "c.pth"))
     model = build("pix2pix_gradcam", options, DataFacts(value_range=(0.0, 100.0)))
@@ -490,51 +490,6 @@ def test_classifier_keeps_its_report_and_the_file_values_it_has_seen(batch):
     found, expected = (model.exports()["classifier"] for model in (second, first))
     assert torch.equal(found["confusion"], expected["confusion"])
     assert found["value_range"] == [5600.0, 16800.0]
-
-
-def test_classifier_file_restores_the_classifier(tmp_path, batch):
-    torch.manual_seed(0)
-    classifier = Classifier(classes=("a", "b", "c"), mean=0.25, std=0.5).eval()
-    torch.save(classifier.export(balanced_accuracy=0.9), tmp_path / "c.pth")
-    loaded = load_classifier(tmp_path / "c.pth")
-    assert loaded.classes == ("a", "b", "c")
-    assert not any(weight.requires_grad for weight in loaded.parameters())
-    torch.testing.assert_close(loaded(batch.a), classifier(batch.a))
-    # A bare state dict: classes by number, images as they are.
-    torch.save(classifier.net.state_dict(), tmp_path / "bare.pth")
-    bare = load_classifier(tmp_path / "bare.pth")
-    assert bare.classes == ("0", "1", "2")
-    torch.testing.assert_close(bare((batch.a - 0.25) / 0.5), classifier(batch.a))
-
-
-def test_one_file_value_looks_the_same_in_any_range(batch):
-    torch.manual_seed(0)
-    trained = Classifier(classes=("a", "b"), mean=0.25, std=0.5, value_range=(5600.0, 16800.0))
-    counts = (batch.a + 1) / 2 * (16800 - 5600) + 5600
-    expected = trained.eval()(batch.a)
-    trained.expect_range(1000.0, 20000.0, source="it")
-    assert trained.value_range == (1000.0, 20000.0)
-    torch.testing.assert_close(trained((counts - 1000) / 9500 - 1), expected)
-
-
-def test_classifier_takes_grey_and_rgb():
-    grey = torch.rand(1, 1, 32, 32)
-    for bands in (1, 3):
-        classifier = Classifier(classes=("a", "b"), bands=bands).eval()
-        torch.testing.assert_close(classifier(grey), classifier(grey.expand(-1, 3, -1, -1)))
-
-
-def test_imagenet_start_sums_the_rgb_filters(tmp_path):
-    torch.manual_seed(0)
-    imagenet = Classifier(classes=tuple(map(str, range(1000))), bands=3).eval()
-    torch.save(imagenet.net.state_dict(), tmp_path / "resnet18.pth")
-    classifier = Classifier(classes=("a", "b")).eval()
-    classifier.start_from_imagenet(tmp_path / "resnet18.pth")
-    grey = torch.rand(1, 1, 64, 64)
-    torch.testing.assert_close(classifier.features(grey), imagenet.features(grey))
-    with pytest.raises(UserError, match="no ResNet-18"):
-        torch.save({"x": torch.zeros(1)}, tmp_path / "other.pth")
-        classifier.start_from_imagenet(tmp_path / "other.pth")
 
 
 @pytest.mark.parametrize("size", [(64, 64), (61, 79), (7, 130)])

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from models import model_class
 from models.gradcam import gradcam
 from models.networks import draw_patch_ids
-from models.networks.classifier import Classifier
+from models.networks.classifiers import ResNet18Classifier
 from models.targets import draw_places, touched
 from options.groups import ClassifierOptions, CutOptions, Pix2PixGradcamOptions, Pix2PixOptions
 from util.batch import Batch, DataFacts
@@ -115,7 +115,7 @@ def test_a_step_of_pix2pix(batch, options):
 def test_a_step_of_pix2pix_with_gradcam(batch, tmp_path, target, stage):
     torch.manual_seed(1)
     file = tmp_path / "classifier.pth"
-    torch.save(Classifier(classes=CLASSES).export(), file)
+    torch.save(ResNet18Classifier(classes=CLASSES).export(), file)
     options = {"classifier": str(file), "cam_target": target, "cam_layer": stage}
     options |= {"lambda_L1": 0.1, "lambda_gradcam": 30.0, "lambda_box": 3.0}
     model = build("pix2pix_gradcam", Pix2PixGradcamOptions(**SMALL, **options))

@@ -4,12 +4,7 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
-from models.gradcam import (
-    attention_map,
-    channel_weights,
-    class_activation,
-    pooled_linear_weights,
-)
+from models.gradcam import attention_map, gradcam_activation
 from models.losses import GAN_LOSSES, patch_nce
 from models.networks import (
     PatchDiscriminator,
@@ -18,6 +13,7 @@ from models.networks import (
     UnetGenerator,
     load_weights,
 )
+from models.networks.classifiers.base import pooled_linear_gradient, score_gradient
 
 TOLERANCE = {"rtol": 0, "atol": 1e-5}
 NCE_LAYERS = [0, 4, 8, 12, 16]
@@ -108,10 +104,10 @@ def test_gradcam(reference, closed_form):
     features = stem(image)
     torch.testing.assert_close(head(features), data["logits"], **TOLERANCE)
     if closed_form:
-        weights = pooled_linear_weights(net.fc.weight, data["labels"], pixels=64)
+        gradient = pooled_linear_gradient(net.fc.weight, data["labels"], pixels=64)
     else:
-        weights = channel_weights(head, features, data["labels"])
-    activation = class_activation(features, weights)
+        gradient = score_gradient(head, features, data["labels"])
+    activation = gradcam_activation(features, gradient)
     torch.testing.assert_close(activation, data["cam_before_relu"], **TOLERANCE)
     attention = attention_map(activation, (256, 256))
     torch.testing.assert_close(attention, data["map"], **TOLERANCE)

@@ -7,6 +7,7 @@ from metrics.boxes import grown
 from models.targets import (
     blind,
     box_weights,
+    cell_shares,
     covered,
     draw_places,
     mirrored_boxes,
@@ -149,3 +150,19 @@ def test_places_are_uniform_in_the_target_and_outside_of_it():
 def test_there_are_no_more_places_than_positions(count):
     places = draw_places(torch.ones(2, 5, dtype=torch.bool), count, 0.9)
     assert [sorted(row) for row in places.tolist()] == [list(range(5))] * 2
+
+
+def test_cells_have_the_share_of_the_boxes_area_that_lies_in_them():
+    """Against 10 x 10 points a pixel."""
+    given = torch.cat([boxes([3.2, 1, 9.9, 6.5], [0, 7, 2, 10.5]), boxes([-4, 3, 30, 4], NONE)])
+    found = cell_shares(given, (3, 4), (12, 16))
+    points = covered(given * 10, 120, 160).float()
+    assert points.shape == (2, 120, 160)
+    expected = torch.nn.functional.avg_pool2d(points[:, None], 40)[:, 0]
+    torch.testing.assert_close(found, expected / expected.sum(dim=(1, 2), keepdim=True))
+
+
+@pytest.mark.parametrize("box", [NONE, [5, 5, 5, 9], [20, 2, 24, 5]], ids=["none", "flat", "away"])
+def test_an_image_without_a_box_has_no_shares(box):
+    found = cell_shares(boxes(box), (3, 4), (12, 16))
+    assert found.shape == (1, 3, 4) and not found.any()

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from models import MODEL_OPTIONS
-from options import parse_train
+from options import parse_train, to_dict
+from options.parser import from_dict
 from options.presets import PRESETS
 
+# Presets that are not those of a whole model.
+VARIANTS = {"fastcut": "cut", "attention": "classifier", "efficientnet_lite0": "classifier"}
 ALL = {
     "preprocess": "resize_and_crop",
     "load_size": 286,
@@ -158,5 +161,22 @@ def test_documented_flags_make_the_recipes_of_others(column, changed):
 
 def test_every_preset_is_an_option_of_its_model():
     for name, preset in PRESETS.items():
-        model = "cut" if name == "fastcut" else name
+        model = VARIANTS.get(name, name)
         assert preset.keys() <= values("--model", model).keys()
+
+
+@pytest.mark.parametrize("spelling", [["--netC", "attention"], ["--netC=Attention"]])
+def test_a_network_brings_its_own_defaults_and_flags_go_before(spelling):
+    found = values("--model", "classifier", *spelling, "--val_freq", "3")
+    assert (found["netC"], found["lr_policy"], found["val_freq"]) == ("attention", "one_cycle", 3)
+    assert found["batch_size"] == 32 and found["preprocess"] == "none"
+    assert values("--model", "classifier")["lr_policy"] == "linear"
+
+
+@pytest.mark.parametrize("netC", ["resnet18", "attention"])
+def test_a_run_of_an_earlier_version_has_the_defaults_of_its_network(netC):
+    config = parse_train(["--model", "classifier", "--netC", netC], MODEL_OPTIONS)
+    stored = to_dict(config)
+    for name in ("lr_policy", "val_freq"):
+        del stored["training"][name]
+    assert from_dict(stored, MODEL_OPTIONS) == config

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import train
 from data.images import write_image
-from models.networks.classifier import Classifier
+from models.networks.classifiers import ResNet18Classifier
 from training import loop
 from util.errors import run_main
 
@@ -90,7 +90,7 @@ def make_data(folder: Path) -> None:
     lines += [f"trainA/{i}.png,train,{('T72', 'BMP2')[i % 2]},video{i}" for i in range(5)]
     (folder / "data" / "labels.csv").write_text("\n".join(lines) + "\n")
     torch.manual_seed(0)
-    torch.save(Classifier(classes=("BMP2", "T72")).export(), folder / "classifier.pth")
+    torch.save(ResNet18Classifier(classes=("BMP2", "T72")).export(), folder / "classifier.pth")
 
 
 def case_flags(name: str, folder: Path, gpu_ids: str) -> list[str]:

@@ -7,6 +7,7 @@ import torch
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
     LambdaLR,
+    OneCycleLR,
     ReduceLROnPlateau,
     StepLR,
 )
@@ -72,6 +73,24 @@ def test_cosine_is_torchs_over_all_epochs():
     found = factors(schedule("cosine", n_epochs=10, n_epochs_decay=20))
     assert found == pytest.approx(rates_of(rule, 30), abs=1e-9)
     assert found[0] == 1 and 0 < found[-1] < 0.01
+
+
+@pytest.mark.parametrize("steps", [1, 7, 40])
+def test_one_cycle_is_torchs_from_step_to_step(steps):
+    epochs = 25
+    rule = OneCycleLR(optimiser(), max_lr=1.0, total_steps=epochs * steps, cycle_momentum=False)
+    cycle = schedule("one_cycle", n_epochs=10, n_epochs_decay=15)
+    found = [cycle.factor(e, step / steps) for e in range(1, epochs + 1) for step in range(steps)]
+    # Torch's last step is at its end, ours is one before.
+    assert found == pytest.approx(rates_of(rule, epochs * steps), abs=4 / (epochs * steps))
+    assert found[0] == pytest.approx(1 / 25) and max(found) <= 1
+    assert cycle.factor(8, 0.5) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("policy", ["linear", "step", "plateau", "cosine"])
+def test_other_rates_stay_for_a_whole_epoch(policy):
+    found = schedule(policy, n_epochs=3, n_epochs_decay=5)
+    assert found.factor(6, 0.9) == found.factor(6)
 
 
 LOSSES = [5.0, 4.0, 3.0] + [3.0] * 8 + [2.99, 2.5] + [2.6] * 14

@@ -14,7 +14,7 @@ from data.images import write_image
 from metrics.distribution import kid
 from models import MODEL_OPTIONS
 from models.gradcam import gradcam
-from models.networks.classifier import Classifier
+from models.networks.classifiers import ResNet18Classifier
 from options import parse_train
 from training.validation import (
     Best,
@@ -58,7 +58,7 @@ def held_out(a, b=None, *, batch_size=2):
 @pytest.fixture
 def judge():
     torch.manual_seed(0)
-    return Classifier(classes=("BMP2", "T72")).requires_grad_(False).eval()
+    return ResNet18Classifier(classes=("BMP2", "T72")).requires_grad_(False).eval()
 
 
 def same(image, boxes=None):
@@ -217,7 +217,7 @@ def test_scores_of_another_yardstick_are_not_compared(judge):
 
 def test_the_judge_takes_the_file_values_of_b(tmp_path):
     torch.manual_seed(0)
-    trained = Classifier(classes=("BMP2", "T72"), value_range=(0.0, 255.0)).eval()
+    trained = ResNet18Classifier(classes=("BMP2", "T72"), value_range=(0.0, 255.0)).eval()
     torch.save(trained.export(), tmp_path / "c.pth")
     counts = torch.randint(100, 200, (2, 1, 40, 40)).float()
     judge = load_judge(tmp_path / "c.pth", value_range=(100.0, 200.0), device=CPU)

@@ -10,7 +10,7 @@ from metrics.judge import Judge
 from metrics.measured_sets import Evaluation
 from metrics.report.strips import EXAMPLES, WORST, overlay, reference_view, set_views
 from metrics.sets import find_results
-from models.networks.classifier import Classifier
+from models.networks.classifiers import ResNet18Classifier
 
 SIZE = (48, 40)
 
@@ -30,7 +30,7 @@ def measured(folder, *, judge=None, dtypes=None, names="abcdefgh"):
 @pytest.fixture
 def judge():
     torch.manual_seed(0)
-    return Judge(Classifier(classes=("a", "b")).requires_grad_(False).eval())
+    return Judge(ResNet18Classifier(classes=("a", "b")).requires_grad_(False).eval())
 
 
 def test_no_attention_leaves_the_image_grey_and_full_attention_colours_it():

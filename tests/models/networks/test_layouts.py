@@ -14,8 +14,16 @@ from models.networks import (
     ResnetGenerator,
     UnetGenerator,
 )
-from models.networks.classifier import Classifier
+from models.networks.classifiers import AttentionClassifier, ResNet18Classifier
 from util.compute import Compute
+
+
+class Learning(AttentionClassifier):
+    """All that its training takes from it, as one tensor."""
+
+    def forward(self, images):
+        return torch.cat([part.flatten() for part in self.learn(images)])
+
 
 NETWORKS = {
     **{
@@ -55,7 +63,8 @@ NETWORKS = {
         for kind in (PatchDiscriminator, PixelDiscriminator)
         for norm in ("instance", "batch", "none")
     },
-    "classifier": lambda: Classifier(classes=("a", "b", "c")),
+    "classifier": lambda: ResNet18Classifier(classes=("a", "b", "c")),
+    "attention": lambda: Learning(classes=("a", "b", "c")),
 }
 
 
