@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 Sizes = Mapping[tuple[int, int], str]  # (height, width) -> name of an image of this size
+View = Literal["frame", "window", "chip"]  # whole, or in parts: data/views.py
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ class DataFacts:
     images' values in [-1, 1], (0, 1) where nobody asked for them; unlabelled: how many images have
     no class; value_range: the file values of the target (or only) domain that became -1 and 1;
     value_type: what they are, such as "uint16" or "float32 kelvin". sizes: by role, those at which
-    the networks see the images; paired: whether the two images of a sample have one size.
+    the networks see the images; paired: whether the two images of a sample have one size. view: how
+    labelled images are seen in training; chip_scale: how large chips are, `data.chips.ChipScale` in
+    plain values, None for other views; balanced: whether batches have as many images of each class.
     """
 
     classes: tuple[str, ...] = ()
@@ -72,3 +76,6 @@ class DataFacts:
     value_type: str = "uint8"
     sizes: Mapping[str, Sizes] = field(default_factory=dict)
     paired: bool = False
+    view: View = "frame"
+    chip_scale: Mapping[str, Any] | None = None
+    balanced: bool = False
