@@ -143,8 +143,8 @@ class RawWindows:
         changes = [image.change for image in images if image.change is not None]
         return cls(
             parts=_filled_up([image.part for image in shown]),
-            windows=torch.tensor([image.window for image in shown]),
-            blur=torch.tensor([image.blur for image in shown]),
+            windows=torch.tensor([image.window for image in shown], dtype=torch.float32),
+            blur=torch.tensor([image.blur for image in shown], dtype=torch.float32),
             size=images[0].size,
             swapped=torch.tensor(swapped, dtype=torch.int64),
             targets=torch.from_numpy(np.array(targets, np.float32).reshape(-1, 4)),

@@ -180,7 +180,9 @@ def test_windows_of_frames_of_other_sizes_depths_and_colours_share_a_batch(tmp_p
     grey = np.full((120, 150), 30, np.uint8)
     grey[70:84, 88:112] = WARM
     write(tmp_path / "T720.png", grey)
+    write(tmp_path / "T721.png", grey)
     write(tmp_path / "BMP20.png", np.repeat(grey[..., None], 3, axis=2))
+    write(tmp_path / "BMP21.png", np.repeat(grey[..., None], 3, axis=2))
     dataset, _ = found.datasets("--view", "window", "--no_augment")
     batch, _ = batch_of(dataset)
     assert batch.a.shape[1:] == (1, 128, 128)
