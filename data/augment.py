@@ -128,17 +128,26 @@ class ToneChange:
 
 
 def change_tone(images: Tensor, change: ToneChange) -> Tensor:
-    """Saturation, gamma, gain, offset and noise: (B, C, H, W) in [-1, 1] -> the same."""
+    """Saturation, gamma, gain, offset and noise: (B, C, H, W) in [-1, 1] -> the same.
+
+    The offset goes as far as there is room: windows of a dark image would be black all over.
+    """
     low, high, gamma, gain, offset = (
         value[:, None, None, None]
         for value in (change.low, change.high, change.gamma, change.gain, change.offset)
     )
-    least, most = (of(images, dim=(1, 2, 3), keepdim=True) for of in (torch.amin, torch.amax))
+    least, most = _extremes(images)
     extent = (most - least).clamp_min(1e-6)
-    shares = ((images - least) / extent).clamp(low, high) ** gamma
-    toned = shares * extent + least
+    toned = ((images - least) / extent).clamp(low, high) ** gamma * extent + least
     middle = toned.mean(dim=(1, 2, 3), keepdim=True)
-    return ((toned - middle) * gain + middle + offset + change.noise).clamp(-1, 1)
+    stretched = (toned - middle) * gain + middle
+    least, most = _extremes(stretched)
+    moved = stretched + offset.clamp((-1 - least).clamp_max(0), (1 - most).clamp_min(0))
+    return (moved + change.noise).clamp(-1, 1)
+
+
+def _extremes(images: Tensor) -> tuple[Tensor, Tensor]:
+    return images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
 
 
 def _centres(length: int, device: torch.device) -> Tensor:

@@ -110,8 +110,10 @@ def test_each_change_of_tone_in_closed_form():
         (tone(low=0.3), image.clamp(min=-0.3)),
         (tone(high=0.7), image.clamp(max=0.1)),
         (tone(gamma=2.0), torch.tensor([[[[-0.6, -0.56, -0.44, -0.24, 0.4]]]])),
-        (tone(gain=2.0), 2 * (image + 0.16) - 0.16),
-        (tone(offset=-0.5), (image - 0.5).clamp(min=-1)),
+        (tone(gain=1.5), 1.5 * (image + 0.16) - 0.16),
+        (tone(offset=-0.3), image - 0.3),
+        (tone(offset=-0.5), image - 0.4),  # as far as to -1
+        (tone(gain=4.0, offset=0.2), (4 * (image + 0.16) - 0.16).clamp(-1, 1)),  # no room
     ]
     for change, found in expected:
         torch.testing.assert_close(change_tone(image, change), found, rtol=0, atol=1e-6)

@@ -26,7 +26,7 @@ def spot(x: float, y: float, height: int = 80, width: int = 100) -> np.ndarray:
 def middle(image: torch.Tensor) -> tuple[float, float]:
     """Centre of mass (x, y) in pixel edges."""
     weights = image.double().clamp_min(0)
-    places = torch.arange(len(weights)) + 0.5
+    places = torch.arange(len(weights), dtype=torch.float64) + 0.5
     total = weights.sum()
     return float(weights.sum(0) @ places / total), float(weights.sum(1) @ places / total)
 
@@ -48,7 +48,7 @@ def test_whole_pixels_are_resized_as_torch_does(size, around):
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("side", [31.7, 64.0, 77.3])
 def test_what_is_at_a_place_of_the_image_comes_to_its_place_in_the_window(side, mirrored):
-    x, y, size = 52.3, 40.9, 64
+    x, y, size = 47.3, 34.9, 64
     window = (30.2, 21.7, side, side * 0.8)
     if mirrored:
         window = (window[0] + side, window[1], -side, window[3])
@@ -84,7 +84,9 @@ def test_shrinking_leaves_nothing_of_what_is_finer_than_its_pixels():
 def test_blur_takes_away_what_is_fine():
     stripes = np.tile(np.float32([0, 0, 1, 1]), (100, 25))
     contrasts = [float(seen(stripes, (20, 20, 40, 40), 40, blur).std()) for blur in (1, 1.5, 3)]
-    assert contrasts[0] == pytest.approx(0.5) and contrasts == sorted(contrasts, reverse=True)
+    assert contrasts[0] == pytest.approx(0.5, abs=1e-3) and contrasts == sorted(
+        contrasts, reverse=True
+    )
     assert contrasts[2] < 0.05
 
 
