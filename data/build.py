@@ -1,22 +1,22 @@
 """The datasets that a configuration asks for: of training, of validation, of testing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from data.boxes import BoxTable
 from data.datasets import (
     AlignedDataset,
     ImageDataset,
-    LabeledDataset,
     Selection,
     SingleDataset,
     UnalignedDataset,
-    find_labeled,
 )
 from data.folders import phase_folder
-from data.splits import split_recordings, spread
+from data.labeled import LabeledDataset, LabeledImage, find_labeled
+from data.splits import hold_out_ranges, split_recordings, spread
 from data.transforms import Preprocessing
 from data.value_map import ValueMap
+from data.views import VIEWS, view_of
 from options import DataOptions, ModelOptions, TranslationOptions
 from options.groups import ClassifierOptions
 from util.errors import UserError
@@ -194,7 +194,11 @@ def _selection(
 
 def _labeled_datasets(
     model: ModelOptions, selection: Selection
-) -> tuple[ImageDataset, ImageDataset]:
+) -> tuple[LabeledDataset, LabeledDataset]:
+    """selection: with boxes, where training needs those of whole images.
+
+    Validation has them always: they tell whether a classifier looks at the targets.
+    """
     if not isinstance(model, ClassifierOptions):
         raise UserError("--dataset_mode labeled is for --model classifier; use aligned.")
     found = find_labeled(selection.root, selection.phase)
@@ -202,26 +206,30 @@ def _labeled_datasets(
     selection = replace(selection, left_out=usable.left_out, sizes=usable.sizes)
     kept = set(usable.files())
     found = [item for item in found if item[0] in kept]
-    names = [name for _, name, _ in found]
-    train, held, note = split_recordings(found, model, seed=selection.seed)
-    classes = tuple(sorted(set(names)))
-    validation = replace(
-        selection, preprocessing=replace(selection.preprocessing, flip=False, training=False)
-    )
-    train = spread(train, selection.limit)
-    _require_every_class(classes, {names[i] for i in train})
-    items = [(file, name) for file, name, _ in found]
-    training_set = LabeledDataset(
-        selection,
-        [items[i] for i in train],
+    boxed = replace(selection, boxes=selection.boxes or BoxTable(selection.root))
+    items = [LabeledImage.of(*item, boxed.boxes.index) for item in found]
+    if model.hold_out_range:
+        train, held, note = hold_out_ranges(items, model.hold_out_range)
+    else:
+        train, held, note = split_recordings(found, model, seed=selection.seed)
+    train = [items[i] for i in spread(train, selection.limit)]
+    classes = tuple(sorted({item.class_name for item in items}))
+    _require_every_class(classes, {item.class_name for item in train})
+    view = view_of(model)
+    if view == "chip":
+        _require_all_ranges_or_none(items)
+    training_set = VIEWS[view](
+        selection if view == "frame" else boxed,
+        train,
         classes=classes,
         augment=not model.no_augment,
     )
-    validation = replace(validation, value_maps=training_set.value_maps)
-    validation_set = LabeledDataset(
-        validation, [items[i] for i in held], classes=classes, augment=False, note=note
+    validation = replace(
+        boxed,
+        preprocessing=replace(selection.preprocessing, flip=False, training=False),
+        value_maps=training_set.value_maps,
     )
-    return training_set, validation_set
+    return training_set, training_set.held_out(validation, [items[i] for i in held], note=note)
 
 
 def _require_every_class(classes: tuple[str, ...], trained: set[str]) -> None:
@@ -230,4 +238,14 @@ def _require_every_class(classes: tuple[str, ...], trained: set[str]) -> None:
         raise UserError(
             f"no training image is left of {', '.join(missing)}; raise --max_dataset_size or lower "
             "--val_fraction."
+        )
+
+
+def _require_all_ranges_or_none(items: Sequence[LabeledImage]) -> None:
+    unknown = [item.file.path for item in items if item.range_m is None]
+    if 0 < len(unknown) < len(items):
+        raise UserError(
+            f"{len(unknown)} of {len(items)} images have no range ({unknown[0]}), and --view chip "
+            "shows each target by its range; give range_m in labels.csv for all of them, or for "
+            "none: then all chips have one side."
         )

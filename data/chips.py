@@ -1,38 +1,74 @@
-"""Chips: square parts of images about their targets, as judges of classes see them."""
+"""Chips: square parts of images about their targets, as classifiers of targets see them."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from data.transforms import resize
+from data.windows import Window, needed, resample
 
-MARGIN = 1.5  # side of a chip, in larger sides of the box
-SMALLEST = 24  # pixels a side, however small the box: enlarging shows no more
-SIZE = 64  # pixels a side of what is made of it
+MARGIN = 2.0  # side of a chip, in larger sides of the middlemost target
+SIZE = 96  # pixels a side of what is made of it
 
 
-def cut_chips(images: Tensor, boxes: Tensor, *, size: int = SIZE) -> Tensor:
-    """A square about the middle of each box, resized: (B, C, H, W) -> (B, C, size, size).
+@dataclass(frozen=True)
+class ChipScale:
+    """side: of chips, in pixels of their images: of all of them or, `by_range`, of a target at
+    1,000 m, and 1,000/r of it at r metres.
 
-    boxes: (B, 4) of x0, y0, x1, y1 in pixel edges. The square is MARGIN times as large as the
-    larger side of the box, SMALLEST at least, and ends at whole pixels; what of it lies beyond the
-    image is the image mirrored at its edge. Resizing is antialiased bicubic, in [low, high] of the
-    square.
+    It never follows the image's own box: boxes made from motion are larger for some classes, and
+    the size of a chip would give away which.
     """
-    return torch.stack([_cut(*pair, size) for pair in zip(images, boxes.tolist(), strict=True)])
+
+    side: float
+    by_range: bool
+
+    @classmethod
+    def fit(cls, boxes: ArrayLike, ranges: Sequence[float | None]) -> "ChipScale":
+        """`MARGIN` times the median of the boxes' larger sides, by range where all are known.
+
+        boxes: (N, 4) of x0, y0, x1, y1, N > 0; ranges: in metres.
+        """
+        boxes = np.asarray(boxes, float)
+        sizes = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+        by_range = None not in ranges
+        if by_range:
+            sizes = sizes * np.asarray(ranges, float) / 1000
+        return cls(MARGIN * float(np.median(sizes)), by_range)
+
+    def side_at(self, range_m: float | None) -> float:
+        """Pixels a side for a target at this range; NaN where it goes by an unknown one."""
+        if not self.by_range:
+            return self.side
+        return math.nan if range_m is None else self.side * 1000 / range_m
+
+    def window(self, box: Sequence[float], range_m: float | None) -> Window:
+        """The chip about the middle of a box x0, y0, x1, y1."""
+        side = self.side_at(range_m)
+        x0, y0, x1, y1 = box
+        return (x0 + x1 - side) / 2, (y0 + y1 - side) / 2, side, side
 
 
-def _cut(image: Tensor, box: tuple[float, float, float, float], size: int) -> Tensor:
-    x0, y0, x1, y1 = box
-    side = max(SMALLEST, round(MARGIN * max(x1 - x0, y1 - y0)))
-    rows, columns = (
-        _mirrored(round(middle - side / 2), side, length).to(image.device)
-        for middle, length in zip(((y0 + y1) / 2, (x0 + x1) / 2), image.shape[1:], strict=True)
-    )
-    square = image[:, rows][:, :, columns]
-    return square if side == size else resize(square, (size, size))
+def cut_chips(
+    images: Tensor,
+    boxes: Tensor,
+    ranges: Sequence[float | None],
+    scale: ChipScale,
+    *,
+    size: int = SIZE,
+) -> Tensor:
+    """A square about the middle of each box, resampled: (B, C, H, W) -> (B, C, size, size).
 
-
-def _mirrored(first: int, count: int, length: int) -> Tensor:
-    """`count` places from `first` on, those beyond 0 ... length - 1 mirrored at the ends."""
-    places = torch.arange(first, first + count) % (2 * length)
-    return torch.where(places < length, places, 2 * length - 1 - places)
+    boxes: (B, 4) of x0, y0, x1, y1 in pixel edges; ranges: in metres, known where `scale` goes by
+    them. What lies beyond the image is the image mirrored at its edge.
+    """
+    chips = []
+    for image, box, range_m in zip(images, boxes.tolist(), ranges, strict=True):
+        rows, columns, inside = needed(scale.window(box, range_m), *image.shape[-2:], size=size)
+        part = image[None, :, rows][..., columns].float()
+        chips.append(resample(part, torch.tensor([inside]).to(part), size=size))
+    return torch.cat(chips)

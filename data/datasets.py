@@ -1,12 +1,14 @@
 """Datasets: how images are found, paired and brought into shape, one class a --dataset_mode.
 
+That of labelled images is in data/labeled.py, and their parts in data/views.py.
+
 A sample is asked for by (epoch, index), and all that is random in it follows from
-(seed, epoch, index): any process can make any sample at any time. `collect` reads the files of a
+(seed, epoch, index): any process can make any sample at any time. Where an epoch has an image
+several times, from the second on it is (epoch, index, times before). `collect` reads the files of a
 batch and draws what is random, `prepare` makes float tensors of it, on whatever device it lies.
 """
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +31,8 @@ from data.folders import (
 )
 from data.images import has_counts_inside, read_type
 from data.label_index import BOX_COLUMNS
-from data.labels import Label, class_of_folder, read_labels
+from data.labels import class_of_folder, read_labels
+from data.order import Key
 from data.raw import RawBatch, RawImage, RawImages, RawSample, divide, no_batch_of
 from data.transforms import Placement, Preprocessing, resize_and_cut, to_bands
 from data.value_map import ValueMap, find_value_map, given_value_map, read_as
@@ -39,10 +42,6 @@ from util.batch import Batch, DataFacts, Sizes
 from util.errors import UserError
 from util.files import absolute
 from util.seeding import generator_for
-
-# Folders that hold a phase or a domain, not a class.
-PHASE_FOLDER = re.compile(r"(train|val|test)(_?[AB])?")
-SAMPLED = 256  # images that say enough of the values of a set
 
 
 @dataclass(frozen=True)
@@ -289,7 +288,9 @@ class ImageDataset:
 
     domains: "A" and, where there are target images, "B"; left_out: the images that the dataset does
     without, path below the data root -> why; sizes: (height, width) of the files that are asked
-    for. paired: whether the two images of a sample are of one scene, and so of one size.
+    for. paired: whether the two images of a sample are of one scene, and so of one size. Of each
+    sample, or None: strata, what batches are balanced by (data/order.py), where each does not come
+    once; ranges, in metres, where what it shows depends on them.
     """
 
     paired = False
@@ -301,6 +302,8 @@ class ImageDataset:
         self.domains: dict[str, Domain] = {}
         self.classes: tuple[str, ...] = ()
         self.labels: list[int] = []
+        self.strata: Sequence[tuple[int, int]] | None = None
+        self.ranges: Sequence[float | None] | None = None
 
     def add_domain(self, role: str, found: Usable, *, half: Half | None = None) -> None:
         """role: "A" or "B"; found: samples of one file each, or of a half of it."""
@@ -358,25 +361,23 @@ class ImageDataset:
     def __len__(self) -> int:
         return len(self.files)
 
-    def collect(self, keys: Sequence[tuple[int, int]]) -> RawBatch | UserError:
-        """Read the samples (epoch, index). A UserError is handed back: so it survives a worker."""
+    def collect(self, keys: Sequence[Key]) -> RawBatch | UserError:
+        """Read samples by their keys. A UserError is handed back: so it survives a worker."""
         try:
             return RawBatch.of(self._samples(keys))
         except UserError as error:
             return error
 
-    def collect_alike(
-        self, keys: Sequence[tuple[int, int]], *, most_pixels: int
-    ) -> list[RawBatch | UserError]:
+    def collect_alike(self, keys: Sequence[Key], *, most_pixels: int) -> list[RawBatch | UserError]:
         """As `collect`, in batches of one size and up to `most_pixels` pixels of A each."""
         try:
             return [RawBatch.of(part) for part in divide(self._samples(keys), most_pixels)]
         except UserError as error:
             return [error]
 
-    def _samples(self, keys: Sequence[tuple[int, int]]) -> list[RawSample]:
+    def _samples(self, keys: Sequence[Key]) -> list[RawSample]:
         seed = self.selection.seed
-        return [self.sample(*key, generator_for(seed, *key)) for key in keys]
+        return [self.sample(*key[:2], generator_for(seed, *key)) for key in keys]
 
     def prepare(self, raw: RawBatch) -> Batch:
         """What `collect` gave -> images in [-1, 1], made on the device where `raw` lies."""
@@ -575,80 +576,7 @@ class SingleDataset(ImageDataset):
         return RawSample({"A": image}, -1, self.files[index].name)
 
 
-class LabeledDataset(ImageDataset):
-    """Images with a class name each, as `find_labeled` finds them.
-
-    classes: all class names, in the order of their indices; augment: gain, shift, ... at random;
-    note: how the images were chosen, for people.
-    """
-
-    def __init__(
-        self,
-        selection: Selection,
-        files: Sequence[tuple[ImageFile, str]],
-        *,
-        classes: tuple[str, ...],
-        augment: bool,
-        note: str = "",
-    ) -> None:
-        super().__init__(selection)
-        self.domains["A"] = selection.domain("A", [file for file, _ in files])
-        self.classes = classes
-        self.labels = [classes.index(name) for _, name in files]
-        self.augment, self.note = augment, note
-
-    def facts(self) -> DataFacts:
-        """With the mean and deviation of up to `SAMPLED` images, spread over the whole set."""
-        domain, step = self.domains["A"], -(-len(self.files) // SAMPLED)
-        images = map(domain.read, range(0, len(self.files), step))
-        encoded = (domain.encode(torch.from_numpy(np.stack([image]))) for image in images)
-        values = torch.stack([torch.stack([x.mean(), x.square().mean()]) for x in encoded])
-        mean, mean_square = values.double().mean(dim=0).tolist()
-        std = max(mean_square - mean**2, 1e-6) ** 0.5
-        return replace(super().facts(), mean=mean, std=std)
-
-    def sample(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
-        image = self.domains["A"].sample(index, self.preprocessing, rng, augment=self.augment)
-        return RawSample({"A": image}, self.labels[index], self.files[index].name)
-
-
 def index_classes(names: Sequence[str]) -> tuple[tuple[str, ...], list[int]]:
     """Sorted class names, and the index of each name among them; -1 for ""."""
     classes = tuple(sorted({name for name in names if name}))
     return classes, [classes.index(name) if name else -1 for name in names]
-
-
-def find_labeled(root: Path, phase: str) -> list[tuple[ImageFile, str, Label | None]]:
-    """Images of a phase with their class, and their line of labels.csv where there is one.
-
-    A table decides by its column `split`; without a table it is class folders in `root/phase`, or
-    in `root`. Raises UserError where no image has a class.
-    """
-    table = read_labels(root)
-    if table:
-        rows = [(path, label) for path, label in sorted(table.items()) if label.class_name]
-        chosen = [(p, t) for p, t in rows if not t.split or t.split == phase.lower()]
-        found = [(ImageFile(p, _name(p, root)), t.class_name, t) for p, t in chosen]
-        # Not Path.is_file, which raises OSError for a name that no file can have.
-        missing = [str(f.path) for f, _, _ in found if not os.path.isfile(f.path)]  # noqa: PTH113
-        if missing:
-            raise UserError(
-                f"the table of {root} lists {len(missing)} images that are not there "
-                f"({', '.join(missing[:3])}); correct the table."
-            )
-    else:
-        folder = root / phase if (root / phase).is_dir() else root
-        found = [(file, class_of_folder(file), None) for file in find_images(folder)]
-        found = [item for item in found if item[1] and not PHASE_FOLDER.fullmatch(item[1])]
-    if not found:
-        splits = sorted({label.split for label in table.values() if label.class_name})
-        told = f" (labels.csv has the splits {', '.join(splits)})" if splits else ""
-        raise UserError(
-            f"no image of {root} has a class for phase '{phase}'{told}; write a labels.csv "
-            "(file,split,class,group) or put the images into class folders."
-        )
-    return found
-
-
-def _name(path: Path, root: Path) -> str:
-    return path.relative_to(root).with_suffix("").as_posix()

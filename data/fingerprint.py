@@ -31,21 +31,23 @@ def fingerprint(rows: Iterable[tuple[str, ...]]) -> str:
 
 def image_fingerprint(*datasets: "ImageDataset") -> str:
     """Of the images that are asked for, of all domains: role, name, class, content and, where they
-    are read, boxes.
+    are read, boxes and ranges.
     """
     rows: list[tuple[str, ...]] = []
     for dataset in datasets:
         classes = [dataset.classes[index] if index >= 0 else "" for index in dataset.labels]
         for role, domain in sorted(dataset.domains.items()):
             named = classes if len(classes) == len(domain.files) else [""] * len(domain.files)
-            boxes = [()] * len(named)
+            told = [()] * len(named)
             if domain.boxes is not None:
-                boxes = [(str(found.tolist()),) for found in domain.boxes]
-            files = zip(domain.files, named, boxes, strict=True)
+                told = [(str(found.tolist()),) for found in domain.boxes]
+            if dataset.ranges is not None:
+                told = [(*cells, str(r)) for cells, r in zip(told, dataset.ranges, strict=True)]
+            files = zip(domain.files, named, told, strict=True)
             asked = [item for item in files if item[0].path in dataset.sizes]
             contents = digests([file.path for file, *_ in asked])
-            found = zip(asked, contents, strict=True)
-            rows += [(role, file.name, name, content, *box) for (file, name, box), content in found]
+            for (file, name, cells), content in zip(asked, contents, strict=True):
+                rows.append((role, file.name, name, content, *cells))
     return fingerprint(rows)
 
 

@@ -131,9 +131,14 @@ class LabelIndex:
                     found.append(label)
 
     @property
+    def boxed(self) -> list[ImageLabel]:
+        """The labels with a box."""
+        return [label for label in self._by_path.values() if label.targets]
+
+    @property
     def why_no_box(self) -> str:
         """Why none of some images has a box, for people."""
-        boxed = [label for label in self._by_path.values() if label.targets]
+        boxed = self.boxed
         if not boxed:
             return f"no table has a box in the columns {', '.join(BOX_COLUMNS)}"
         return f"the tables have {len(boxed)}, of other names, such as {boxed[0].file}"

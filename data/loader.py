@@ -9,40 +9,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from data.datasets import ImageDataset
+from data.order import EpochOrder, Key
 from data.raw import RawBatch
 from util.batch import Batch
 from util.errors import UserError
-from util.seeding import generator_for
 from util.stop import holding_signals, leave_stopping_to_the_parent
-
-
-class EpochOrder(Sampler[list[tuple[int, int]]]):
-    """Lists of (epoch, index), one a batch. Set `epoch` and `first_batch` before each pass."""
-
-    def __init__(self, length: int, *, batch_size: int, shuffle: bool, seed: int) -> None:
-        self.length, self.batch_size, self.shuffle, self.seed = length, batch_size, shuffle, seed
-        self.epoch, self.first_batch = 1, 0
-
-    def __len__(self) -> int:
-        return -(-self.length // self.batch_size)
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order = range(self.length)
-        if self.shuffle:
-            order = generator_for(self.seed, self.epoch).permutation(self.length)
-        keys = [(self.epoch, int(index)) for index in order]
-        for start in range(self.first_batch * self.batch_size, self.length, self.batch_size):
-            yield keys[start : start + self.batch_size]
-
 
 Handed = Batch | RawBatch | UserError  # what comes from a reader process
 
 
 class Batches(Dataset):
-    """What a reader process makes of a list of (epoch, index): batches, prepared or raw.
+    """What a reader process makes of a list of keys: batches, prepared or raw.
 
     One batch, or with `most_pixels` as many as the images' sizes ask for.
     """
@@ -50,7 +30,7 @@ class Batches(Dataset):
     def __init__(self, dataset: ImageDataset, *, prepared: bool, most_pixels: int | None) -> None:
         self.dataset, self.prepared, self.most_pixels = dataset, prepared, most_pixels
 
-    def __getitem__(self, keys: list[tuple[int, int]]) -> list[Handed]:
+    def __getitem__(self, keys: list[Key]) -> list[Handed]:
         if self.most_pixels is None:
             found = [self.dataset.collect(keys)]
         else:
@@ -84,7 +64,9 @@ class Loader:
         most_pixels: int | None = None,
     ) -> None:
         length = length or len(dataset)
-        self.order = EpochOrder(length, batch_size=batch_size, shuffle=shuffle, seed=seed)
+        self.order = EpochOrder(
+            length, batch_size=batch_size, shuffle=shuffle, seed=seed, strata=dataset.strata
+        )
         self.device, self.prepare = device, dataset.prepare
         on_gpu = device.type == "cuda"
         workers = min(num_threads, len(self.order), os.cpu_count() or 1)

@@ -5,18 +5,22 @@ In this form a batch crosses from process to process and to the GPU, where its d
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from math import prod
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from data.augment import ThermalChange
+from data.augment import ThermalChange, ToneChange
 from data.boxes import pad_boxes
 from data.transforms import Placement
+from data.windows import Window
 from util.errors import UserError
+
+Change = TypeVar("Change", ThermalChange, ToneChange)
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,41 @@ class RawImage:
     change: ThermalChange | None = None
     boxes: np.ndarray | None = None
 
+    @staticmethod
+    def together(images: Sequence["RawImage"]) -> "RawImages":
+        """What a batch has of them."""
+        return RawImages.of(images)
+
+
+@dataclass(frozen=True)
+class RawWindow:
+    """A window of one image, see data/windows.py.
+
+    part: (h, w) or (h, w, 3), of a ValueType, what the window is made of; window: in it; size:
+    pixels a side to which it comes, each blurred over `blur` of them; boxes: (N, 4) of the targets
+    in these pixels, the first of them that which it is about; backdrop: another window, that
+    replaces all around this target; change: None without augmentation.
+    """
+
+    part: np.ndarray
+    window: Window
+    size: int
+    boxes: np.ndarray
+    blur: float = 1.0
+    backdrop: "RawWindow | None" = None
+    change: ToneChange | None = None
+
+    @staticmethod
+    def together(images: Sequence["RawWindow"]) -> "RawWindows":
+        """What a batch has of them."""
+        return RawWindows.of(images)
+
 
 @dataclass(frozen=True)
 class RawSample:
     """One item: images by role, "A" and perhaps "B", class index or -1, name of A."""
 
-    images: dict[str, RawImage]
+    images: dict[str, RawImage] | dict[str, RawWindow]
     label: int
     name: str
 
@@ -80,17 +113,77 @@ class RawImages:
 
     def each(self, do: Callable[[Tensor], Tensor]) -> "RawImages":
         """The same with `do` applied to every tensor."""
-        change = self.change
-        if change is not None:
-            change = ThermalChange(*(do(getattr(change, item.name)) for item in fields(change)))
+        change = self.change and _each_field(self.change, do)
         return RawImages(tuple(map(do, self.stacks)), self.members, self.placements, change)
+
+
+@dataclass(frozen=True)
+class RawWindows:
+    """The windows of a batch of B, and behind them the S that stand for backgrounds of some.
+
+    parts: (B + S, h, w) or (B + S, h, w, 3), filled up at their ends; windows: (B + S, 4) in them;
+    blur: (B + S,); size: pixels a side; swapped: (S,) numbers of those with another background;
+    targets: (S, 4), boxes of what is kept of these; change: of all, or None.
+    """
+
+    parts: Tensor
+    windows: Tensor
+    blur: Tensor
+    size: int
+    swapped: Tensor
+    targets: Tensor
+    change: ToneChange | None
+
+    @classmethod
+    def of(cls, images: Sequence[RawWindow]) -> "RawWindows":
+        """Windows of one size."""
+        swapped = [number for number, image in enumerate(images) if image.backdrop]
+        shown = [*images, *(images[number].backdrop for number in swapped)]
+        targets = [images[number].boxes[0] for number in swapped]
+        changes = [image.change for image in images if image.change is not None]
+        return cls(
+            parts=_filled_up([image.part for image in shown]),
+            windows=torch.tensor([image.window for image in shown], dtype=torch.float32),
+            blur=torch.tensor([image.blur for image in shown], dtype=torch.float32),
+            size=images[0].size,
+            swapped=torch.tensor(swapped, dtype=torch.int64),
+            targets=torch.from_numpy(np.array(targets, np.float32).reshape(-1, 4)),
+            change=ToneChange.stack(changes) if changes else None,
+        )
+
+    def each(self, do: Callable[[Tensor], Tensor]) -> "RawWindows":
+        """The same with `do` applied to every tensor."""
+        names = ("parts", "windows", "blur", "swapped", "targets")
+        moved = {name: do(getattr(self, name)) for name in names}
+        return replace(self, **moved, change=self.change and _each_field(self.change, do))
+
+
+def _each_field(change: Change, do: Callable[[Tensor], Tensor]) -> Change:
+    return type(change)(*(do(getattr(change, item.name)) for item in fields(change)))
+
+
+def _filled_up(parts: Sequence[np.ndarray]) -> Tensor:
+    """Images of several sizes in one stack: their last row and column again, to one size.
+
+    Grey ones beside colours have three equal bands.
+    """
+    if any(part.ndim == 3 for part in parts):
+        parts = [np.atleast_3d(part) + np.zeros(3, part.dtype) for part in parts]
+    height, width = (max(part.shape[side] for part in parts) for side in (0, 1))
+    stack = np.empty((len(parts), height, width, *parts[0].shape[2:]), parts[0].dtype)
+    for filled, part in zip(stack, parts, strict=True):
+        rows, columns = part.shape[:2]
+        filled[:rows, :columns] = part
+        filled[rows:, :columns] = part[-1:]
+        filled[:, columns:] = filled[:, columns - 1 : columns]
+    return torch.from_numpy(stack)
 
 
 @dataclass(frozen=True)
 class RawBatch:
     """What becomes a Batch: images by role, label (B,), names, boxes (B, N, 4) by role or {}."""
 
-    images: dict[str, RawImages]
+    images: dict[str, RawImages] | dict[str, RawWindows]
     label: Tensor
     names: tuple[str, ...]
     boxes: dict[str, Tensor]
@@ -99,8 +192,8 @@ class RawBatch:
     def of(cls, samples: Sequence[RawSample]) -> "RawBatch":
         """Raises UserError for images of several sizes."""
         images = {
-            role: RawImages.of([sample.images[role] for sample in samples])
-            for role in samples[0].images
+            role: first.together([sample.images[role] for sample in samples])
+            for role, first in samples[0].images.items()
         }
         label = torch.tensor([sample.label for sample in samples])
         boxes = {role: [sample.images[role].boxes for sample in samples] for role in images}

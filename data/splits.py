@@ -7,10 +7,14 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 
 from data.folders import ImageFile
+from data.labeled import LabeledImage
 from data.labels import Label, group_of, split_column
+from data.tables import number_text
 from options.groups import ClassifierOptions
 from util.errors import UserError
 from util.seeding import generator_for
+
+SHOWN = 12  # ranges that an error names
 
 
 def split_recordings(
@@ -37,6 +41,38 @@ def split_recordings(
     train, held = split_by_group(groups, classes, fraction=fraction, seed=seed)
     source = f"column {column}" if column else "file name less frame number"
     return train, held, f"by {source}: {', '.join(sorted({groups[i] for i in held}))}"
+
+
+def hold_out_ranges(
+    items: Sequence[LabeledImage], wanted: Sequence[float]
+) -> tuple[list[int], list[int], str]:
+    """As `split_recordings`: all images of the ranges that are wanted, in metres, for validation.
+
+    Raises UserError for images without a range, for ranges that no image has, and where no image of
+    a class would be left for training.
+    """
+    flag = f"--hold_out_range {' '.join(map(number_text, wanted))}"
+    unknown = [item for item in items if item.range_m is None]
+    if unknown:
+        raise UserError(
+            f"{flag} needs the range of every image, and {len(unknown)} of {len(items)} have none "
+            f"({unknown[0].file.path}); give it in labels.csv, in the column range_m."
+        )
+    ranges = sorted({item.range_m for item in items})
+    there = ", ".join(map(number_text, ranges[:SHOWN])) + ", ..." * (len(ranges) > SHOWN)
+    absent = [metres for metres in wanted if metres not in ranges]
+    if absent:
+        raise UserError(f"{flag}: no image is {number_text(absent[0])} m away; there are {there}.")
+    held = [i for i, item in enumerate(items) if item.range_m in wanted]
+    train = [i for i, item in enumerate(items) if item.range_m not in wanted]
+    if not train:
+        raise UserError(f"{flag} holds out all images: no other ranges are there than {there}.")
+    lost = sorted({items[i].class_name for i in held} - {items[i].class_name for i in train})
+    if lost:
+        raise UserError(
+            f"{flag} leaves no training image of {', '.join(lost)}; hold out fewer ranges."
+        )
+    return train, held, f"by range: {', '.join(map(number_text, sorted(set(wanted))))} m"
 
 
 def spread(indices: Sequence[int], limit: int | None) -> list[int]:

@@ -1,14 +1,17 @@
 """What a judge of classes makes of chips: the squares about targets that `data.chips` cuts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from math import isnan
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from data.chips import cut_chips
-from data.label_index import ImageLabel
+from data.chips import ChipScale, cut_chips
+from data.label_index import ImageLabel, LabelIndex
 from data.value_map import ValueMap
 from metrics.confusion import confusion_matrix
 from metrics.feature_store import FeatureStore
@@ -21,7 +24,8 @@ BLOCK_ROWS = 1024
 class ChipClasses:
     """label, told: (B,) int64, the class that the table names and the one that the judge sees.
 
-    -1 for an image without a box, and for a class that is unknown to the table or to the judge.
+    -1 for an image without a box or, where chips go by it, a range, and for a class that is unknown
+    to the table or to the judge.
     """
 
     label: Tensor
@@ -41,11 +45,14 @@ class ChipClasses:
 class ChipJudging:
     """The chips of one set, batch by batch. value_map: of what the judge sees as -1 and 1.
 
-    flips: kind -> confusion matrix (K, K), class of the label by row, predicted class by column.
+    labels: of all images, for the scale of chips where the judge has none of its own; flips: kind
+    -> confusion matrix (K, K), class of the label by row, predicted class by column.
     """
 
-    def __init__(self, judge: Judge, value_map: ValueMap) -> None:
+    def __init__(self, judge: Judge, value_map: ValueMap, labels: LabelIndex) -> None:
         self.judge, self.value_map = judge, value_map
+        own = getattr(judge.classifier, "chip_scale", None)
+        self._scale = cache(lambda height, width: chip_scale(own, labels, height, width))
         self.flips: dict[str, Tensor] = {}
         self._features: dict[str, FeatureStore] = {}
 
@@ -57,12 +64,15 @@ class ChipJudging:
         label = torch.tensor([-1 if index is None else index for index in known])
         told = torch.full((len(counts),), -1)
         features = torch.full((len(counts), self.judge.classifier.embedding_size), torch.nan)
-        boxed = ~boxes.isnan().any(dim=1)
-        if boxed.any():
-            chips = cut_chips(self.value_map.scale(counts[boxed]), boxes[boxed])
-            seen = self.judge.activations(chips)
-            told[boxed.cpu()] = seen.predicted.cpu()
-            features[boxed.cpu()] = seen.embeddings[LAST_STAGE].cpu()
+        ranges = [label and label.range_m for label in labels]
+        boxed = (~boxes.isnan().any(dim=1)).nonzero().flatten().tolist()
+        scale = self._scale(*counts.shape[-2:]) if boxed else None
+        shown = [place for place in boxed if not isnan(scale.side_at(ranges[place]))]
+        if shown:
+            images, ranges = self.value_map.scale(counts[shown]), [ranges[i] for i in shown]
+            seen = self.judge.activations(cut_chips(images, boxes[shown], ranges, scale))
+            told[shown] = seen.predicted.cpu()
+            features[shown] = seen.embeddings[LAST_STAGE].cpu()
         self._features.setdefault(kind, FeatureStore()).append(features)
         return ChipClasses(label, told)
 
@@ -76,6 +86,19 @@ class ChipJudging:
     def retrieved(self, kind: str) -> np.ndarray:
         """`found_first` of the translations' chips among those of a kind, all that were added."""
         return found_first(*(self._features[of].array() for of in ("fake_B", kind)))
+
+
+def chip_scale(
+    own: Mapping[str, Any] | None, labels: LabelIndex, height: int, width: int
+) -> ChipScale:
+    """That of a judge in images of this size: its `own`, in plain values.
+
+    Where it has none, or goes by ranges and the labels have none: fitted to all their boxes.
+    """
+    ranges = [label.range_m for label in labels.boxed]
+    if own is not None and (any(ranges) or not own["by_range"]):
+        return ChipScale(**own)
+    return ChipScale.fit([label.corners(height, width) for label in labels.boxed], ranges)
 
 
 def found_first(queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.stats import t as student
 from torch import Tensor
 
-from data.datasets import find_labeled
 from data.fingerprint import digests, fingerprint
 from data.folders import ImageFile
+from data.labeled import find_labeled
 from data.labels import Label, group_of, split_column
 from metrics.confusion import accuracy, balanced_accuracy
 from util.errors import UserError

@@ -163,7 +163,9 @@ class _Measuring:
         self._judged = {"fake_B", *comparisons.values(), *described}
         self._chips = None
         if instruments.chip_judge and instruments.labels:
-            self._chips = ChipJudging(instruments.chip_judge, instruments.chip_map)
+            self._chips = ChipJudging(
+                instruments.chip_judge, instruments.chip_map, instruments.labels
+            )
         self._seen: set[tuple[str, bytes]] = set()
 
     def group(

@@ -295,7 +295,22 @@ class ClassifierOptions(LearningOptions):
     val_fraction: float = option(
         0.2, "share of the training images held out for validation", minimum=0.001, below=1
     )
-    no_augment: bool = option(False, "no gain, offset, shift, scale and noise augmentation")
+    hold_out_range: tuple[float, ...] = option(
+        (),
+        "ranges in metres, as labels.csv has them: all their images, and no others, are held out "
+        "for validation, whatever --split_by and --val_fraction say",
+        minimum=0,
+    )
+    view: Literal["auto", "frame", "window", "chip"] = option(
+        "auto",
+        "how images are seen: frame, whole; window, parts with the target anywhere in them, from "
+        "other ranges, too (validated on whole images); chip, squares about the targets, their "
+        "side by range; window and chip need boxes in labels.csv; "
+        "auto: window for --netC attention, chip for efficientnet_lite0, frame for resnet18",
+    )
+    no_augment: bool = option(
+        False, "no change of values, place and size at random, and no other backgrounds"
+    )
 
 
 @dataclass(frozen=True)

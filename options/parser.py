@@ -324,6 +324,9 @@ def _reader(hint: Any, metadata: Mapping[str, Any]) -> tuple[Any, dict[str, Any]
         return str, {"nargs": "+", "metavar": ("LO", "HI"), "action": _ReadRange}
     if hint == tuple[int, ...]:
         return _read_ints, {"metavar": "N,N,..."}
+    if hint == tuple[float, ...]:
+        reader = _read_number(float, *_limits(metadata), optional=False)
+        return reader, {"nargs": "+", "metavar": "FLOAT"}
     if hint == tuple[str, ...]:
         # Where None is a value of its own, the bare flag means the empty list.
         return str, {"nargs": "*" if optional else "+", "metavar": "TEXT"}

@@ -15,12 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from data.datasets import LabeledDataset, Selection
+from data.datasets import Selection
 from data.images import read_type
+from data.labeled import LabeledDataset, LabeledImage
 from data.loader import Loader
 from data.transforms import Preprocessing
 from data.value_map import ValueMap, find_value_map, recorded_maps
 from data.value_type import ValueType
+from data.views import view_of
 from metrics.confusion import accuracy, balanced_accuracy, confusion_matrix
 from metrics.downstream import (
     LabelledSet,
@@ -64,6 +66,8 @@ def compare(
     folders: name and folder of each set, the reference first; test_folder, test_phase: of the real
     images; config: what all trainings share, as `flags` have it. Raises UserError.
     """
+    if view_of(config.model) == "chip":
+        raise UserError("classifiers are tested on whole images here; leave out what makes chips.")
     phase = config.data.phase
     sets = [find_set(name, folder, phase=phase, flag="--set") for name, folder in folders]
     test = find_set("test", test_folder, phase=test_phase, flag="--test")
@@ -181,7 +185,7 @@ class Trial:
             value_maps=value_maps,
         )
         usable = selection.usable([(image,) for image, _, _ in test.items], "A")
-        items = [(image, name) for image, name, _ in test.items]
+        items = [LabeledImage(image, name) for image, name, _ in test.items]
         selection = replace(selection, sizes=usable.sizes)
         dataset = LabeledDataset(selection, items, classes=classes, augment=False)
         dataset.check_batches(data.batch_size)

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from data.augment import GAIN, NOISE, OFFSET, SCALE, SHIFT, ThermalChange, augment_thermal
+from data.augment import (
+    GAIN,
+    NOISE,
+    OFFSET,
+    SCALE,
+    SHIFT,
+    ThermalChange,
+    ToneChange,
+    augment_thermal,
+    change_tone,
+)
 from data.preview import preview
 
 
@@ -85,6 +95,41 @@ def test_noise_is_weak():
     deviations = [float(image.std()) for image in draws(flat, 60)]
     assert 0.6 * NOISE < max(deviations) < 1.05 * NOISE
     assert min(deviations) < 0.3 * NOISE
+
+
+def tone(low=0.0, high=1.0, gamma=1.0, gain=1.0, offset=0.0) -> ToneChange:
+    """One image's, without noise."""
+    numbers = (torch.tensor([value]) for value in (low, high, gamma, gain, offset))
+    return ToneChange(*numbers, noise=torch.zeros(1, 1, 1, 5))
+
+
+def test_each_change_of_tone_in_closed_form():
+    image = torch.tensor([[[[-0.6, -0.4, -0.2, 0.0, 0.4]]]])  # shares 0, .2, .4, .6, 1
+    expected = [
+        (tone(), image),
+        (tone(low=0.3), image.clamp(min=-0.3)),
+        (tone(high=0.7), image.clamp(max=0.1)),
+        (tone(gamma=2.0), torch.tensor([[[[-0.6, -0.56, -0.44, -0.24, 0.4]]]])),
+        (tone(gain=1.5), 1.5 * (image + 0.16) - 0.16),
+        (tone(offset=-0.3), image - 0.3),
+        (tone(offset=-0.5), image - 0.4),  # as far as to -1
+        (tone(gain=4.0, offset=0.2), (4 * (image + 0.16) - 0.16).clamp(-1, 1)),  # no room
+    ]
+    for change, found in expected:
+        torch.testing.assert_close(change_tone(image, change), found, rtol=0, atol=1e-6)
+    flat = torch.full((1, 1, 1, 5), 0.3)
+    torch.testing.assert_close(change_tone(flat, tone(high=0.8, gamma=1.5)), flat)
+
+
+def test_changes_of_tone_differ_and_stay_within_bounds():
+    image = torch.rand(1, 1, 16, 16) * 1.6 - 0.8
+    changes = [ToneChange.draw((1, 16, 16), np.random.default_rng(i)) for i in range(60)]
+    toned = change_tone(image.expand(60, -1, -1, -1), ToneChange.stack(changes))
+    alone = change_tone(image, ToneChange.stack(changes[7:8]))
+    torch.testing.assert_close(toned[7:8], alone)
+    assert toned.abs().max() <= 1 and toned.flatten(1).mean(dim=1).std() > 0.05
+    assert all(0 <= c.low < c.high <= 1 for c in changes)
+    assert min(c.gamma for c in changes) < 0.8 and max(c.gamma for c in changes) > 1.25
 
 
 def test_a_preview_has_8_bits():

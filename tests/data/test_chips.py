@@ -1,10 +1,10 @@
-"""Chips about boxes: where they lie, and what is beyond the edge."""
+"""Chips: how large they are, by what, and where they lie."""
 
 import numpy as np
 import pytest
 import torch
 
-from data.chips import MARGIN, SMALLEST, cut_chips
+from data.chips import MARGIN, ChipScale, cut_chips
 
 
 def ramp(height, width):
@@ -12,39 +12,60 @@ def ramp(height, width):
     return (1000.0 * torch.arange(height)[:, None] + torch.arange(width))[None, None]
 
 
-def test_a_chip_is_a_square_about_the_box_as_large_as_its_larger_side_and_a_margin():
-    image, side = ramp(100, 120), round(MARGIN * 40)
-    (chip,) = cut_chips(image, torch.tensor([[30.0, 40, 70, 60]]), size=side)
-    top, left = 50 - side // 2, 50 - side // 2
-    assert torch.equal(chip, image[0, :, top : top + side, left : left + side])
+def test_the_scale_is_that_of_the_median_target_brought_to_a_kilometre():
+    ranges = np.array([1000.0, 1500, 2000, 3000])
+    sizes = np.array([30, 36, 31, 500]) * 1000 / ranges
+    boxes = np.stack([0 * sizes, 0 * sizes, sizes, 0.7 * sizes], axis=1)
+    boxes[1] = [10, 10, 22, 34]  # 24 high: its larger side
+    assert ChipScale.fit(boxes, ranges) == ChipScale(MARGIN * 33.5, by_range=True)
 
 
-def test_a_small_box_has_a_chip_of_the_smallest_size():
-    image = ramp(60, 60)
-    (chip,) = cut_chips(image, torch.tensor([[29.0, 29, 31, 31]]), size=SMALLEST)
-    first = 30 - SMALLEST // 2
-    assert torch.equal(chip, image[0, :, first : first + SMALLEST, first : first + SMALLEST])
+def test_where_a_range_is_unknown_all_chips_have_one_side():
+    boxes = [[0, 0, 10, 5], [0, 0, 20, 5], [5, 5, 17, 9]]
+    scale = ChipScale.fit(boxes, [1000, None, 2000])
+    assert scale == ChipScale(MARGIN * 12, by_range=False)
+    assert scale.side_at(500) == scale.side_at(None) == MARGIN * 12
 
 
-@pytest.mark.parametrize("box", [[0.0, 0, 20, 16], [50.0, 40, 70, 56]])
-def test_beyond_the_edge_the_image_is_mirrored(box):
+def test_the_side_falls_with_the_range_and_never_follows_the_own_box():
+    scale = ChipScale(60.0, by_range=True)
+    assert scale.side_at(1500) == 40 and np.isnan(scale.side_at(None))
+    for box in ([40, 40, 50, 50], [20, 30, 70, 60]):
+        assert scale.window(box, 3000) == (35, 35, 20, 20)
+
+
+def test_a_chip_of_whole_pixels_shows_them_as_they_are():
+    image = ramp(100, 120)
+    scale = ChipScale(60.0, by_range=True)
+    (chip,) = cut_chips(image, torch.tensor([[30.0, 40, 70, 60]]), [1000], scale, size=60)
+    torch.testing.assert_close(chip, image[0, :, 20:80, 20:80], rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("box", [[0.0, 0, 20, 16], [50.0, 40, 70, 56], [-3.0, 20, 7, 30]])
+@pytest.mark.parametrize("side", [30, 200])
+def test_beyond_the_edge_the_image_is_mirrored(box, side):
     """As numpy's padding, also where the chip is larger than the image."""
-    image, side = ramp(56, 70), round(MARGIN * 20)
-    (chip,) = cut_chips(image, torch.tensor([box]), size=side)
-    padded = np.pad(image[0, 0].numpy(), 80, mode="symmetric")
-    middle = [round((box[i] + box[i + 2]) / 2 - side / 2) + 80 for i in (1, 0)]
-    expected = padded[middle[0] : middle[0] + side, middle[1] : middle[1] + side]
-    assert np.array_equal(chip[0].numpy(), expected)
-    tiny = ramp(10, 12)
-    whole = cut_chips(tiny, torch.tensor([[2.0, 2, 10, 8]]), size=SMALLEST)
-    assert whole.shape == (1, 1, SMALLEST, SMALLEST) and set(tiny.unique().tolist()) == set(
-        whole.unique().tolist()
-    )
+    image = ramp(56, 70)
+    scale = ChipScale(float(side), by_range=False)
+    (chip,) = cut_chips(image, torch.tensor([box]), [None], scale, size=side)
+    padded = np.pad(image[0, 0].numpy(), 200, mode="symmetric")
+    top, left = (int((box[i] + box[i + 2] - side) / 2) + 200 for i in (1, 0))
+    expected = padded[top : top + side, left : left + side]
+    np.testing.assert_allclose(chip[0].numpy(), expected, atol=0.05)
 
 
-def test_chips_of_all_boxes_have_one_size():
+def test_chips_of_all_boxes_have_one_size_and_no_new_extremes():
     images = torch.rand(2, 3, 80, 80, generator=torch.Generator().manual_seed(0))
     boxes = torch.tensor([[10.0, 10, 60, 40], [30.0, 30, 40, 40]], dtype=torch.float64)
-    chips = cut_chips(images, boxes)
-    assert chips.shape == (2, 3, 64, 64)
+    chips = cut_chips(images, boxes, [900, 4000], ChipScale(60.0, by_range=True))
+    assert chips.shape == (2, 3, 96, 96)
     assert images.min() <= chips.min() and chips.max() <= images.max()
+
+
+def test_real_frames_have_chips_of_about_60_pixels_at_a_kilometre(shared_data):
+    from data.label_index import LabelIndex
+
+    labels = LabelIndex([shared_data("mwir") / "labels.csv"]).boxed
+    boxes = [label.corners(256, 256) for label in labels]
+    scale = ChipScale.fit(boxes, [label.range_m for label in labels])
+    assert scale.by_range and 50 < scale.side < 66

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from data.datasets import find_labeled, index_classes
+from data.datasets import index_classes
 from data.folders import ImageFile
+from data.labeled import find_labeled
 from data.labels import Label, class_of_folder, group_of, read_labels, split_column
 from util.errors import UserError
 

@@ -8,10 +8,8 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from data.loader import EpochOrder, Loader, naming_lost_readers, prepared_ahead, taken_over
+from data.loader import Loader, naming_lost_readers, prepared_ahead, taken_over
 from models import MODEL_OPTIONS
 from options import parse_train
 from tests.data.samples import training_datasets
@@ -113,18 +111,6 @@ def test_an_epoch_that_was_broken_off_leaves_no_trace(dataset):
 def test_the_length_can_be_cut(dataset):
     reader = loader(dataset, shuffle=False, length=5)
     assert names(list(reader.epoch(0))) == [str(i) for i in range(5)] and len(reader) == 2
-
-
-@given(st.integers(1, 50), st.integers(1, 60), st.integers(0, 9), st.integers(1, 500))
-@settings(max_examples=100, deadline=None)
-def test_every_order_is_a_permutation(length, batch_size, seed, epoch):
-    order = EpochOrder(length, batch_size=batch_size, shuffle=True, seed=seed)
-    order.epoch = epoch
-    batches = list(order)
-    assert len(batches) == len(order)
-    assert sorted(index for batch in batches for _, index in batch) == list(range(length))
-    assert {e for batch in batches for e, _ in batch} == {epoch}
-    assert all(len(batch) == batch_size for batch in batches[:-1])
 
 
 @pytest.mark.parametrize("workers", [0, 2])

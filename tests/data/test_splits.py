@@ -8,8 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.folders import ImageFile
+from data.labeled import LabeledImage
 from data.labels import Label
-from data.splits import split_by_group, split_by_order, split_recordings, spread
+from data.splits import (
+    hold_out_ranges,
+    split_by_group,
+    split_by_order,
+    split_recordings,
+    spread,
+)
 from options.groups import ClassifierOptions
 from util.errors import UserError
 
@@ -134,3 +141,36 @@ def test_a_few_indices_are_spread_over_all():
     indices = [3 * i for i in range(10)]
     assert spread(indices, 4) == [0, 6, 15, 21]
     assert spread(indices, None) == spread(indices, 99) == indices
+
+
+def at_ranges(*told: tuple[str, float | None]) -> list[LabeledImage]:
+    """Images of (class, range)."""
+    return [
+        LabeledImage(ImageFile(Path("/d", f"{i}.png"), str(i)), name, range_m=range_m)
+        for i, (name, range_m) in enumerate(told)
+    ]
+
+
+FAR = at_ranges(*((name, r) for r in (1000.0, 1500.0, 2000.5) for name in ("BMP2", "T72")))
+
+
+def test_all_images_of_a_range_are_held_out_and_no_others():
+    assert hold_out_ranges(FAR, (1500.0,)) == ([0, 1, 4, 5], [2, 3], "by range: 1500 m")
+    train, held, note = hold_out_ranges(FAR, (2000.5, 1000.0, 1000.0))
+    assert (train, held, note) == ([2, 3], [0, 1, 4, 5], "by range: 1000, 2000.5 m")
+
+
+@pytest.mark.parametrize(
+    ("images", "ranges", "words"),
+    [
+        (FAR, (1600.0,), r"--hold_out_range 1600: no image is 1600 m .* 1000, 1500, 2000\.5\."),
+        (at_ranges(("T72", 1000.0), ("T72", None)), (1000.0,), r"1 of 2 have none \(/d/1\.png\)"),
+        (at_ranges(("T72", None)), (1000.0,), "1 of 1 have none .* column range_m"),
+        (FAR[:2], (1000.0,), "holds out all images: no other ranges are there than 1000"),
+        ([*FAR, *at_ranges(("ZSU", 1500.0))], (1500.0,), "no training image of ZSU; hold out few"),
+    ],
+    ids=["no such range", "some unknown", "all unknown", "one range", "a class of one range"],
+)
+def test_ranges_that_cannot_be_held_out_are_an_error_in_a_sentence(images, ranges, words):
+    with pytest.raises(UserError, match=words):
+        hold_out_ranges(images, ranges)

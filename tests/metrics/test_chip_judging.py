@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from data.label_index import ImageLabel
+from data.chips import ChipScale
+from data.label_index import ImageLabel, LabelIndex
+from data.tables import read_table
 from data.value_map import EIGHT_BIT
-from metrics.chip_judging import ChipJudging, found_first
+from metrics.chip_judging import ChipJudging, chip_scale, found_first
 from metrics.judge import Judge
 from models.networks.classifiers import ResNet18Classifier
 
@@ -17,6 +19,19 @@ def labels(*names):
     return [ImageLabel(None, "", class_name=name) if name is not None else None for name in names]
 
 
+@pytest.fixture
+def index(tmp_path):
+    """index(*rows): labels of images with a box 20 pixels wide, a row `range_m` each."""
+
+    def make(*ranges):
+        rows = [f"{i}.png,10,10,20,16,{range_m}\n" for i, range_m in enumerate(ranges)]
+        table = tmp_path / "labels.csv"
+        table.write_text("file,box_x,box_y,box_w,box_h,range_m\n" + "".join(rows))
+        return LabelIndex([read_table(table)])
+
+    return make
+
+
 def always(place):
     """A judge of three classes that gives one answer."""
     classifier = ResNet18Classifier(classes=("a", "b", "c")).eval()
@@ -25,8 +40,8 @@ def always(place):
     return Judge(classifier)
 
 
-def test_classes_are_kept_where_the_judge_says_what_the_table_says():
-    chips = ChipJudging(always(1), EIGHT_BIT)
+def test_classes_are_kept_where_the_judge_says_what_the_table_says(index):
+    chips = ChipJudging(always(1), EIGHT_BIT, index(""))
     images = torch.rand(5, 1, 40, 40) * 255
     box = [10.0, 10, 30, 30]
     boxes = torch.tensor([box, box, NONE, box, box])
@@ -38,26 +53,55 @@ def test_classes_are_kept_where_the_judge_says_what_the_table_says():
     assert chips.flips["fake_B"].tolist() == [[0, 1, 0], [0, 1, 0], [0, 1, 0]]
 
 
-def test_the_judge_sees_the_chip_alone():
+def test_the_judge_sees_the_chip_alone(index):
     torch.manual_seed(0)
     judge = Judge(ResNet18Classifier(classes=("a", "b")).eval())
     images = torch.rand(2, 1, 90, 90) * 255
-    boxes = torch.tensor([[30.0, 30, 60, 60]] * 2)
-    images[1, :, 20:70, 20:70] = images[0, :, 20:70, 20:70]
-    chips = ChipJudging(judge, EIGHT_BIT)
+    boxes = torch.tensor([[35.0, 35, 55, 55]] * 2)
+    # Chips of 40 pixels, and what resampling sees beyond.
+    images[1, :, 22:68, 22:68] = images[0, :, 22:68, 22:68]
+    chips = ChipJudging(judge, EIGHT_BIT, index(""))
     chips.add("fake_B", images[:1], boxes[:1], labels("a"))
     chips.add("real_A", images[1:], boxes[1:], labels("a"))
     own, other = (chips._features[kind].array() for kind in ("fake_B", "real_A"))
     assert np.array_equal(own, other)
 
 
-def test_translations_without_a_change_find_their_sources():
+def test_chips_have_the_scale_of_the_judge_or_fit_the_labels(index):
+    """MARGIN 2 times 20 pixels at 2,000 m: 80 at 1,000 m."""
+    own = {"side": 44.0, "by_range": True}
+    assert chip_scale(None, index(2000, 2000), 64, 64) == ChipScale(80.0, by_range=True)
+    assert chip_scale(own, index(2000, ""), 64, 64) == ChipScale(**own)
+    unknown = index("", "")
+    assert chip_scale(own, unknown, 64, 64) == ChipScale(40.0, by_range=False)
+    own["by_range"] = False
+    assert chip_scale(own, unknown, 64, 64) == ChipScale(**own)
+
+
+def test_chips_fit_boxes_in_pixels_of_the_images_that_are_judged(tmp_path, write):
+    write(tmp_path / "0.png", np.zeros((40, 40), np.uint8))
+    (tmp_path / "labels.csv").write_text("file,box_x,box_y,box_w,box_h\n0.png,10,10,20,16\n")
+    labels = LabelIndex([tmp_path / "labels.csv"])
+    assert chip_scale(None, labels, 80, 80) == ChipScale(80.0, by_range=False)
+
+
+def test_where_chips_go_by_ranges_one_without_is_not_judged(index):
+    judge = always(1)
+    judge.classifier.chip_scale = {"side": 60.0, "by_range": True}
+    chips = ChipJudging(judge, EIGHT_BIT, index(2000, ""))
+    seen = [ImageLabel(None, "", class_name="b", range_m=metres) for metres in (2000.0, None)]
+    boxes = torch.tensor([[10.0, 10, 30, 30]] * 2)
+    found = chips.add("fake_B", torch.rand(2, 1, 40, 40) * 255, boxes, seen)
+    assert found.kept[0] == 1 and found.kept[1].isnan()
+
+
+def test_translations_without_a_change_find_their_sources(index):
     torch.manual_seed(0)
     judge = Judge(ResNet18Classifier(classes=("a", "b")).eval())
     sources = torch.rand(6, 1, 40, 40) * 255
     fakes = sources + 2 * torch.rand(6, 1, 40, 40)
     boxes = torch.tensor([[10.0, 10, 30, 30]] * 5 + [NONE])
-    chips = ChipJudging(judge, EIGHT_BIT)
+    chips = ChipJudging(judge, EIGHT_BIT, index(""))
     for part in (slice(0, 4), slice(4, 6)):
         chips.add("fake_B", fakes[part], boxes[part], labels(*"aaaaaa"[part]))
         chips.add("real_A", sources[part], boxes[part], labels(*"aaaaaa"[part]))

@@ -120,6 +120,7 @@ CUT = {
     "flip_equivariance": ("True", True),
 }
 GRADCAM = {"lambda_L1": ("50", 50.0), "lambda_gradcam": ("5", 5.0), "classifier": ("f", "f")}
+CLASSIFIER = {"hold_out_range": ("1500", (1500.0,)), "view": ("Window", "window")}
 TEST = {
     "results_dir": ("r", "r"),
     "num_test": ("7", 7),
@@ -130,7 +131,7 @@ TEST = {
 KNOWN = [
     *[("cut", *item) for item in (SHARED | NETWORKS | CUT).items()],
     *[("pix2pix_gradcam", *item) for item in (SHARED | NETWORKS | GRADCAM).items()],
-    *[("classifier", *item) for item in SHARED.items()],
+    *[("classifier", *item) for item in (SHARED | CLASSIFIER).items()],
 ]
 
 

@@ -34,6 +34,8 @@ CPU = torch.device("cpu")
 class Prepared(list):
     """A dataset of images (a, b) that need no preparation."""
 
+    strata = None
+
     def collect(self, keys):
         a, b = zip(*(self[index] for _, index in keys), strict=True)
         targets = None if b[0] is None else torch.stack(b)
