@@ -1,6 +1,6 @@
 """The vehicle classifier whose attention guides the translation: ResNet-18 (He et al. 2016)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from metrics.confusion import balanced_accuracy, confusion_matrix
 from models.base import Model
-from models.networks import evaluating
 from models.networks.classifier import Classifier
 from options.groups import ClassifierOptions
 from util.batch import Batch, DataFacts
@@ -19,7 +17,7 @@ from util.errors import UserError
 
 
 class ClassifierModel(Model):
-    """Cross-entropy weighted against class imbalance; validated by class-balanced accuracy."""
+    """Cross-entropy weighted against class imbalance."""
 
     dataset_modes = ("labeled",)
     watched_loss = "cross_entropy"
@@ -51,7 +49,8 @@ class ClassifierModel(Model):
         # Whatever their sum: cross_entropy divides by the weights of the batch.
         counts = torch.tensor(facts.class_counts, dtype=torch.float32, device=self.device)
         self.class_weights = 1 / counts
-        self.report: dict[str, Any] = {}
+        # What the last validation found, which goes out with the network.
+        self.report: Mapping[str, Any] = {}
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         with self.compute.autocast():
@@ -61,28 +60,12 @@ class ClassifierModel(Model):
         accuracy = (scores.argmax(dim=1) == batch.label).float().mean()
         return {"cross_entropy": loss.detach(), "accuracy": accuracy}
 
-    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """Balanced accuracy: the mean recall of the classes that occur in the batches, in fp32."""
-        size = len(self.facts.classes)
-        confusion = torch.zeros(size, size, dtype=torch.int64)
-        with torch.no_grad(), evaluating(self.classifier):
-            for batch in batches:
-                self.compute.begin_step()
-                predicted = self.classifier(batch.a).argmax(dim=1)
-                confusion += confusion_matrix(batch.label, predicted, classes=size)
-        accuracy = balanced_accuracy(confusion)
-        self.report = {"balanced_accuracy": accuracy, "confusion": confusion}
-        return {"balanced_accuracy": accuracy}
-
     def exports(self) -> dict[str, Any]:
-        """The classifier with its classes, normalisation and last validation.
-
-        confusion: (K, K) counts, true class by row, predicted class by column.
-        """
+        """The classifier with its classes, normalisation and last validation."""
         return {"classifier": self.classifier.export(**self.report)}
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "report": self.report}
+        return {**super().state_dict(), "report": dict(self.report)}
 
     def load_state_dict(self, state: Mapping[str, Any], *, source: str) -> None:
         super().load_state_dict(state, source=source)
