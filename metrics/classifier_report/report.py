@@ -89,23 +89,24 @@ def report_of(
     images: HeldOutImages, classifier: Contender, baselines: Sequence[Contender] = ()
 ) -> ClassifierReport:
     """All figures. The first row is that of all images; those of ranges follow, where known."""
-    masks = dict(_by_range(images.ranges))
-    units, what = _units(images, masks.values())
-    everything = {ALL: np.ones(len(images.labels), bool), **masks}
+    ranges = dict(_by_range(images.ranges))
+    units, what = _units(images, ranges.values())
     kinds = _Kinds.of(images.classes)
     told = [c for c in (classifier, *baselines) if c.predicted is not None]
+    own = _columns(images, classifier, kinds)
+    others = {baseline.name: _columns(images, baseline, kinds) for baseline in baselines}
+    rows = {ALL: np.ones(len(images.labels), bool), **ranges}
     return ClassifierReport(
-        images.classes,
-        {c.name: balanced_accuracy(_confusion(images, c.predicted)) for c in told},
-        [
-            _row(name, mask, images, units, kinds, classifier, baselines)
-            for name, mask in everything.items()
-        ],
-        _confusion(images, classifier.predicted),
-        kinds.names,
-        kinds.confusion(images.labels, classifier.predicted),
-        what,
-        list(_notes(images, kinds, classifier)),
+        classes=images.classes,
+        balanced_accuracy={
+            c.name: balanced_accuracy(_confusion(images, c.predicted)) for c in told
+        },
+        rows=[_row(n, mask, units, {classifier.name: own, **others}) for n, mask in rows.items()],
+        confusion=_confusion(images, classifier.predicted),
+        kinds=kinds.names,
+        kind_confusion=kinds.confusion(images.labels, classifier.predicted),
+        units=what,
+        notes=list(_notes(images, kinds, [c.aim for c in (classifier, *baselines) if c.aim])),
     )
 
 
@@ -170,37 +171,29 @@ def _units(images: HeldOutImages, masks: Sequence[np.ndarray]) -> tuple[np.ndarr
     return np.array([f"{r}\t{name}" for r, name in pairs], object), "classes of recordings"
 
 
-def _row(
-    name: str,
-    mask: np.ndarray,
-    images: HeldOutImages,
-    units: np.ndarray,
-    kinds: _Kinds,
-    classifier: Contender,
-    baselines: Sequence[Contender],
-) -> Row:
-    columns = {c.name: _columns(images, c, kinds) for c in (classifier, *baselines)}
-    own = columns[classifier.name]
-    less = {
-        baseline.name: {
-            figure: own[figure] - column
-            for figure, column in columns[baseline.name].items()
-            if figure in own and FIGURES[figure].ranked
-        }
-        for baseline in baselines
-    }
+Columns = Mapping[str, np.ndarray]  # figure -> (n,) its value of each image, NaN where undefined
+
+
+def _row(name: str, mask: np.ndarray, units: np.ndarray, columns: Mapping[str, Columns]) -> Row:
+    """Of the images of a mask (n,); columns: of the classifier first, then of the baselines."""
     groups = list(units[mask])
+    (_, own), *others = columns.items()
     return Row(
         name,
         int(mask.sum()),
         len(set(groups)),
         {of: _means(found, mask, groups) for of, found in columns.items()},
-        {of: _means(found, mask, groups) for of, found in less.items()},
+        {of: _means(_less(own, found), mask, groups) for of, found in others},
     )
 
 
-def _columns(images: HeldOutImages, contender: Contender, kinds: _Kinds) -> dict[str, np.ndarray]:
-    """Figure -> (n,) its value of each image, NaN where it has none."""
+def _less(own: Columns, other: Columns) -> Columns:
+    """Of the figures that both have, and of which more is better."""
+    shared = [key for key, metric in FIGURES.items() if metric.ranked and key in own.keys() & other]
+    return {key: own[key] - other[key] for key in shared}
+
+
+def _columns(images: HeldOutImages, contender: Contender, kinds: _Kinds) -> Columns:
     found = {}
     if contender.predicted is not None:
         found["accuracy"] = (contender.predicted == images.labels).astype(float)
@@ -211,23 +204,24 @@ def _columns(images: HeldOutImages, contender: Contender, kinds: _Kinds) -> dict
     return found
 
 
-def _means(columns: Mapping[str, np.ndarray], mask: np.ndarray, groups: Sequence[str]) -> Figures:
+def _means(columns: Columns, mask: np.ndarray, groups: Sequence[str]) -> Figures:
     if not columns:
         return {}
     table = np.stack([column[mask] for column in columns.values()], axis=1)
     return means_of(list(columns), table, groups=groups)
 
 
-def _notes(images: HeldOutImages, kinds: _Kinds, classifier: Contender) -> Iterator[str]:
+def _notes(images: HeldOutImages, kinds: _Kinds, aims: Sequence[Aim]) -> Iterator[str]:
     strange = [n for n, k in zip(images.classes, kinds.of_class, strict=True) if k < 0]
     if strange and kinds.names:
         yield f"no kind of vehicle is known for {', '.join(strange)}: left out of the kinds"
     total, unknown = len(images.ranges), int(np.isnan(images.ranges).sum())
     if 0 < unknown < total:
         yield f"the range of {unknown} of {total} images is unknown: they stand among all alone"
-    if classifier.aim is not None:
-        unboxed = int((np.isnan(classifier.aim.pointing) & (classifier.aim.empty == 0)).sum())
-        if unboxed == total:
-            yield "no image has a box: where the classifier looks is not measured"
-        elif unboxed:
-            yield f"{unboxed} of {total} images have no box, and tell nothing of attention"
+    # The map of one contender may be empty, which says nothing of the box.
+    boxless = [np.isnan(aim.pointing) & (aim.empty == 0) for aim in aims]
+    unboxed = int(np.any(boxless, axis=0).sum()) if aims else 0
+    if unboxed == total:
+        yield "no image has a box: where the classifier looks is not measured"
+    elif unboxed:
+        yield f"{unboxed} of {total} images have no box, and tell nothing of attention"
