@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.boxes import pad_boxes
 from data.datasets import LabeledDataset
 from data.label_index import ImageLabel
 from data.transforms import resize
+from metrics.boxes import largest
 
 SIZE = 96  # pixels a side of what is made of a chip
-MARGIN = 1.5  # side of a chip, in larger sides of a usual box
+MARGIN = 2.0  # side of a chip, in larger sides of the middlemost target
 
 
 @dataclass(frozen=True)
@@ -27,17 +29,42 @@ class ChipScale:
     by_range: bool
 
     @classmethod
-    def fit(cls, boxes: np.ndarray, ranges: np.ndarray) -> "ChipScale":
-        """That of a usual target. boxes: (n, 4) of x0, y0, x1, y1; ranges: (n,) metres or NaN."""
-        by_range = bool(np.isfinite(ranges).all())
-        sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-        return cls(
-            MARGIN * float(np.median(sides * ranges / 1000 if by_range else sides)), by_range
-        )
+    def fit(cls, boxes: np.ndarray, ranges: Sequence[float | None]) -> "ChipScale":
+        """That of a usual target. boxes: (n, 4) of x0, y0, x1, y1; ranges: in metres."""
+        sizes = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+        by_range = None not in ranges
+        if by_range:
+            sizes = sizes * np.array(ranges) / 1000
+        return cls(MARGIN * float(np.median(sizes)), by_range)
 
-    def pixels(self, range_m: float) -> int:
-        """Side of the chip of a target at this range."""
-        return max(1, round(self.side * 1000 / range_m if self.by_range else self.side))
+
+def cut_chips(
+    images: Tensor,
+    boxes: Tensor,
+    ranges: Sequence[float | None],
+    scale: ChipScale,
+    *,
+    size: int = SIZE,
+) -> Tensor:
+    """The square about the middle of each box, resized: (B, C, H, W) -> (B, C, size, size).
+
+    boxes: (B, 4); ranges: in metres, known where `scale` goes by them. What lies beyond the image
+    is the image mirrored at its edge.
+    """
+    found = zip(images, boxes.tolist(), ranges, strict=True)
+    return torch.stack([_cut(image, box, metres, scale, size) for image, box, metres in found])
+
+
+def _cut(
+    image: Tensor, box: Sequence[float], range_m: float | None, scale: ChipScale, size: int
+) -> Tensor:
+    side = max(1, round(scale.side * 1000 / range_m if scale.by_range else scale.side))
+    middles = (box[1] + box[3]) / 2, (box[0] + box[2]) / 2
+    rows, columns = (
+        np.pad(np.arange(length), side, mode="symmetric")[round(middle + side / 2) :][:side]
+        for middle, length in zip(middles, image.shape[-2:], strict=True)
+    )
+    return resize(image[:, rows][:, :, columns], (size, size))
 
 
 def labels_of(dataset: LabeledDataset) -> list[ImageLabel | None]:
@@ -46,32 +73,25 @@ def labels_of(dataset: LabeledDataset) -> list[ImageLabel | None]:
     return [table.index.listed(file.path) if table else None for file in dataset.files]
 
 
-def ranges_of(dataset: LabeledDataset) -> np.ndarray:
-    """(n,) metres, NaN where unknown."""
-    known = [(label and label.range_m) or np.nan for label in labels_of(dataset)]
-    return np.array(known, dtype=float)
+def ranges_of(dataset: LabeledDataset) -> list[float | None]:
+    """Metres to the target of each image, None where unknown."""
+    return [label and label.range_m for label in labels_of(dataset)]
 
 
 def boxes_of(dataset: LabeledDataset) -> np.ndarray:
     """(n, 4), x0, y0, x1, y1 of the largest box in pixels of the file; NaN without any."""
     found = dataset.domains["A"].boxes or [np.empty((0, 4))] * len(dataset)
-    return np.array([_largest(boxes) for boxes in found], dtype=float)
-
-
-def _largest(boxes: np.ndarray) -> np.ndarray:
-    if not len(boxes):
-        return np.full(4, np.nan)
-    return boxes[(boxes[:, 2:] - boxes[:, :2]).prod(axis=1).argmax()]
+    return largest(pad_boxes(found)).numpy()
 
 
 def scale_of(*datasets: LabeledDataset) -> ChipScale | None:
     """Fitted to the first, by range where those of all are known; None without a box in it."""
     boxes, ranges = boxes_of(datasets[0]), ranges_of(datasets[0])
-    boxed = np.isfinite(boxes).all(axis=1)
-    if not boxed.any():
+    boxed = np.flatnonzero(np.isfinite(boxes).all(axis=1))
+    if not len(boxed):
         return None
-    known = all(np.isfinite(ranges_of(dataset)).all() for dataset in datasets)
-    return ChipScale.fit(boxes[boxed], ranges[boxed] if known else np.full(boxed.sum(), np.nan))
+    known = all(None not in ranges_of(dataset) for dataset in datasets)
+    return ChipScale.fit(boxes[boxed], [ranges[i] if known else None for i in boxed])
 
 
 def read_chips(
@@ -80,25 +100,14 @@ def read_chips(
     """(C, SIZE, SIZE) in [-1, 1] of each of `places`: the square about the target, or the whole
     image where it has no box or there is no scale. Raises UserError for a bad image.
     """
-    domain, boxes, ranges = dataset.domains["A"], boxes_of(dataset), ranges_of(dataset)
+    domain, ranges = dataset.domains["A"], ranges_of(dataset)
+    boxes = torch.from_numpy(boxes_of(dataset))
 
     def read(place: int) -> Tensor:
-        image = domain.encode(torch.from_numpy(np.stack([domain.read(place)])))[0]
-        if scale is None or np.isnan(boxes[place]).any():
-            return resize(image, (SIZE, SIZE))
-        return _square(image, boxes[place], scale.pixels(ranges[place]))
+        image = domain.encode(torch.from_numpy(np.stack([domain.read(place)])))
+        if scale is None or boxes[place].isnan().any():
+            return resize(image, (SIZE, SIZE))[0]
+        return cut_chips(image, boxes[[place]], [ranges[place]], scale, size=SIZE)[0]
 
     with ThreadPoolExecutor() as pool:
         yield from pool.map(read, places)
-
-
-def _square(image: Tensor, box: np.ndarray, side: int) -> Tensor:
-    """About the middle of the box, mirrored beyond the image's edges, resized."""
-    middle = (box[:2] + box[2:]) / 2
-    left, top = (round(float(edge)) + side for edge in middle - side / 2)  # in what is padded
-    rows, columns = (
-        torch.from_numpy(np.pad(np.arange(length), (side, side), mode="symmetric"))
-        for length in image.shape[-2:]
-    )
-    square = image[:, rows[top : top + side]][:, :, columns[left : left + side]]
-    return resize(square, (SIZE, SIZE))

@@ -78,7 +78,10 @@ class ClassifierValidation(Validation):
     def _known(self) -> HeldOutImages:
         dataset = self.images.dataset
         return HeldOutImages(
-            dataset.classes, np.array(dataset.labels), ranges_of(dataset), _recordings(dataset)
+            dataset.classes,
+            np.array(dataset.labels),
+            np.array(ranges_of(dataset), float),
+            _recordings(dataset),
         )
 
     @torch.no_grad()

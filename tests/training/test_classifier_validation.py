@@ -15,7 +15,7 @@ from models import MODEL_OPTIONS
 from models.gradcam import gradcam
 from models.networks.classifier import Classifier
 from options import parse_train
-from training.chips_of_files import ChipScale, read_chips, scale_of
+from training.chips_of_files import ChipScale, cut_chips, read_chips, scale_of
 from training.classifier_validation import ClassifierValidation, hog_predictions
 from training.validation import HeldOut
 from util.errors import UserError
@@ -144,13 +144,16 @@ def test_what_the_table_does_not_tell_is_left_out(model, labelled, columns):
 
 
 def test_a_chip_is_as_large_as_its_range_makes_targets_whatever_its_box():
-    ranges = np.array([1000.0, 2000, 4000])
     boxes = np.array([[0, 0, 40.0, 10], [0, 0, 10, 20], [5, 5, 15, 10]])
-    scale = ChipScale.fit(boxes, ranges)
-    assert scale == ChipScale(side=60.0, by_range=True)
-    assert [scale.pixels(metres) for metres in (1000, 2000, 3000)] == [60, 30, 20]
-    unknown = ChipScale.fit(boxes, np.array([1000, np.nan, 4000]))
-    assert unknown == ChipScale(side=30.0, by_range=False) and unknown.pixels(np.nan) == 30
+    assert ChipScale.fit(boxes, [1000.0, 2000, 4000]) == ChipScale(side=80.0, by_range=True)
+    assert ChipScale.fit(boxes, [1000.0, None, 4000]) == ChipScale(side=40.0, by_range=False)
+    ramp = torch.arange(100.0).expand(1, 1, 100, 100)
+    for metres, side in ((1000, 80), (2000, 40), (4000, 20)):
+        for box in ([49.0, 49, 51, 51], [30, 45, 70, 55]):
+            row = cut_chips(ramp, torch.tensor([box]), [metres], ChipScale(80.0, True))[0, 0, 0]
+            assert (row[0].item(), row[-1].item()) == pytest.approx(
+                (50 - side / 2, 49 + side / 2), abs=0.6
+            )
 
 
 def test_a_chip_shows_the_square_about_the_target_mirrored_beyond_the_edge(tmp_path):
@@ -164,9 +167,9 @@ def test_a_chip_shows_the_square_about_the_target_mirrored_beyond_the_edge(tmp_p
     (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
     learnt, held_out = datasets(tmp_path)
     scale = scale_of(learnt, held_out)
-    assert scale == ChipScale(side=15.0, by_range=False)
+    assert scale == ChipScale(side=20.0, by_range=False)
     for dataset in (learnt, held_out):
-        chips = read_chips(dataset, range(len(dataset)), ChipScale(20, by_range=False))
+        chips = read_chips(dataset, range(len(dataset)), scale)
         for chip, label in zip(chips, dataset.labels, strict=True):
             row = (chip[0, 0] + 1) * 127.5
             assert chip.shape == (1, 96, 96)
