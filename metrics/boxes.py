@@ -31,6 +31,13 @@ def grown(boxes: Tensor) -> Tensor:
     return torch.cat([corner - margin, opposite + margin], dim=-1)
 
 
+def largest(boxes: Tensor) -> Tensor:
+    """The box of each image with the largest area: (B, N, 4) -> (B, 4), NaN without any."""
+    sides = boxes[..., 2:] - boxes[..., :2]
+    areas = sides.prod(dim=-1).nan_to_num(nan=-1.0)
+    return boxes[torch.arange(len(boxes), device=boxes.device), areas.argmax(dim=1)]
+
+
 def regions(boxes: Tensor, height: int, width: int) -> Tensor:
     """The REGIONS of B images, (3, B, height, width) of bool: all, in a grown box, in none.
 

@@ -1,8 +1,10 @@
 """The networks that an evaluation measures with, and what is known of their files."""
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +36,8 @@ class Instruments:
     """What images are measured with.
 
     judge_accuracy: what the judge's file tells of it; above_chance: whether that is more than
-    guessing has, None where unknown; chip_judge: of the classes of chips;
+    guessing has, None where unknown; chip_judge: of the classes of chips; validations: judge ->
+    `plain` of the report in its file, where there is one;
     judge_map: file values that the judge sees as -1 and 1; chip_map, unit_map: likewise for the
     chip judge, and for LPIPS and extractors; lpips: metric -> distance (B,) of two batches in
     [-1, 1]; extractors: network -> features (B, D) of images in [0, 1]; labels: for boxes and
@@ -48,6 +51,7 @@ class Instruments:
     chip_map: ValueMap | None = None
     judge_accuracy: float | None = None
     above_chance: bool | None = None
+    validations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     judge_map: ValueMap | None = None
     unit_map: ValueMap | None = None
     lpips: Mapping[str, Lpips] = field(default_factory=dict)
@@ -74,7 +78,11 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
     if options.classifier is not None:
         judge = _load_judge(options.classifier, options, device)
         judge.classifier.require_frames(f"--classifier {options.classifier}")
-    accuracy, above_chance = _skill(options)
+    files = {"classifier": options.classifier, "chip_classifier": options.chip_classifier}
+    contents = {
+        name: load(Path(file), hint=f"check --{name}") for name, file in files.items() if file
+    }
+    accuracy, above_chance = _skill(contents.get("classifier", {}))
     weights = {key: digest(network.state_dict()) for key, network in networks.items()}
     chip_judge = judge
     if options.chip_classifier is not None:
@@ -88,6 +96,9 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
         chip_judge=chip_judge,
         judge_accuracy=accuracy,
         above_chance=above_chance,
+        validations={
+            name: found for name, content in contents.items() if (found := _report_in(content))
+        },
         lpips={f"lpips_{key}": n for key, n in networks.items() if isinstance(n, Lpips)},
         extractors={key: n for key, n in networks.items() if not isinstance(n, Lpips)},
         labels=LabelIndex([Path(table) for table in options.labels]) if options.labels else None,
@@ -135,19 +146,29 @@ def _load_judge(file: str, options: EvaluateOptions, device: torch.device) -> Ju
     return Judge(classifier, options.cam_layer, options.feature_layer)
 
 
-def _skill(options: EvaluateOptions) -> tuple[float | None, bool | None]:
+def _skill(content: Mapping[str, Any]) -> tuple[float | None, bool | None]:
     """Balanced accuracy on the images that were held out of the classifier's own training, and
     whether it is above chance; None for what its file does not tell.
     """
-    if options.classifier is None:
-        return None, None
-    content = load(Path(options.classifier), hint="check --classifier")
     accuracy, confusion = content.get("balanced_accuracy"), content.get("confusion")
     known = isinstance(confusion, Tensor) and confusion.ndim == 2 and bool(confusion.sum() > 0)
     return (
         float(accuracy) if isinstance(accuracy, float | int) else None,
         is_above_chance(confusion) if known else None,
     )
+
+
+def _report_in(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What training says of the judge in its file; None where that is nothing, or of no use."""
+    found = content.get("validation")
+    if not isinstance(found, Mapping) or not isinstance(found.get("sentences"), list):
+        return None
+    try:
+        json.dumps(found, allow_nan=False)
+    except (TypeError, ValueError):
+        return None
+    texts = found.get("in_short"), *found["sentences"]
+    return found if all(isinstance(text, str) for text in texts) else None
 
 
 def judged_values(classifier: Classifier, own: ValueMap) -> ValueMap:

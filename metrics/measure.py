@@ -25,6 +25,7 @@ from metrics.attention import (
     gcss,
     pointing_game,
 )
+from metrics.baselines.dog import dog_energy
 from metrics.boxes import REGIONS, regions
 from metrics.chip_judging import ChipClasses, ChipJudging
 from metrics.ghosts import ghost_area
@@ -309,13 +310,13 @@ class _Measuring:
             values["vanished"] = vanished(grey, boxes)
             values["hot_spots"] = hot_spots(grey, images.targets)
             values["box_share"] = box_share(boxes, size)
+            values |= _aim(dog_energy(grey) if boxed else None, boxes, "dog_pointing", "dog_energy")
         features = {}
         if judged is not None:
             features |= judged.embeddings
             if self.instruments.labels:
                 maps = self._attention_of_targets(judged, images.labels) if boxed else None
-                values["pointing"] = pointing_game(maps, boxes) if boxed else boxes[:, 0]
-                values["cam_energy"] = energy_in_box(maps, boxes) if boxed else boxes[:, 0]
+                values |= _aim(maps, boxes, "pointing", "cam_energy")
         for network, extract in self.instruments.extractors.items():
             features[network] = extract((self.instruments.unit_map.scale(counts) + 1) / 2)
         profile.add(grey, features)
@@ -330,6 +331,13 @@ class _Measuring:
             known = self._judge.index_of(label.class_name) if label else None
             classes[place] = classes[place] if known is None else known
         return self._judge.attention(judged, torch.tensor(classes, device=judged.scores.device))
+
+
+def _aim(maps: Tensor | None, boxes: Boxes, pointing: str, energy: str) -> dict[str, Tensor]:
+    """Under these names, (B,) each; maps: None where no image has a box."""
+    if maps is None:
+        return dict.fromkeys((pointing, energy), boxes[:, 0])
+    return {pointing: pointing_game(maps, boxes), energy: energy_in_box(maps, boxes)}
 
 
 def _compare_attention(a: Tensor, b: Tensor) -> dict[str, Tensor]:

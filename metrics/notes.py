@@ -1,11 +1,12 @@
 """What the reader of an evaluation must know beside its numbers, in sentences."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from metrics.differences import BASELINE, Differences, not_better
 from metrics.instruments import Instruments
 from metrics.measured_sets import MeasuredSet
-from metrics.metric_properties import COMPARISONS, SET_METRICS
+from metrics.metric_properties import COMPARISONS, IMAGE_METRICS, SET_METRICS
 from metrics.summary import caveats, type_notes
 from options import EvaluateOptions
 
@@ -32,6 +33,8 @@ def notes_on(
     yield from _bias_notes(rows)
     yield from _size_notes(rows)
     yield from _judge_notes(rows, instruments, options)
+    yield from _validation_notes(instruments, options)
+    yield from _aim_notes(rows)
     if instruments.labels is None:
         yield (
             "what is measured in the box, target contrast, the pointing game, classes kept and "
@@ -226,6 +229,34 @@ def _judge_notes(
             f"the judge learnt file values from {known[0]:g} to {known[1]:g}, of another type "
             f"than {', '.join(strange)}: it is shown the range of the real images in their place."
         )
+
+
+def _validation_notes(instruments: Instruments, options: EvaluateOptions) -> Iterator[str]:
+    """What training has found of the judges beside baselines, on images held out from it."""
+    files = {"classifier": options.classifier, "chip_classifier": options.chip_classifier}
+    for judge, found in instruments.validations.items():
+        # How accurate the judge is was said with its name.
+        sentences = found["sentences"][judge == "classifier" :]
+        for sentence in (found["in_short"], *sentences):
+            yield f"{files[judge]}, on its own held-out images: {sentence}."
+
+
+def _aim_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:
+    """Where the judge looks no nearer at the real targets than a filter does."""
+    references = {id(row.reference): row.reference for row in rows if row.reference}
+    for means in (reference.means for reference in references.values()):
+        lost = []
+        for key, baseline in (("pointing", "dog_pointing"), ("cam_energy", "dog_energy")):
+            numbers = [means[k].number for k in (key, baseline) if k in means]
+            # A judge whose maps are all empty has no number, and beats nothing.
+            if len(numbers) == 2 and math.isfinite(numbers[1]) and not numbers[0] > numbers[1]:
+                own = f"{numbers[0]:.3f}" if math.isfinite(numbers[0]) else "undefined"
+                lost.append(f"{IMAGE_METRICS[key].name} {own} (DoG {numbers[1]:.3f})")
+        if lost:
+            yield (
+                "on the real images the judge's attention does not beat a difference of "
+                f"Gaussians, which learns nothing: {', '.join(lost)}."
+            )
 
 
 def _ends(row: MeasuredSet) -> tuple[float, float]:

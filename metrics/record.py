@@ -1,7 +1,7 @@
 """The record of an evaluation: what tables and pages show, and, as plain values, the JSON file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,8 @@ class Record:
     """Everything about an evaluation but the values of single images.
 
     rows: of different names; reference: the real images that stand beside all rows; notes: what a
-    reader must know, most important first; differences: between rows, by baseline.
+    reader must know, most important first; differences: between rows, by baseline; validations:
+    judge -> the report in its file, where there is one.
     """
 
     rows: Sequence[RowRecord]
@@ -95,6 +96,7 @@ class Record:
     protocol: Protocol
     notes: Sequence[str]
     differences: Sequence[Differences] = ()
+    validations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def record_of(
@@ -113,6 +115,7 @@ def record_of(
         _protocol(instruments, options),
         [*matching, *notes_on(rows, instruments, options, differences)],
         differences,
+        instruments.validations,
     )
 
 
@@ -186,6 +189,7 @@ def plain_values(record: Record) -> dict[str, Any]:
         "differences": [_plain_differences(found) for found in record.differences],
         "protocol": asdict(record.protocol),
         "notes": list(record.notes),
+        "validations": dict(record.validations),
     }
     if len(rows) > 1:
         return {"rows": rows, **shared}

@@ -1,7 +1,7 @@
 """What every model offers to train.py."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -54,10 +54,6 @@ class Model(ABC):
         (B, C, H, W) in [-1, 1] -> (B, C', H, W).
         """
         raise NotImplementedError(f"{type(self).__name__} translates nothing")
-
-    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """Figures of merit of what it says of labelled images; of models that classify."""
-        raise NotImplementedError(f"{type(self).__name__} classifies nothing")
 
     def samples(self, batch: Batch) -> dict[str, Tensor]:
         """Images (B, C, H, W) in [-1, 1] that show people what it makes of a batch, by name."""

@@ -1,6 +1,6 @@
 """The vehicle classifiers: those whose attention guides the translation, and their judges."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from metrics.confusion import balanced_accuracy, confusion_matrix
 from models.base import Model
 from models.losses import attention_kl
-from models.networks import evaluating
 from models.networks.classifiers import CLASSIFIERS
 from models.targets import cell_shares
 from options.groups import ClassifierOptions
@@ -38,7 +36,7 @@ RECIPES = {"resnet18": Recipe(), "attention": SMOOTH, "efficientnet_lite0": SMOO
 
 class ClassifierModel(Model):
     """Cross-entropy weighted against class imbalance; where the network attends, the share of each
-    position should be that of the target, too. Validated by class-balanced accuracy.
+    position should be that of the target, too.
     """
 
     dataset_modes = ("labeled",)
@@ -71,7 +69,8 @@ class ClassifierModel(Model):
         # Whatever their sum: cross_entropy divides by the weights of the batch.
         counts = torch.tensor(facts.class_counts, dtype=torch.float32, device=self.device)
         self.class_weights = None if facts.balanced else 1 / counts
-        self.report: dict[str, Any] = {}
+        # What the last validation found, which goes out with the network.
+        self.report: Mapping[str, Any] = {}
 
     @staticmethod
     def flag_of_boxes(options: ClassifierOptions) -> str | None:
@@ -96,28 +95,12 @@ class ClassifierModel(Model):
         accuracy = (scores.argmax(dim=1) == batch.label).float().mean()
         return {**{name: loss.detach() for name, loss in terms.items()}, "accuracy": accuracy}
 
-    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """Balanced accuracy: the mean recall of the classes that occur in the batches, in fp32."""
-        size = len(self.facts.classes)
-        confusion = torch.zeros(size, size, dtype=torch.int64)
-        with torch.no_grad(), evaluating(self.classifier):
-            for batch in batches:
-                self.compute.begin_step()
-                predicted = self.classifier(batch.a).argmax(dim=1)
-                confusion += confusion_matrix(batch.label, predicted, classes=size)
-        accuracy = balanced_accuracy(confusion)
-        self.report = {"balanced_accuracy": accuracy, "confusion": confusion}
-        return {"balanced_accuracy": accuracy}
-
     def exports(self) -> dict[str, Any]:
-        """The classifier with its classes, normalisation and last validation.
-
-        confusion: (K, K) counts, true class by row, predicted class by column.
-        """
+        """The classifier with its classes, normalisation and last validation."""
         return {"classifier": self.classifier.export(**self.report)}
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "report": self.report}
+        return {**super().state_dict(), "report": dict(self.report)}
 
     def load_state_dict(self, state: Mapping[str, Any], *, source: str) -> None:
         super().load_state_dict(state, source=source)

@@ -686,7 +686,34 @@ def test_contrast_and_attention_are_measured_inside_boxes(tmp_path, classifier_f
     attention, _ = gradcam(classifier, image[None, None], torch.tensor([1]))
     share = attention[0, 0, 7:13, 16:24].sum() / attention.sum()
     assert report["fake_B"]["cam_energy"]["mean"] == pytest.approx(share.item(), rel=1e-4)
+    # The target is all that there is to see, and a network that has learnt nothing looks elsewhere.
+    baseline = report["reference"]["images"]
+    assert baseline["dog_pointing"]["mean"] == report["fake_B"]["dog_pointing"]["mean"] == 1
+    assert baseline["dog_energy"]["mean"] > baseline["cam_energy"]["mean"]
+    (note,) = [note for note in report["notes"] if "difference of Gaussians" in note]
+    assert f"(DoG {baseline['dog_energy']['mean']:.3f})" in note
     assert report["protocol"]["labels_sha256"].keys() == {str(table)}
+
+
+@pytest.mark.parametrize("usable", [True, False])
+def test_what_training_found_of_the_judge_is_said(tmp_path, classifier_file, usable):
+    """A file that holds something else in its place is a judge without such a report."""
+    content = torch.load(classifier_file)
+    found = {"in_short": "all, 9 images: accuracy 0.4", "sentences": ["first", "does not beat HOG"]}
+    content["validation"] = found if usable else {**found, "in_short": torch.ones(1)}
+    torch.save(content, tmp_path / "judge.pth")
+    results = make_results(tmp_path / "run")
+    judge = tmp_path / "judge.pth"
+    flags = ["--results", results, "--classifier", judge, "--chip_classifier", judge]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    told = [note for note in report["notes"] if "on its own held-out images: " in note]
+    judges = ("classifier", "chip_classifier")
+    assert report["validations"] == (dict.fromkeys(judges, found) if usable else {})
+    # How good the classifier is was said; of the judge of chips it was not.
+    texts = ["all, 9 images: accuracy 0.4", "does not beat HOG"]
+    texts += ["all, 9 images: accuracy 0.4", "first", "does not beat HOG"]
+    expected = [f"{judge}, on its own held-out images: {text}." for text in texts]
+    assert told == (expected if usable else [])
 
 
 def test_pixels_in_the_box_and_outside_are_measured_apart(tmp_path):

@@ -70,6 +70,9 @@ class Training:
                 self.monitor.close(self.position, "stopped" if left else f"failed: {error}")
             raise
         self.monitor.close(self.position, "finished")
+        if self.validation:
+            self.folder.write_documents(self.validation.documents())
+            say(self.validation.closing_words())
         self.folder.mark_finished(self.schedule.last_epoch)
         say(self.farewell())
 

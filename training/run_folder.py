@@ -10,6 +10,7 @@ latest_net_G.pth ...  each network alone, for test.py, for fine-tuning and for o
 20_net_G.pth ...      the same at the end of epoch 20
 best_net_G.pth ...    the same at the end of the epoch that --val_freq found best
 best.json             which epoch that was, and what was measured
+validation.json, .md  what a classifier and its baselines make of the held-out images
 loss_log.csv          losses; validation_log.csv: validation
 finished              there once the last epoch, or the fit, is done
 lock                  there while a process trains the run
@@ -94,6 +95,11 @@ class RunFolder:
             write_text(self.path / "run.json", json.dumps(record, indent=1) + "\n")
         except OSError as error:
             raise WriteError(f"cannot write into {self.path} ({error.strerror}).") from None
+
+    def write_documents(self, texts: Mapping[str, str]) -> None:
+        """Files for people and programs, by their names. Raises WriteError."""
+        for name, text in texts.items():
+            write_text(self.path / name, text)
 
     def mark_finished(self, epochs: int) -> None:
         """Leave the mark that `begin` takes away. Raises WriteError."""

@@ -20,6 +20,7 @@ from options import DataOptions, RunOptions, TrainConfig, continue_options, to_d
 from options.groups import GanOptions
 from options.recorded import differences, input_files, recorded_options
 from training import messages
+from training.classifier_validation import ClassifierValidation
 from training.fit import fit
 from training.lock import RunLock
 from training.loop import Training
@@ -31,7 +32,7 @@ from training.run_folder import RunFolder
 from training.samples import fixed_samples
 from training.schedule import Schedule
 from training.sensor import load_sensor
-from training.validation import Validation, build_validation
+from training.validation import HeldOut, Validation, build_validation
 from util.checkpoint import digest
 from util.compute import Compute, select_compute
 from util.device import set_repeatability
@@ -308,8 +309,11 @@ class Start:
         """What tells which epoch is best; None without --val_freq."""
         if not images.validation:
             return None
-        judge = self.config.training.val_classifier
-        return build_validation(model, images.validation, self.config.data, judge_file=judge)
+        data, judge = self.config.data, self.config.training.val_classifier
+        if images.held_out is None:
+            return build_validation(model, images.validation, data, judge_file=judge)
+        held_out = HeldOut.of(images.held_out, data, model.device)
+        return ClassifierValidation(model, held_out, images.training)
 
     def monitor(self, folder: RunFolder, progress: Progress, *, last_epoch: int) -> Monitor:
         """What says and writes how the run goes."""

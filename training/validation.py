@@ -41,6 +41,13 @@ class HeldOut:
     num_threads: int
     device: torch.device
 
+    @classmethod
+    def of(cls, dataset: ImageDataset, data: DataOptions, device: torch.device) -> "HeldOut":
+        """In batches as training has them, where images come to one size."""
+        # Where images keep their own sizes, two of them may not fit into one batch.
+        alike = all(len(sizes) == 1 for sizes in dataset.network_sizes().values())
+        return cls(dataset, data.batch_size if alike else 1, data.num_threads, device)
+
     def __len__(self) -> int:
         return len(self.dataset)
 
@@ -74,6 +81,14 @@ class Validation(ABC):
     @abstractmethod
     def score(self, values: Mapping[str, float]) -> float:
         """One number of what `measure` gave: the higher, the better."""
+
+    def closing_words(self) -> str:
+        """What of the last measurement is to be read when the run ends; "" for nothing."""
+        return ""
+
+    def documents(self) -> dict[str, str]:
+        """Name and text of the files that the run's folder then gets."""
+        return {}
 
 
 class PairedValidation(Validation):
@@ -164,27 +179,6 @@ class UnpairedValidation(Validation):
         return -values["kid_mwir"]
 
 
-class ClassifierValidation(Validation):
-    """What a classifier says of itself; the score is its balanced accuracy.
-
-    validate: batches -> figures of merit.
-    """
-
-    judge = None
-
-    def __init__(
-        self, validate: Callable[[Iterable[Batch]], dict[str, float]], images: HeldOut
-    ) -> None:
-        self.validate, self.images = validate, images
-        self.note = f"balanced accuracy of {len(images)} images"
-
-    def measure(self) -> dict[str, float]:
-        return self.validate(self.images)
-
-    def score(self, values: Mapping[str, float]) -> float:
-        return values["balanced_accuracy"]
-
-
 @dataclass
 class Best:
     """The best epoch so far, as best.json and the checkpoint keep it; epoch 0: none yet.
@@ -223,21 +217,16 @@ class Best:
 def build_validation(
     model: Model, datasets: Sequence[ImageDataset], data: DataOptions, *, judge_file: str | None
 ) -> Validation:
-    """A validation of `model` on all images of `datasets`, as suits --dataset_mode.
+    """A validation of a translation on all images of `datasets`, as suits --dataset_mode.
 
-    datasets: one of pairs or of labelled images, or one of A and one of B; judge_file: that of
-    --val_classifier. Raises UserError for images that cannot be measured.
+    datasets: one of pairs, or one of A and one of B; judge_file: that of --val_classifier. Raises
+    UserError for images that cannot be measured.
     """
-    images = [
-        HeldOut(found, _batch_size(found, data), data.num_threads, model.device)
-        for found in datasets
-    ]
+    images = [HeldOut.of(found, data, model.device) for found in datasets]
     judge = None
     if judge_file:
         value_range = model.facts.value_range
         judge = load_judge(Path(judge_file), value_range=value_range, device=model.device)
-    if data.dataset_mode == "labeled":
-        return ClassifierValidation(model.validate, *images)
     if data.dataset_mode != "aligned":
         return UnpairedValidation(model.translate, *images, judge=judge)
     for (height, width), name in datasets[0].network_sizes()["A"].items():
@@ -247,12 +236,6 @@ def build_validation(
                 f"comes to {width}x{height}; leave it out or choose larger sizes."
             )
     return PairedValidation(model.translate, *images, judge=judge)
-
-
-def _batch_size(dataset: ImageDataset, data: DataOptions) -> int:
-    """Where images keep their own sizes, two of them may not fit into one batch."""
-    alike = all(len(sizes) == 1 for sizes in dataset.network_sizes().values())
-    return data.batch_size if alike else 1
 
 
 def load_judge(path: Path, *, value_range: tuple[float, float], device: torch.device) -> Classifier:

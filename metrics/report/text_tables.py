@@ -142,14 +142,15 @@ def markdown_tables(record: Record) -> str:
                 cell = line.cells.get(key)
                 value, spread = _value(metric, cell, line.n), _spread(metric, cell)
                 cells.append(f"{value} ({spread})" if spread else value)
-            lines.append([_markdown_text(line.name), line.n, *cells])
+            lines.append([markdown_text(line.name), line.n, *cells])
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         parts.append(f"## {block.title}\n\n{table}\n")
-    notes = "\n".join(f"- {_markdown_text(note)}" for note in record.notes)
+    notes = "\n".join(f"- {markdown_text(note)}" for note in record.notes)
     return "\n".join([*parts, notes, ""])
 
 
-def _markdown_text(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """As a cell of a table or an item of a list shows it."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 

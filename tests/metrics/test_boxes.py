@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from metrics.boxes import grown, inside, regions
+from metrics.boxes import grown, inside, largest, regions
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,16 @@ def test_regions_are_the_image_its_grown_boxes_and_the_rest():
     assert target[0, 4].nonzero()[:, 0].tolist() == [2, 3, 4, 5, 6, 12, 13, 14, 15, 16]
     assert (rest[:2] == ~target[:2]).all()
     assert not rest[2].any()
+
+
+def test_the_largest_box_of_each_image():
+    none = [math.nan] * 4
+    boxes = torch.tensor(
+        [
+            [[0.0, 0, 2, 2], [1, 1, 2, 9], none],
+            [none, [5, 5, 6, 6], none],
+            [none, none, none],
+        ]
+    )
+    assert largest(boxes)[:2].tolist() == [[1, 1, 2, 9], [5, 5, 6, 6]]
+    assert largest(boxes)[2].isnan().all()

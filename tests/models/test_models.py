@@ -445,47 +445,10 @@ def test_models_that_cannot_be_built(classifier_file):
         build("classifier", ClassifierOptions(), DataFacts(("T72",), (3,)))
 
 
-def test_classifier_reports_balanced_accuracy(batch):
-    model = build("classifier", ClassifierOptions())
-    with torch.no_grad():
-        model.classifier.net.fc.weight.zero_()
-        model.classifier.net.fc.bias.copy_(torch.tensor([1.0, 0.0]))
-    # Always says class 0: three of four right, but only one class of two.
-    labels = torch.tensor([0, 0, 0, 1])
-    images = batch.a[:1].expand(4, -1, -1, -1)
-    values = model.validate([Batch(images, None, labels, ("a", "b", "c", "d"))])
-    assert values == {"balanced_accuracy": 0.5}
-    assert model.exports()["classifier"]["confusion"].tolist() == [[3, 0], [1, 0]]
-
-
-def test_the_classifiers_accuracy_is_over_the_classes_that_occur(batch):
-    model = build("classifier", ClassifierOptions())
-    with torch.no_grad():
-        model.classifier.net.fc.weight.zero_()
-        model.classifier.net.fc.bias.copy_(torch.tensor([1.0, 0.0]))
-    only = Batch(batch.a, None, torch.tensor([0, 0]), ("a", "b"))
-    assert model.validate([only]) == {"balanced_accuracy": 1.0}
-
-
-def test_validation_uses_running_statistics_and_leaves_them(batch):
-    model = build("classifier", ClassifierOptions())
-    model.classifier.net.bn1.running_mean.fill_(100.0)  # so that all scores depend on them
-    before, images = snapshot(model), torch.cat([batch.a, batch.b])
-    with torch.no_grad():
-        predicted = model.classifier.eval()(images).argmax(dim=1)
-    model.classifier.train()
-    names = ("a", "b", "c", "d")
-    model.validate([Batch(images, None, torch.tensor([0, 0, 1, 1]), names)])
-    rows = torch.stack([torch.bincount(half, minlength=2) for half in predicted.split(2)])
-    assert torch.equal(model.report["confusion"], rows)
-    assert model.classifier.training
-    assert all(torch.equal(before[key], value) for key, value in snapshot(model).items())
-
-
-def test_classifier_keeps_its_report_and_the_file_values_it_has_seen(batch):
+def test_classifier_keeps_its_report_and_the_file_values_it_has_seen():
     facts = DataFacts(("BMP2", "T72"), (3, 1), value_range=(5600.0, 16800.0))
     first, second = (build("classifier", ClassifierOptions(), facts) for _ in range(2))
-    first.validate([batch])
+    first.report = {"balanced_accuracy": 0.5, "confusion": torch.tensor([[3, 0], [1, 0]])}
     second.load_state_dict(copy.deepcopy(first.state_dict()), source="test")
     found, expected = (model.exports()["classifier"] for model in (second, first))
     assert torch.equal(found["confusion"], expected["confusion"])

@@ -18,7 +18,6 @@ from models.networks.classifiers import ResNet18Classifier
 from options import parse_train
 from training.validation import (
     Best,
-    ClassifierValidation,
     HeldOut,
     PairedValidation,
     UnpairedValidation,
@@ -178,15 +177,6 @@ def test_unpaired_images_need_a_classifier_and_enough_images(judge):
     assert math.isfinite(
         UnpairedValidation(same, enough, enough, judge=judge).measure()["kid_mwir"]
     )
-
-
-def test_a_classifier_is_asked_itself():
-    def validate(batches):
-        return {"balanced_accuracy": sum(len(batch.names) for batch in batches) / 10}
-
-    validation = ClassifierValidation(validate, held_out(images(5, 1)))
-    assert validation.measure() == {"balanced_accuracy": 0.5}
-    assert validation.score({"balanced_accuracy": 0.5}) == 0.5
 
 
 def test_held_out_batches_come_in_order_each_time():

@@ -1,0 +1,23 @@
+"""Difference of Gaussians: where something of a target's size stands out from its surroundings."""
+
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from metrics.paired import luminance
+
+NARROW, WIDE = 2.0, 6.0  # deviations of the two Gaussians, pixels
+
+
+def dog_energy(images: Tensor, *, narrow: float = NARROW, wide: float = WIDE) -> Tensor:
+    """Squares of the difference of two Gaussian blurs (Marr & Hildreth 1980), a map of attention.
+
+    images: (B, 1 or 3, H, W) in any units, mirrored at their edges; narrow, wide: deviations of the
+    Gaussians in pixels. Returns (B, 1, H, W) float64, of which the unit is the square of that of
+    the images: all 0 for an image of one value, whatever the others.
+    """
+    grey = luminance(images).double().cpu()
+    # Measured from the lowest value, an image of one value has no rounding errors to stand out.
+    values = (grey - grey.amin(dim=(1, 2, 3), keepdim=True)).numpy()
+    inner, outer = (gaussian_filter(values, (0, 0, s, s), mode="reflect") for s in (narrow, wide))
+    return torch.from_numpy((inner - outer) ** 2).to(images.device)

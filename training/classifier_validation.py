@@ -1,0 +1,129 @@
+"""A classifier on its held-out images, beside baselines that learn less."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.chips import ChipScale
+from data.labeled import LabeledDataset
+from data.splits import spread
+from metrics.baselines.dog import dog_energy
+from metrics.baselines.hog import LinearClassifier, hog_features
+from metrics.boxes import largest
+from metrics.classifier_report import (
+    Aim,
+    ClassifierReport,
+    Contender,
+    HeldOutImages,
+    markdown,
+    plain,
+    report_of,
+    sentences,
+    terminal,
+)
+from metrics.judge import Judge
+from models.classifier import ClassifierModel
+from models.networks import evaluating
+from training.chips_of_files import read_chips, scale_of
+from training.validation import HeldOut, Validation
+from util.batch import Batch
+
+FITTED = 2000  # training images that HOG's classifier is fitted to, at most
+
+
+class ClassifierValidation(Validation):
+    """Figures of what a classifier says of images that it does not learn from, and where it looks;
+    the score is its balanced accuracy.
+
+    images: to validate on; learnt: those that the model is trained on. The model goes out with the
+    report of the last validation.
+    """
+
+    judge = None
+
+    def __init__(self, model: ClassifierModel, images: HeldOut, learnt: LabeledDataset) -> None:
+        self.model, self.images, self.learnt = model, images, learnt
+        self.report: ClassifierReport | None = None
+        self.note = f"balanced accuracy of {len(images)} images"
+
+    def measure(self) -> dict[str, float]:
+        self.report = report_of(self._known, self._classifier(), self._baselines)
+        accuracy = self.report.balanced_accuracy["classifier"]
+        self.model.report = {
+            "balanced_accuracy": accuracy,
+            "confusion": self.report.confusion,
+            "validation": plain(self.report),
+        }
+        return {"balanced_accuracy": accuracy}
+
+    def score(self, values: Mapping[str, float]) -> float:
+        return values["balanced_accuracy"]
+
+    def closing_words(self) -> str:
+        if self.report is None:
+            return ""
+        return "\n\n".join([terminal(self.report), "\n".join(sentences(self.report)), ""])
+
+    def documents(self) -> dict[str, str]:
+        if self.report is None:
+            return {}
+        text = json.dumps(plain(self.report), indent=1, allow_nan=False) + "\n"
+        return {"validation.json": text, "validation.md": markdown(self.report)}
+
+    @cached_property
+    def _known(self) -> HeldOutImages:
+        dataset = self.images.dataset
+        return HeldOutImages(
+            dataset.classes,
+            np.array(dataset.labels),
+            np.array([item.range_m for item in dataset.items], float),
+            ["/".join(item.recording) for item in dataset.items],
+        )
+
+    @torch.no_grad()
+    def _classifier(self) -> Contender:
+        judge = Judge(self.model.classifier)
+        predicted: list[np.ndarray] = []
+        aims: list[Aim] = []
+        with evaluating(self.model.classifier):
+            for batch in self.images:
+                seen = judge.activations(batch.a)
+                predicted.append(seen.predicted.cpu().numpy())
+                aims.append(Aim.of(judge.attention(seen, batch.label), _boxes(batch)))
+        return Contender("classifier", np.concatenate(predicted), Aim.joined(aims))
+
+    @cached_property
+    def _baselines(self) -> tuple[Contender, ...]:
+        """The images stay the same while the classifier learns."""
+        aims = [Aim.of(dog_energy(batch.a), _boxes(batch)) for batch in self.images]
+        predicted = hog_predictions(self.learnt, self.images.dataset)
+        return Contender("HOG", predicted), Contender("DoG", aim=Aim.joined(aims))
+
+
+def hog_predictions(learnt: LabeledDataset, held_out: LabeledDataset) -> np.ndarray:
+    """(n,) class indices that HOG with a linear classifier gives the chips of held-out images."""
+    places, scale = spread(range(len(learnt)), FITTED), scale_of(learnt, held_out)
+    classifier = LinearClassifier.fit(
+        _features(learnt, places, scale),
+        np.array(learnt.labels)[places],
+        classes=len(learnt.classes),
+    )
+    return classifier.predict(_features(held_out, range(len(held_out)), scale))
+
+
+def _features(
+    dataset: LabeledDataset, places: Sequence[int], scale: ChipScale | None
+) -> np.ndarray:
+    chips = read_chips(dataset, places, scale)
+    return np.concatenate([hog_features(chip[None]) for chip in chips])
+
+
+def _boxes(batch: Batch) -> Tensor:
+    """(B, 4), the largest of each image; NaN without any."""
+    if batch.box_a is None:
+        return batch.a.new_full((len(batch.a), 4), torch.nan)
+    return largest(batch.box_a)
