@@ -224,6 +224,15 @@ class WindowDataset(PartDataset):
         known = [range_m for range_m in self.ranges if range_m is not None]
         self.reach = (REACH[0] * min(known), REACH[1] * max(known)) if known else None
 
+    def notes(self) -> list[str]:
+        reach = "half to twice their range"
+        if self.reach:
+            reach = "{:,.0f} to {:,.0f} m".format(*self.reach)
+        alone = len({item.recording for item in self.items}) == 1
+        swaps = "; there is one recording: none gets another background" if alone else ""
+        line = f"A: seen in windows of {self.size} pixels, targets as from {reach}{swaps}"
+        return [*super().notes(), line]
+
     def draw(self, frame: Frame, rng: np.random.Generator) -> tuple[Window, np.ndarray]:
         target = frame.boxes[rng.integers(len(frame.boxes))]
         x0, y0, x1, y1 = target
@@ -323,6 +332,11 @@ class ChipDataset(PartDataset):
 
     def facts(self) -> DataFacts:
         return replace(super().facts(), chip_scale=asdict(self.scale))
+
+    def notes(self) -> list[str]:
+        where = " at 1,000 m" if self.scale.by_range else ", whatever their range"
+        line = f"A: seen in chips of {self.size} pixels, {self.scale.side:.1f} of the image{where}"
+        return [*super().notes(), line]
 
     def draw(self, frame: Frame, rng: np.random.Generator) -> tuple[Window, np.ndarray]:
         left, top, side, _ = self.scale.window(frame.largest, frame.range_m)

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch.utils.data._utils.pin_memory import pin_memory
 
-from data.augment import ThermalChange
-from data.raw import RawBatch, RawImage, RawImages, RawSample, divide
+from data.augment import ThermalChange, ToneChange
+from data.loader import handed_over
+from data.raw import RawBatch, RawImage, RawImages, RawSample, RawWindow, RawWindows, divide
 from data.transforms import Placement
 from util.errors import UserError
 
@@ -112,3 +113,37 @@ def test_batches_end_where_the_size_changes_or_there_are_enough_pixels():
     assert lengths(resized, 99) == [3]
     pairs = [sample(a, b) for a, b in zip(small[:3], (tall[0], tall[1], small[8]), strict=True)]
     assert lengths(pairs, 99) == [2, 1]
+
+
+# --- windows
+
+
+def window(height, width, *, swapped=False, dtype=np.uint8) -> RawWindow:
+    values = RNG.integers(0, 255, (height, width), endpoint=True).astype(dtype)
+    boxes = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.float32)
+    backdrop = window(height + 3, width) if swapped else None
+    change = ToneChange.draw((1, 6, 6), RNG)
+    return RawWindow(values, (0.5, 1.0, 4.0, 4.0), 6, boxes, 1.5, backdrop, change)
+
+
+def test_windows_of_several_sizes_are_one_stack_with_backgrounds_behind():
+    images = [window(8, 9), window(7, 12, swapped=True), window(5, 5)]
+    raw = RawWindows.of(images)
+    assert raw.parts.shape == (4, 10, 12) and raw.parts.dtype == torch.uint8
+    for part, image in zip(raw.parts.numpy(), [*images, images[1].backdrop], strict=True):
+        rows, columns = image.part.shape
+        filled = np.pad(image.part, ((0, 10 - rows), (0, 12 - columns)), mode="edge")
+        np.testing.assert_array_equal(part, filled)
+    assert raw.swapped.tolist() == [1] and raw.targets.tolist() == [[1, 2, 3, 4]]
+    assert raw.windows.dtype == raw.blur.dtype == torch.float32 and raw.size == 6
+
+
+def test_all_of_a_batch_of_windows_goes_to_other_processes_and_devices():
+    batch = RawBatch.of([RawSample({"A": window(8, 9)}, 0, "x") for _ in range(2)])
+    (shared,) = handed_over([batch])
+    found = shared.images["A"]
+    tensors = [found.parts, found.windows, found.blur, found.swapped, found.targets]
+    assert all(tensor.is_shared() for tensor in [*tensors, *vars(found.change).values()])
+    moved = batch.to(torch.device("meta")).images["A"]
+    assert moved.parts.is_meta and moved.targets.is_meta and moved.change.noise.is_meta
+    assert moved.size == 6 and len(moved.swapped) == 0

@@ -243,8 +243,10 @@ def test_swapped_windows_show_one_target_where_its_box_is(field):
 
 def test_of_a_sole_recording_no_window_has_another_background(field):
     dataset, _ = field.datasets("--view", "window")
+    assert "another background" not in dataset.notes()[-1]
     dataset.items = [dataset.items[0]] * len(dataset.items)
     assert len(batch_of(dataset)[1].images["A"].swapped) == 0
+    assert "one recording: none gets another background" in dataset.notes()[-1]
 
 
 def test_a_swap_keeps_the_target_and_its_contrast_to_what_is_around():
@@ -334,6 +336,14 @@ def test_facts_tell_how_images_are_seen(field, view, size, balanced, scale):
     assert (facts.view, facts.balanced) == ("frame" if view == "auto" else view, balanced)
     assert facts.chip_scale == scale and set(facts.sizes["A"]) == {size}
     assert (dataset.strata is None) == (not balanced)
+
+
+def test_people_are_told_how_images_are_seen(field):
+    notes = [field.datasets("--view", view)[0].notes()[-1] for view in ("window", "chip")]
+    assert notes == [
+        "A: seen in windows of 128 pixels, targets as from 900 to 2,200 m",
+        "A: seen in chips of 96 pixels, 48.0 of the image at 1,000 m",
+    ]
 
 
 def test_ranges_are_balanced_in_steps_of_about_a_quarter():

@@ -78,11 +78,12 @@ def test_chips_have_the_scale_of_the_judge_or_fit_the_labels(index):
     assert chip_scale(own, unknown, 64, 64) == ChipScale(**own)
 
 
-def test_chips_fit_boxes_in_pixels_of_the_images_that_are_judged(tmp_path, write):
-    write(tmp_path / "0.png", np.zeros((40, 40), np.uint8))
-    (tmp_path / "labels.csv").write_text("file,box_x,box_y,box_w,box_h\n0.png,10,10,20,16\n")
-    labels = LabelIndex([tmp_path / "labels.csv"])
-    assert chip_scale(None, labels, 80, 80) == ChipScale(80.0, by_range=False)
+def test_chips_fit_boxes_in_pixels_of_the_images_that_are_judged(tmp_path):
+    """Of a labelled frame of 40 pixels, seen with 80."""
+    table = tmp_path / "labels.csv"
+    columns = "file,box_x,box_y,box_w,box_h,image_width,image_height"
+    table.write_text(f"{columns}\n0.png,10,10,20,16,40,40\n")
+    assert chip_scale(None, LabelIndex([table]), 80, 80) == ChipScale(80.0, by_range=False)
 
 
 def test_where_chips_go_by_ranges_one_without_is_not_judged(index):
