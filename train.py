@@ -14,7 +14,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse, then train until the last epoch is done."""
     config = parse_train(argv, MODEL_OPTIONS)
     if sys.stdout.isatty():
-        print(f"{config.run.name}: {config.run.model}, loading torch ...", flush=True)
+        print(f"{config.run.name}: loading torch ...", flush=True)
     # Not at the top: torch takes seconds to load, and --help and a wrong flag need none of it.
     from training.start import train
 

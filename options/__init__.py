@@ -23,7 +23,8 @@ from options.parser import (
     parse_train,
     to_dict,
 )
-from options.recorded import continue_options, tested_options
+from options.recorded import continue_options, repeat_options, tested_options
+from options.table import option_table
 
 __all__ = [
     "DataOptions",
@@ -39,9 +40,11 @@ __all__ = [
     "ValueRange",
     "continue_options",
     "from_dict",
+    "option_table",
     "parse_evaluate",
     "parse_test",
     "parse_train",
+    "repeat_options",
     "tested_options",
     "to_dict",
 ]

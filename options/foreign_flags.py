@@ -1,18 +1,23 @@
 """What users of CUT and pix2pix type and this program lacks: names there, and what to do here."""
 
+WITHOUT_EFFECT = {  # taken, and said to change nothing
+    "--aspect_ratio": "results keep the shape of their images",
+    "--display_ncols": "pages arrange their images by themselves",
+    "--display_winsize": "pages arrange their images by themselves",
+    "--easy_label": "a run has its --name alone",
+    "--model_suffix": "test.py finds the model by --name, and --epoch or --weights",
+    "--suffix": "the whole name of a run is its --name",
+    "--verbose": "sizes of the networks are always printed",
+}
+
 _CYCLE_GAN = "--model cut translates unpaired images here, and has no cycle"
 _GRADCAM = "Grad-CAM feedback is --model pix2pix_gradcam"
 _LIVE = "web/index.html shows losses and samples, --display_id 1 shows them live"
-_PAGE = "the page arranges its images by itself: leave it out"
 _BY_EPOCH = "checkpoints are kept by epoch, every --save_epoch_freq, and chosen by --epoch"
 _STYLEGAN2 = "StyleGAN2 networks are not here: choose another --netG"
 
 FLAGS = {
-    "--aspect_ratio": "results keep the shape of their images: leave it out",
     "--batchSize": "here it is --batch_size",
-    "--display_ncols": _PAGE,
-    "--display_winsize": _PAGE,
-    "--easy_label": "a run has its --name alone",
     "--evaluation_freq": "here it is --val_freq, in epochs",
     "--fineSize": "here it is --crop_size",
     "--how_many": "here it is --num_test",
@@ -22,7 +27,6 @@ FLAGS = {
     "--lambda_identity": _CYCLE_GAN,
     "--loadSize": "here it is --load_size",
     "--load_iter": _BY_EPOCH,
-    "--model_suffix": "test.py finds the model by --name, and --epoch or --weights: leave it out",
     "--nThreads": "here it is --num_threads",
     "--niter": "here it is --n_epochs",
     "--niter_decay": "here it is --n_epochs_decay",
@@ -32,9 +36,7 @@ FLAGS = {
     "--resize_or_crop": "here it is --preprocess",
     "--save_by_iter": _BY_EPOCH,
     "--stylegan2_G_num_downsampling": _STYLEGAN2,
-    "--suffix": "give the whole name with --name",
     "--use_wandb": _LIVE,
-    "--verbose": "sizes of the networks are always printed: leave it out",
     "--wandb_project_name": _LIVE,
     "--which_direction": "here it is --direction",
     "--which_epoch": "here it is --epoch",

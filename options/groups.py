@@ -71,7 +71,8 @@ class RunOptions:
         "latest",
         "checkpoint to test, or to start from with --pretrained_name: latest, best or an epoch's "
         "number",
-        each_start=True,
+        may_change=True,
+        free=True,
     )
     gpu_ids: str = option(
         "auto", "GPU number; -1 for the CPU; auto takes CUDA, MPS or the CPU", each_start=True
@@ -321,6 +322,12 @@ class TrainingOptions:
     n_epochs_decay: int = option(200, "epochs after that, rate falling to zero", minimum=0)
     epoch_count: int = option(1, "first epoch of this run", minimum=1)
     continue_train: bool = option(False, "go on from the run's latest checkpoint", each_start=True)
+    like: str | None = option(
+        None,
+        "repeat this other run under a new --name: its data and options, but for flags that are "
+        "given; what is not as it was there is said",
+        each_start=True,
+    )
     pretrained_name: str | None = option(
         None, "start from the networks of this other run", free=True
     )

@@ -4,6 +4,7 @@ import argparse
 import difflib
 import math
 import re
+import sys
 import textwrap
 import types
 from collections.abc import Collection, Mapping, Sequence
@@ -255,9 +256,13 @@ def _parse(
     for name, group in groups.items():
         _add_flags(parser, group, defaults, own_defaults, shown=name not in unheeded)
     namespace, unknown = parser.parse_known_args(argv)
-    if unknown:
-        explained = [_explain_unknown(word, parser, models) for word in _without_values(unknown)]
+    flags = _without_values(unknown)
+    idle = {_name(word) for word in flags if models} & foreign_flags.WITHOUT_EFFECT.keys()
+    if foreign := [word for word in flags if _name(word) not in idle]:
+        explained = [_explain_unknown(word, parser, models) for word in foreign]
         parser.error("\nerror: ".join(dict.fromkeys(explained)))
+    for name in sorted(idle):
+        sys.stderr.write(f"{name} has no effect: {foreign_flags.WITHOUT_EFFECT[name]}\n")
     given = {k: _as_tuples(v) for k, v in vars(namespace).items()}
     for shorthand, names in SHORTHANDS.items():
         if given.get(shorthand):
@@ -406,7 +411,11 @@ def _without_values(words: Sequence[str]) -> list[str]:
     Words behind an unknown flag, numbers below zero too, are taken for its values.
     """
     flags = [word for word in words if re.match(r"-(?!\.?\d)", word)]
-    return [words[0], *flags]
+    return [*words[:1], *flags]
+
+
+def _name(flag: str) -> str:
+    return flag.partition("=")[0]
 
 
 def _explain_unknown(
@@ -414,7 +423,7 @@ def _explain_unknown(
 ) -> str:
     if not flag.startswith("-"):
         return f"'{flag}' stands alone; every value needs its flag before it, as in --name {flag}."
-    flag = flag.split("=")[0]
+    flag = _name(flag)
     owners = [m for m, group in models.items() if flag in _spellings(group)]
     if owners:
         return f"{flag} is a flag of --model {_list(owners)}; leave it out or change --model."

@@ -12,6 +12,7 @@ from options.groups import (
     TrainingOptions,
 )
 from options.parser import GROUPS, TestConfig, TrainConfig, from_dict, groups_of
+from options.table import spell
 
 Config = TypeVar("Config", bound=TrainConfig)
 
@@ -29,6 +30,8 @@ def _fixed(*groups: type) -> frozenset[str]:
 
 # What comes from the command line alone, never from the record.
 OWN_WHEN_CONTINUED = _names(RunOptions, DataOptions, TrainingOptions, mark="each_start")
+# The same of a run that repeats another: as that was, on its device, too.
+OWN_WHEN_REPEATED = frozenset({"name", "checkpoints_dir", "resume", "continue_train", "like"})
 # What a test takes from the run, beside its model's options: all else is for training alone.
 VALUE_RANGES = frozenset({"value_range_A", "value_range_B"})
 RESIZING = frozenset({"preprocess", "load_size", "crop_size"})
@@ -49,7 +52,7 @@ class Change:
     now: Any
 
     def __str__(self) -> str:
-        return f"--{self.name} {_spell(self.was)}, not {_spell(self.now)}"
+        return f"--{self.name} {spell(self.was)}, not {spell(self.now)}"
 
 
 def changes(recorded: TrainConfig, config: TrainConfig) -> Iterator[Change]:
@@ -98,8 +101,25 @@ def continue_options(
 
     stored: as `to_dict` wrote it. Raises ValueError for a flag that would make it another run.
     """
-    fixed = _fixed(RunOptions, DataOptions)
-    return _merge(config, stored, models, own=OWN_WHEN_CONTINUED, fixed=fixed)
+    recorded = recorded_options(stored, models)
+    fixed = _fixed(RunOptions, DataOptions, type(recorded.model))
+    return _merge(config, recorded, own=OWN_WHEN_CONTINUED, fixed=fixed)
+
+
+def repeat_options(
+    config: Config, stored: Mapping[str, Any], models: Mapping[str, type[ModelOptions]]
+) -> Config:
+    """Options of a run like another: what is not on the command line is as it was there.
+
+    stored: as `to_dict` wrote it. Raises ValueError for a flag that chooses or asks for another
+    model.
+    """
+    recorded = recorded_options(stored, models)
+    fixed = frozenset({"model", "CUT_mode"})  # other defaults follow from these
+    merged = _merge(config, recorded, own=OWN_WHEN_REPEATED, fixed=fixed)
+    if stray := config.given & (_names(type(config.model)) - _names(type(recorded.model))):
+        raise ValueError(f"--model {recorded.run.model} has no --{min(stray)}; leave the flag out")
+    return merged
 
 
 def tested_options(
@@ -109,19 +129,14 @@ def tested_options(
 
     stored: as `to_dict` wrote it. Raises ValueError for a flag that contradicts the run.
     """
-    return _merge(config, stored, models, own=OWN_WHEN_TESTED, fixed=VALUE_RANGES | {"direction"})
+    recorded = recorded_options(stored, models)
+    fixed = VALUE_RANGES | {"direction", "model"} | _fixed(type(recorded.model))
+    return _merge(config, recorded, own=OWN_WHEN_TESTED, fixed=fixed)
 
 
 def _merge(
-    config: Config,
-    stored: Mapping[str, Any],
-    models: Mapping[str, type[ModelOptions]],
-    *,
-    own: frozenset[str],
-    fixed: frozenset[str],
+    config: Config, recorded: TrainConfig, *, own: frozenset[str], fixed: frozenset[str]
 ) -> Config:
-    recorded = recorded_options(stored, models)
-    fixed = fixed | {"model"} | _fixed(type(recorded.model))
     for change in changes(recorded, config):
         if change.name in config.given & fixed:
             raise ValueError(f"it was trained with {change}; leave the flag out")
@@ -135,11 +150,3 @@ def _merge(
             values[item.name] = wanted if given or item.name in own else was
         groups[name] = type(earlier)(**values)
     return replace(config, **groups)
-
-
-def _spell(value: Any) -> str:
-    """As it is typed on the command line."""
-    if not isinstance(value, tuple):
-        return str(value)
-    whole_numbers = all(isinstance(part, int) for part in value)
-    return (",".join if whole_numbers else " ".join)(f"{part:.10g}" for part in value)

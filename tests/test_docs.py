@@ -1,9 +1,12 @@
-"""The table of faults in docs/RELIABILITY.md names tests that exist."""
+"""The table of faults in docs/RELIABILITY.md names tests that exist; code in docs/DATA.md runs."""
 
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from data.images import read_image, write_image
 
 TESTS = Path(__file__).resolve().parent
 DOCUMENT = TESTS.parent / "docs" / "RELIABILITY.md"
@@ -30,3 +33,17 @@ def test_each_fault_names_tests_that_exist(row):
 
 def test_the_table_is_long():
     assert len(rows()) >= 25
+
+
+def test_pairs_are_joined_as_shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(0, 65536, (4, 6), dtype=np.uint16) for _ in "AB")
+    for domain, image in (("A", a), ("B", b)):
+        write_image(Path(f"DATA_ROOT/train{domain}/T72/1.png"), image)
+    text = (TESTS.parent / "docs" / "DATA.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    exec(code, {})
+    joined = read_image(Path("PAIRS/train/T72/1.png"))
+    np.testing.assert_array_equal(joined[:, :6], a)
+    np.testing.assert_array_equal(joined[:, 6:], b)

@@ -496,7 +496,7 @@ def test_a_disk_that_becomes_read_only_costs_lines(
     train.main(flags(*CUT, *more))
     out = capsys.readouterr().out
     assert "no checkpoint at step 8: cannot write" in out and "(Read-only file system)" in out
-    for what in ("the loss log", "sample images", "the training page"):
+    for what in ("the loss log", "loss_log.txt", "sample images", "the training page"):
         assert out.count(f"{what}: cannot write") == 1
     assert same(contents(folder), expected)
 

@@ -77,7 +77,8 @@ def test_cut_leaves_its_files(run):
     files = {path.name for path in folder.iterdir()}
     expected = {f"{label}_net_{n}.pth" for label in ("latest", "1", "2") for n in "GDF"}
     states = {"latest.pth", "previous.pth"}
-    assert files == expected | states | {"run.json", "loss_log.csv", "finished", "web"}
+    logs = {"loss_log.csv", "loss_log.txt", "train_opt.txt"}
+    assert files == expected | states | logs | {"run.json", "finished", "web"}
     rows = list(csv.DictReader((folder / "loss_log.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert float(rows[1]["lr"]) == pytest.approx(2e-4 / 2)
@@ -158,7 +159,9 @@ def test_a_continued_run_keeps_its_options(run, capsys):
     folder = run(train, *CUT, *SMALL, *SHORT, "--direction", "BtoA", "--seed", 3, "--no_flip")
     before = json.loads((folder / "run.json").read_text())["options"]
     run(train, "--continue_train", "--n_epochs", 2, "--gpu_ids", "-1", "--num_threads", 0)
-    after = json.loads((folder / "run.json").read_text())["options"]
+    record = json.loads((folder / "run.json").read_text())
+    assert [start["changed"] for start in record["starts"]] == [[], ["--n_epochs 1, not 2"]]
+    after = record["options"]
     assert after["model"] == before["model"]
     assert after["data"] == before["data"]
     assert after["run"]["seed"] == 3

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from data.build import build_training_datasets
@@ -16,8 +17,10 @@ from metrics.target_fit import fit_targets
 from options import DisplayOptions, TrainConfig, TrainingOptions
 from training import messages
 from training.lock import RunLock
-from training.record import TRAINING_IMAGES, range_uses, run_record
+from training.record import TRAINING_IMAGES, range_uses, run_record, this_start
+from training.repeat import compared
 from training.run_folder import RunFolder
+from util.device import hardware
 from util.errors import UserError
 
 # Images of a domain that are looked at, spread over the set: they tell deviations between images
@@ -75,7 +78,7 @@ def fit(config: TrainConfig, folder: RunFolder, lock: RunLock) -> None:
         messages.left_out(dataset.left_out),
         messages.fitted_images(config.run, dataset, {r: len(i.places) for r, i in images.items()}),
         messages.value_ranges(dataset, range_uses(dataset)),
-        messages.no_effect(sorted(config.given & idle)),
+        messages.no_effect(sorted(config.given & idle - {"like"})),
     )
     real = dataset.domains["B"].value_map
     sensor = fit_sensor(images["A"], images["B"], step=2 / (real.high - real.low))
@@ -83,12 +86,20 @@ def fit(config: TrainConfig, folder: RunFolder, lock: RunLock) -> None:
         fit_targets(sensor, images["A"].with_boxes(), images["B"].with_boxes())
     lock.take()
     inputs = {TRAINING_IMAGES: image_fingerprint(dataset)}
-    record = run_record(config, dataset, inputs=inputs, left_out=dataset.left_out)
+    record = run_record(
+        config,
+        dataset,
+        starts=[this_start(hardware(torch.device("cpu")))],
+        inputs=inputs,
+        left_out=dataset.left_out,
+    )
     folder.begin(record, continued=False)
     folder.save_networks("latest", {"G": sensor.state_dict()})
     folder.mark_finished(epochs=0)
     messages.say(
-        messages.fitted_sensor(sensor, real), messages.finished(folder, config.run, config.data)
+        compared(config, record),
+        messages.fitted_sensor(sensor, real),
+        messages.finished(folder, config.run, config.data),
     )
 
 

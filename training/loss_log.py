@@ -1,9 +1,11 @@
-"""What a training run measures on its way: a CSV file for programs, a line for the console."""
+"""What a training run measures on its way: files for programs, a line for the console."""
 
 import csv
 import io
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from util.errors import UserError, WriteError
@@ -61,24 +63,8 @@ class LossLog:
             )
         numbers = (f"{float(values[name]):.9g}" for name in self.columns[2:])
         self._waiting.append(_line([str(epoch), str(step), *numbers]))
-        try:
-            self._write(_line(self.columns))
-        except OSError as error:
-            raise WriteError(f"cannot write {self.path} ({error.strerror}); make room.") from None
+        _append(self.path, self._waiting, header=_line(self.columns))
         self._waiting = []
-
-    def _write(self, header: str) -> None:
-        """Add the rows that wait, all of them or none, for other programs to read at once."""
-        with self.path.open("ab", buffering=0) as file:
-            end = file.tell()
-            left = "".join([header] * (end == 0) + self._waiting).encode()
-            try:
-                while left:
-                    left = left[file.write(left) :]
-                os.fsync(file.fileno())  # a checkpoint that follows must not outlive it
-            except OSError:
-                os.truncate(self.path, end)
-                raise
 
     def _keep_until(self, resume_step: int) -> None:
         """Read the columns, and cut the file off before the first row after `resume_step`."""
@@ -110,6 +96,59 @@ class LossLog:
         )
 
 
+class PublicLossLog:
+    """The losses for tools that read the loss_log.txt of CUT and pix2pix.
+
+    A run that goes on takes some steps again, and their lines follow a headline of its own.
+    """
+
+    def __init__(self, path: Path, *, batch_size: int, continued: bool):
+        self.path, self.batch_size = path, batch_size
+        if not continued:
+            with suppress(OSError):  # said when the first line is written
+                path.unlink()
+        # Lines that could not be written yet.
+        self._waiting = [f"{'=' * 16} Training Loss ({time.strftime('%c')}) {'=' * 16}\n"]
+
+    def append(self, epoch: int, batches: int, values: Mapping[str, float]) -> None:
+        """Write one line. batches: of this epoch, done; values: as for LossLog.append.
+
+        As there, `iters` are images of the epoch and `time` is an image's, less waiting for its
+        batch (`data`). Raises WriteError.
+        """
+        seconds, waited = (values.get(name, 0.0) for name in ("seconds_per_step", "seconds_data"))
+        place = f"epoch: {epoch}, iters: {batches * self.batch_size}"
+        losses = "".join(f"{name}: {value:.3f} " for name, value in _losses(values).items())
+        clock = f"time: {(seconds - waited) / self.batch_size:.3f}, data: {waited:.3f}"
+        self._waiting.append(f"({place}, {clock}) {losses}\n")
+        _append(self.path, self._waiting)
+        self._waiting = []
+
+
+def _append(path: Path, lines: Sequence[str], *, header: str = "") -> None:
+    """Add lines, all of them or none, for other programs to read at once.
+
+    header: what an empty file begins with. Raises WriteError.
+    """
+    try:
+        with path.open("ab", buffering=0) as file:
+            end = file.tell()
+            left = "".join([header] * (end == 0) + list(lines)).encode()
+            try:
+                while left:
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())  # a checkpoint that follows must not outlive it
+            except OSError:
+                os.truncate(path, end)
+                raise
+    except OSError as error:
+        raise WriteError(f"cannot write {path} ({error.strerror}); make room.") from None
+
+
+def _losses(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if name not in CLOCK_AND_RATE}
+
+
 def _line(fields: Iterable[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(fields)
@@ -129,5 +168,5 @@ def format_losses(epoch: int, n_epochs: int, step: int, values: Mapping[str, flo
         if name in values:
             digits = ".3g" if name == "lr" else ".3f"
             progress.append(f"{label}: {values[name]:{digits}}")
-    losses = [f"{name}: {values[name]:.3f}" for name in values if name not in CLOCK_AND_RATE]
+    losses = [f"{name}: {value:.3f}" for name, value in _losses(values).items()]
     return " ".join([f"({', '.join(progress)})", *losses])

@@ -119,6 +119,24 @@ def pretrained(source: RunFolder, *, taken: Sequence[str], fresh: Sequence[str])
     return f"start from {source.path}: {', '.join(taken)}{new}"
 
 
+def repeated(
+    source: RunFolder, other: Sequence[str], *, changed: Sequence[str], dated: bool
+) -> str:
+    """Of the run that --like names: what it was made otherwise, as words, and options that were
+    changed on its way; dated: whether it tells of its versions and device.
+    """
+    if other:
+        lines = [f"{source.path} is repeated; it was made {' and '.join(other)}"]
+    else:
+        facts = "data, inputs, versions and device" if dated else "data and inputs"
+        lines = [f"{source.path} is repeated: options, {facts} are the same"]
+    if changed:
+        lines.append(f"its options were changed on its way: {', '.join(changed)}")
+    if not dated:
+        lines.append("it is of an earlier version, which did not record its versions and device")
+    return "\n".join(lines)
+
+
 def sensor(source: RunFolder, fitted: DataOptions, *, same_pixels: bool) -> str:
     """same_pixels: whether images come to their size as those did that it was fitted to."""
     line = f"G is the sensor of {source.path} and what is learnt beside it"

@@ -10,7 +10,7 @@ from torch import Tensor
 from options import DisplayOptions
 from training.display import LiveView
 from training.live_line import LiveLine, on_terminal
-from training.loss_log import CLOCK_AND_RATE, LossLog, format_losses
+from training.loss_log import CLOCK_AND_RATE, LossLog, PublicLossLog, format_losses
 from training.means import RunningMeans
 from training.messages import say
 from training.page import RUNNING, Standing, TrainingPage
@@ -26,8 +26,8 @@ class Monitor:
     """Takes the losses of every step, and says and writes as often as the options ask for.
 
     title, facts, details: of the page. print_freq: --print_freq. resume: where a continued run goes
-    on; None for a new run. means: of its losses that were not yet said. clock: seconds. A file that
-    cannot be written costs a line on the console, never the run.
+    on; None for a new run. means: of its losses that were not yet said. batch_size: --batch_size.
+    clock: seconds. A file that cannot be written costs a line on the console, never the run.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Monitor:
         last_epoch: int,
         resume: Position | None,
         means: RunningMeans,
+        batch_size: int,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.clock = clock
@@ -57,6 +58,9 @@ class Monitor:
             step = resume.step - bool(self.means.count)
             validated = resume.step - bool(resume.batches)
         self.log = LossLog(folder.path / "loss_log.csv", resume_step=step)
+        self.public_log = PublicLossLog(
+            folder.path / "loss_log.txt", batch_size=batch_size, continued=resume is not None
+        )
         self.validation_log = LossLog(folder.path / "validation_log.csv", resume_step=validated)
         self.page: TrainingPage | None = None
         if not display.no_html:
@@ -108,6 +112,8 @@ class Monitor:
             say(format_losses(position.epoch, self.last_epoch, position.step, values))
         with self._or_say("the loss log"):
             self.log.append(position.epoch, position.step, values)
+        with self._or_say("loss_log.txt"):
+            self.public_log.append(position.epoch, position.batches, values)
         if self.live:
             shown = {name: v for name, v in values.items() if name not in CLOCK_AND_RATE}
             self.live.losses(position.epochs_done, shown)

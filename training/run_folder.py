@@ -2,7 +2,9 @@
 
 run.json              options, value maps, classes, teacher: all that test.py needs but the weights;
                       images left out and digests of the others' names, for --continue_train;
-                      digests of all that the run is made from, for --resume
+                      digests of all that the run is made from, for --resume and --like;
+                      command, program, packages and device of each start, for --like
+train_opt.txt         the options, as CUT and pix2pix write them
 latest.pth            everything else that --continue_train needs
 previous.pth          the same, one checkpoint earlier: should latest.pth be damaged
 damaged.pth           a latest.pth that was: the run went on from previous.pth
@@ -12,6 +14,7 @@ best_net_G.pth ...    the same at the end of the epoch that --val_freq found bes
 best.json             which epoch that was, and what was measured
 validation.json, .md  what a classifier and its baselines make of the held-out images
 loss_log.csv          losses; validation_log.csv: validation
+loss_log.txt          losses, as CUT and pix2pix write them
 finished              there once the last epoch, or the fit, is done
 lock                  there while a process trains the run
 web/index.html        curves of the logs, and sample images
@@ -234,9 +237,18 @@ def _is_record(record: Any) -> bool:
     options, maps, left_out, images, inputs = (record.get(name, {}) for name in names)
     return (
         {"options", "value_maps"} <= record.keys()
+        and _are_starts(record.get("starts", []))
         and all(isinstance(part, dict) for part in (options, maps, left_out, images, inputs))
         and all(map(_is_value_map, maps.values()))
         and all(isinstance(reason, str) for reason in left_out.values())
+    )
+
+
+def _are_starts(record: Any) -> bool:
+    kinds = {"packages": dict, "device": str, "changed": list}
+    return isinstance(record, list) and all(
+        isinstance(start, dict) and all(isinstance(start.get(k), t) for k, t in kinds.items())
+        for start in record
     )
 
 

@@ -2,10 +2,9 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from data.loader import Loader
 from data.value_map import ValueMap, recorded_maps
 from models import FITTED, MODEL_OPTIONS, model_class
 from models.base import Model
-from options import DataOptions, RunOptions, TrainConfig, continue_options, to_dict
+from options import DataOptions, RunOptions, TrainConfig, continue_options, option_table
 from options.groups import GanOptions
 from options.recorded import differences, input_files, recorded_options
 from training import messages
@@ -26,7 +25,8 @@ from training.lock import RunLock
 from training.loop import Training
 from training.monitor import Monitor
 from training.position import Position
-from training.record import TRAINING_IMAGES, range_uses, run_record
+from training.record import TRAINING_IMAGES, range_uses, run_record, this_start
+from training.repeat import compared, repeated
 from training.restored import Progress
 from training.run_folder import RunFolder
 from training.samples import fixed_samples
@@ -35,8 +35,9 @@ from training.sensor import load_sensor
 from training.validation import HeldOut, Validation, build_validation
 from util.checkpoint import digest
 from util.compute import Compute, select_compute
-from util.device import set_repeatability
+from util.device import hardware, set_repeatability
 from util.errors import UserError
+from util.files import write_text
 from util.resume import ANOTHER_RUN, refuse_changed, refuse_other_inputs
 from util.seeding import seed_step
 
@@ -46,6 +47,8 @@ def train(config: TrainConfig) -> None:
 
     Raises UserError for what the user can mend, SystemExit where a signal asks the run to stop.
     """
+    if config.training.like:
+        config = repeated(config)
     folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)
     with RunLock(folder.path) as lock:
         going_on = config.training.continue_train
@@ -82,17 +85,13 @@ def begin(
     validation = start.validation(model, images)
     if validation:
         progress.best = progress.best.go_on(phase=options.val_phase, judge=validation.judge)
-    record = run_record(
-        start.config,
-        images.training,
-        inputs=start.inputs(images),
-        left_out=images.left_out,
-        teacher=model.teacher,
-    )
+    record = start.record(compute, images, teacher=model.teacher)
     lock.take()
     folder.begin(record, continued=start.state is not None)
+    write_text(folder.path / "train_opt.txt", option_table(start.config))
     messages.say(
         lock.note,
+        compared(start.config, record),
         messages.left_out(images.left_out),
         messages.networks_and_images(run, model, images.training),
         messages.value_ranges(images.training, range_uses(images.training)),
@@ -165,7 +164,8 @@ class Start:
 
     state: of the checkpoint it goes on from, None for a new run. value_maps, left_out, digests:
     what its last start has found in the data: by role, by path, and by role the names' digests;
-    made_from: the `inputs` of then.
+    made_from: the `inputs` of then; starts: what it records of those before; changed: options that
+    its last start had otherwise, as words.
     """
 
     config: TrainConfig
@@ -174,12 +174,18 @@ class Start:
     left_out: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     made_from: Mapping[str, str] = field(default_factory=dict)
+    starts: Sequence[Mapping[str, Any]] = ()
+    changed: Sequence[str] = ()
 
     @classmethod
     def of_record(
         cls, config: TrainConfig, record: Mapping[str, Any], state: Mapping[str, Any] | None = None
     ) -> "Start":
-        """record: what run.json says; those of earlier versions lack some of it."""
+        """record: what run.json says; those of earlier versions lack some of it.
+
+        Raises ValueError for options that this version does not know.
+        """
+        recorded = recorded_options(record["options"], MODEL_OPTIONS)
         return cls(
             config,
             state,
@@ -187,6 +193,8 @@ class Start:
             left_out=record.get("left_out", {}),
             digests=record.get("images", {}),
             made_from=record.get("inputs", {}),
+            starts=record.get("starts", ()),
+            changed=[str(change) for change in differences(recorded, config)],
         )
 
     @property
@@ -280,6 +288,18 @@ class Start:
                 found[networks] = self.made_from[networks]
         return found
 
+    def record(self, compute: Compute, images: RunImages, *, teacher: str | None) -> dict[str, Any]:
+        """What run.json says."""
+        device = f"{hardware(compute.device)} in {compute.precision}"
+        return run_record(
+            self.config,
+            images.training,
+            starts=[*self.starts, this_start(device, changed=self.changed)],
+            inputs=self.inputs(images),
+            left_out=images.left_out,
+            teacher=teacher,
+        )
+
     @property
     def sensor(self) -> str | None:
         """The run of --sensor; None without, and of models that make no images."""
@@ -325,20 +345,14 @@ class Start:
             facts={"model": run.model, "images": self.config.data.dataroot or ""},
             details={
                 "Command": shlex.join(["python", *sys.argv]),
-                "Options": _listed(self.config),
+                "Options": option_table(self.config),
             },
             print_freq=self.config.training.print_freq,
             last_epoch=last_epoch,
             resume=progress.position if self.state else None,
             means=progress.shown,
+            batch_size=self.config.data.batch_size,
         )
-
-
-def _listed(config: TrainConfig) -> str:
-    """A line for each group of options and one for each of its options."""
-    groups = to_dict(config).items()
-    lines = [[f"{group}:", *(f"  --{k} {v}" for k, v in o.items())] for group, o in groups]
-    return "\n".join(chain(*lines))
 
 
 def _continued(config: TrainConfig, folder: RunFolder) -> Start:

@@ -1,6 +1,7 @@
 """From --gpu_ids to a torch device, and how exactly it repeats itself."""
 
 import os
+import platform
 
 import torch
 
@@ -27,8 +28,32 @@ def select_device(gpu_ids: str) -> torch.device:
         return torch.device(f"cuda:{gpu_ids}")
     if gpu_ids == "0" and torch.backends.mps.is_available():
         return torch.device("mps")
-    found = f"{count} CUDA GPUs are" if count else "no GPU is"
-    raise UserError(f"--gpu_ids {gpu_ids} cannot be used, {found} here; give -1 for the CPU.")
+    raise UserError(
+        f"--gpu_ids {gpu_ids} cannot be used: {_found(count)}; give --gpu_ids -1 for the CPU."
+    )
+
+
+def hardware(device: torch.device) -> str:
+    """What the last digits of a result hang on beside the programs."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        kernels = torch.backends.cpu.get_cpu_capability()
+        return f"{platform.machine()} ({kernels}, {torch.get_num_threads()} threads)"
+    return device.type
+
+
+def _found(count: int) -> str:
+    """count: of CUDA GPUs."""
+    if count:
+        found = f"{count} CUDA GPUs are" if count > 1 else "one CUDA GPU is"
+        return f"{found} here, numbered from 0"
+    if torch.backends.mps.is_available():
+        return "the GPU here, of MPS, has the number 0"
+    built = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    chosen = "" if visible is None else f" with CUDA_VISIBLE_DEVICES={visible}"
+    return f"torch {torch.__version__}, built {built}, finds no GPU here{chosen}"
 
 
 def set_repeatability(*, deterministic: bool) -> None:

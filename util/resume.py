@@ -29,8 +29,13 @@ def refuse_other_inputs(
             f"{place} is of an earlier version, which did not record the data and inputs that it "
             f"was made from; {way}."
         )
+    _refuse(place, other_inputs(recorded, now), way)
+
+
+def other_inputs(recorded: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What differs, as words: "from other training images". recorded, now: as above."""
     names = [name for name in {**recorded, **now} if recorded.get(name) != now.get(name)]
-    _refuse(place, [f"from other {name}" for name in names], way)
+    return [f"from other {name}" for name in names]
 
 
 def count_missing(files: Iterable[Path]) -> int:

@@ -296,9 +296,27 @@ def test_models_of_the_public_code_are_explained(capsys, name, words):
     assert words in mistake(capsys, train, "--model", name)
 
 
+@pytest.mark.parametrize("parse", [parse_train, parse_test])
+def test_flags_of_the_public_code_that_change_nothing_cost_a_line(capsys, parse):
+    argv = "--name x --verbose --display_winsize 256 --seed 3 --suffix={netG} --aspect_ratio 1.0"
+    config = parse(argv.split(), MODEL_OPTIONS)
+    assert (config.run.name, config.run.seed, config.given) == ("x", 3, {"name", "seed"})
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        f"--{flag} has no effect"
+        for flag in ("aspect_ratio", "display_winsize", "suffix", "verbose")
+    ]
+
+
+def test_beside_a_mistake_they_are_not_mentioned(capsys):
+    assert "--qqq is not a flag" in mistake(capsys, train, "--verbose", "--qqq", "1")
+    assert "--verbose is not a flag" in mistake(capsys, parse_evaluate, ["--verbose"])
+
+
 def test_flags_of_the_public_code_that_are_not_here_are_documented():
     text = (Path(__file__).parents[2] / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    assert [flag for flag in foreign_flags.FLAGS if f"`{flag}`" not in text] == []
+    flags = foreign_flags.FLAGS | foreign_flags.WITHOUT_EFFECT
+    assert [flag for flag in flags if f"`{flag}`" not in text] == []
 
 
 def test_a_prefix_is_not_taken_for_a_flag(capsys):

@@ -154,6 +154,18 @@ def test_equal_data_give_equal_fits(place):
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
+def test_a_fit_is_repeated_by_its_name(place, capsys):
+    first = place.train("--preprocess", "resize", "--load_size", "48")
+    capsys.readouterr()
+    places = ["--name", "again", "--checkpoints_dir", str(place.path / "checkpoints")]
+    train.main(["--like", "fit", *places])
+    file = "latest_net_G.pth"
+    assert (first.parent / "again" / file).read_bytes() == (first / file).read_bytes()
+    said = capsys.readouterr().out
+    assert "fit is repeated: options, data, inputs, versions and device are the same" in said
+    assert "no effect" not in said
+
+
 def test_images_are_fitted_in_the_size_that_they_are_translated_in(place):
     own = torch.load(place.train(name="own") / "latest_net_G.pth", weights_only=True)
     half = place.train("--preprocess", "resize", "--load_size", "160", name="fit")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.loss_log import LossLog, format_losses
+from training.loss_log import LossLog, PublicLossLog, format_losses
 from util.errors import UserError, WriteError
 
 
@@ -144,6 +144,48 @@ def test_the_console_line_is_the_one_users_know():
         "(epoch: 3/400, iters: 2400, time: 0.120, data: 0.000, lr: 0.0002) G_GAN: 0.412 NCE: 1.230"
     )
     assert format_losses(1, 1, 1, {"G": math.nan}) == "(epoch: 1/1, iters: 1) G: nan"
+
+
+# As tools that plot the logs of CUT and pix2pix take a line apart.
+PUBLIC = re.compile(
+    r"\(epoch: (\d+), iters: (\d+), time: ([\d.]+), data: ([\d.]+)\) ((?:\S+: \S+ )*)"
+)
+VALUES = {
+    "lr": 2e-4,
+    "seconds_per_step": 0.5,
+    "seconds_data": 0.1,
+    "G_GAN": 0.4124,
+    "NCE": math.nan,
+}
+
+
+def test_tools_for_the_public_code_read_the_losses(tmp_path):
+    path = tmp_path / "loss_log.txt"
+    path.write_text("of a run that left no state\n")
+    PublicLossLog(path, batch_size=4, continued=False).append(3, 25, VALUES)
+    PublicLossLog(path, batch_size=4, continued=True).append(4, 1, VALUES)
+    lines = path.read_text().splitlines()
+    headline = r"=+ Training Loss \(.+\) =+"
+    assert [bool(re.fullmatch(headline, line)) for line in lines] == [True, False, True, False]
+    found = [PUBLIC.fullmatch(line).groups() for line in lines[1::2]]
+    # Images of the epoch, and seconds an image without waiting for its batch.
+    assert found[0] == ("3", "100", "0.100", "0.100", "G_GAN: 0.412 NCE: nan ")
+    assert found[1][:2] == ("4", "4")
+
+
+def test_lines_that_cannot_be_written_wait(tmp_path):
+    path = tmp_path / "loss_log.txt"
+    path.mkdir()
+    log = PublicLossLog(path, batch_size=1, continued=False)
+    with pytest.raises(WriteError, match=r"cannot write .*loss_log\.txt"):
+        log.append(1, 1, VALUES)
+    path.rmdir()
+    log.append(1, 2, VALUES)
+    assert [line[:20] for line in path.read_text().splitlines()] == [
+        "================ Tra",
+        "(epoch: 1, iters: 1,",
+        "(epoch: 1, iters: 2,",
+    ]
 
 
 def test_a_row_that_cannot_be_written_waits_and_leaves_no_half_of_itself(tmp_path, limit_files):

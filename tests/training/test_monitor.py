@@ -17,6 +17,7 @@ from training.run_folder import RunFolder
 def monitor(tmp_path):
     """monitor(resume): of a run in `tmp_path`, without a page."""
     options = {"title": "x", "facts": {}, "details": {}, "print_freq": 100, "last_epoch": 9}
+    options["batch_size"] = 4
 
     def make(
         resume: Position | None, means: RunningMeans | None = None, clock: Any = None

@@ -169,6 +169,8 @@ NO_RECORDS = [
     json.dumps({**RECORD, "left_out": ["a.png"]}),
     json.dumps({**RECORD, "left_out": {"a.png": 3}}),
     json.dumps({**RECORD, "images": ["a.png"]}),
+    json.dumps({**RECORD, "starts": {}}),
+    json.dumps({**RECORD, "starts": [{"packages": {}, "device": "cpu"}]}),
 ]
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from util.device import select_device
+from util.device import hardware, select_device
 from util.errors import UserError
 
 
@@ -41,8 +41,8 @@ def test_device(machine, gpus, mps, gpu_ids, device):
 @pytest.mark.parametrize(
     ("gpus", "gpu_ids", "words"),
     [
-        (0, "0", "no GPU is here; give -1"),
-        (2, "2", "2 CUDA GPUs are here"),
+        (2, "2", "2 CUDA GPUs are here, numbered from 0; give --gpu_ids -1 for the CPU"),
+        (1, "1", "one CUDA GPU is here"),
         (2, "99999999999999999999", "2 CUDA GPUs"),
         (2, "0,1", "one number"),
         (2, "-2", "not understood"),
@@ -56,3 +56,37 @@ def test_what_is_not_there_is_an_error_in_a_sentence(machine, gpus, gpu_ids, wor
     with pytest.raises(UserError, match=words) as caught:
         select_device(gpu_ids)
     assert f"--gpu_ids {gpu_ids}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("built", "mps", "visible", "words"),
+    [
+        (
+            None,
+            False,
+            None,
+            "torch 9.1, built without CUDA, finds no GPU here; give --gpu_ids -1 fo",
+        ),
+        ("12.8", False, None, "built for CUDA 12.8, finds no GPU here; give"),
+        ("12.8", False, "", "finds no GPU here with CUDA_VISIBLE_DEVICES=; give"),
+        (None, True, None, "the GPU here, of MPS, has the number 0; give"),
+    ],
+)
+def test_without_cuda_it_says_what_it_found(machine, monkeypatch, built, mps, visible, words):
+    machine(mps=mps)
+    monkeypatch.setattr(torch, "__version__", "9.1")
+    monkeypatch.setattr(torch.version, "cuda", built)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    with pytest.raises(UserError, match=words):
+        select_device("1" if mps else "0")
+
+
+def test_hardware_of_the_cpu_names_its_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        assert hardware(torch.device("cpu")).endswith(", 3 threads)")
+    finally:
+        torch.set_num_threads(before)
