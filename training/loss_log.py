@@ -6,7 +6,10 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from util.errors import UserError, WriteError
+from util.files import append_bytes
 
 # The values that are no losses, and what the console line of CUT and pix2pix calls them.
 CLOCK_AND_RATE = {"seconds_per_step": "time", "seconds_data": "data", "lr": "lr"}
@@ -61,24 +64,10 @@ class LossLog:
             )
         numbers = (f"{float(values[name]):.9g}" for name in self.columns[2:])
         self._waiting.append(_line([str(epoch), str(step), *numbers]))
-        try:
-            self._write(_line(self.columns))
-        except OSError as error:
-            raise WriteError(f"cannot write {self.path} ({error.strerror}); make room.") from None
+        # On the disk, as a checkpoint that follows must not outlive it.
+        rows, head = "".join(self._waiting).encode(), _line(self.columns).encode()
+        append_bytes(self.path, rows, head=head)
         self._waiting = []
-
-    def _write(self, header: str) -> None:
-        """Add the rows that wait, all of them or none, for other programs to read at once."""
-        with self.path.open("ab", buffering=0) as file:
-            end = file.tell()
-            left = "".join([header] * (end == 0) + self._waiting).encode()
-            try:
-                while left:
-                    left = left[file.write(left) :]
-                os.fsync(file.fileno())  # a checkpoint that follows must not outlive it
-            except OSError:
-                os.truncate(self.path, end)
-                raise
 
     def _keep_until(self, resume_step: int) -> None:
         """Read the columns, and cut the file off before the first row after `resume_step`."""
@@ -108,6 +97,22 @@ class LossLog:
             f"line {number} of {self.path} is not a row of a loss log: move the file away to start "
             "a new log."
         )
+
+
+def read_log(path: Path) -> tuple[list[str], np.ndarray]:
+    """Names of the values of a `LossLog` but clocks and rate, and its rows: (n, 1 + names) float64.
+
+    The first column is the step. Without a log, or one that can be read, n is 0.
+    """
+    try:
+        head, *lines = path.read_text(encoding="utf-8").splitlines()
+        names = head.split(",")
+        rows = np.loadtxt(lines, delimiter=",") if lines else np.empty(0)
+        rows = rows.reshape(len(lines), len(names))
+    except (OSError, ValueError):  # none yet, or altered meanwhile: a display is worth no run
+        return [], np.empty((0, 1))
+    shown = [i for i, name in enumerate(names) if name not in {"epoch", *CLOCK_AND_RATE}]
+    return [names[i] for i in shown[1:]], rows[:, shown]
 
 
 def _line(fields: Iterable[str]) -> str:
