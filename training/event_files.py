@@ -57,7 +57,7 @@ class EventLog:
         events = [*self._waiting, *(_record(step=step, summary=found) for found in summaries)]
         if keep:
             self._waiting = events
-        append_bytes(self.file, b"".join(events), head=self._head)
+        append_bytes(self.file, b"".join(events), head=self._head, make_folder=True)
         self._waiting = []
 
 

@@ -93,13 +93,16 @@ def write_text(path: Path, text: str) -> None:
         flush(file)
 
 
-def append_bytes(path: Path, content: bytes, *, head: bytes = b"") -> None:
+def append_bytes(
+    path: Path, content: bytes, *, head: bytes = b"", make_folder: bool = False
+) -> None:
     """Write at the end of a file, all of it or nothing; then it is on the disk.
 
     head: what an empty file begins with. Raises WriteError.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab", buffering=0) as file:
             end = file.tell()
             left = content if end else head + content
