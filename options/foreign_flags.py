@@ -12,7 +12,7 @@ WITHOUT_EFFECT = {  # taken, and said to change nothing
 
 _CYCLE_GAN = "--model cut translates unpaired images here, and has no cycle"
 _GRADCAM = "Grad-CAM feedback is --model pix2pix_gradcam"
-_LIVE = "web/index.html shows losses and samples, --display_id 1 shows them live"
+_LIVE = "web/index.html shows losses and samples, --display_id 1 and --tensorboard show them live"
 _BY_EPOCH = "checkpoints are kept by epoch, every --save_epoch_freq, and chosen by --epoch"
 _STYLEGAN2 = "StyleGAN2 networks are not here: choose another --netG"
 

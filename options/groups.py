@@ -373,7 +373,12 @@ class DisplayOptions:
     display_id: int = option(0, "1 or more: show losses and images on a visdom server", minimum=-1)
     display_server: str = option("http://localhost", "address of the visdom server")
     display_port: int = option(8097, "port of the visdom server", minimum=1, below=65536)
-    display_env: str = option("main", "environment on the visdom server")
+    display_env: str | None = option(
+        None, "environment on the visdom server; without, one of the run's name"
+    )
+    tensorboard: bool = option(
+        False, "write losses, validation and samples as event files for TensorBoard"
+    )
 
 
 @dataclass(frozen=True)

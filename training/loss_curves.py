@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.loss_log import CLOCK_AND_RATE
+from training.loss_log import read_log
 from util.drawing import ACCENT, STYLE, new_axes, to_svg
 
 WIDTH, HEIGHT = 260, 130  # in units of the drawing
@@ -46,20 +46,14 @@ class Curve:
 
 def read_curves(log: Path) -> list[Curve]:
     """Of each value of a `LossLog` but clocks and rate; [] where it has fewer than two rows."""
-    try:
-        head, *lines = log.read_text(encoding="utf-8").splitlines()
-        if len(lines) < 2:
-            return []
-        rows = np.loadtxt(lines, delimiter=",", ndmin=2)
-    except (OSError, ValueError):  # none yet, or altered meanwhile: a page is worth no run
+    names, rows = read_log(log)
+    if len(rows) < 2:
         return []
-    names = head.split(",")[2:]  # behind epoch and step
     parts = np.array_split(rows, min(len(rows), MOST_POINTS))
-    steps = np.array([part[-1, 1] for part in parts])
+    steps = np.array([part[-1, 0] for part in parts])
     return [
         Curve(name, steps, *np.array([_summary(part[:, place]) for part in parts]).T)
-        for place, name in enumerate(names, start=2)
-        if name not in CLOCK_AND_RATE
+        for place, name in enumerate(names, start=1)
     ]
 
 

@@ -4,11 +4,14 @@ import csv
 import io
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
 from util.errors import UserError, WriteError
+from util.files import append_bytes
 
 # The values that are no losses, and what the console line of CUT and pix2pix calls them.
 CLOCK_AND_RATE = {"seconds_per_step": "time", "seconds_data": "data", "lr": "lr"}
@@ -63,7 +66,9 @@ class LossLog:
             )
         numbers = (f"{float(values[name]):.9g}" for name in self.columns[2:])
         self._waiting.append(_line([str(epoch), str(step), *numbers]))
-        _append(self.path, self._waiting, header=_line(self.columns))
+        # On the disk, as a checkpoint that follows must not outlive it.
+        rows, head = "".join(self._waiting).encode(), _line(self.columns).encode()
+        append_bytes(self.path, rows, head=head)
         self._waiting = []
 
     def _keep_until(self, resume_step: int) -> None:
@@ -96,6 +101,22 @@ class LossLog:
         )
 
 
+def read_log(path: Path) -> tuple[list[str], np.ndarray]:
+    """Names of the values of a `LossLog` but clocks and rate, and its rows: (n, 1 + names) float64.
+
+    The first column is the step. Without a log, or one that can be read, n is 0.
+    """
+    try:
+        head, *lines = path.read_text(encoding="utf-8").splitlines()
+        names = head.split(",")
+        rows = np.loadtxt(lines, delimiter=",") if lines else np.empty(0)
+        rows = rows.reshape(len(lines), len(names))
+    except (OSError, ValueError):  # none yet, or altered meanwhile: a display is worth no run
+        return [], np.empty((0, 1))
+    shown = [i for i, name in enumerate(names) if name not in {"epoch", *CLOCK_AND_RATE}]
+    return [names[i] for i in shown[1:]], rows[:, shown]
+
+
 class PublicLossLog:
     """The losses for tools that read the loss_log.txt of CUT and pix2pix.
 
@@ -121,28 +142,8 @@ class PublicLossLog:
         losses = "".join(f"{name}: {value:.3f} " for name, value in _losses(values).items())
         clock = f"time: {(seconds - waited) / self.batch_size:.3f}, data: {waited:.3f}"
         self._waiting.append(f"({place}, {clock}) {losses}\n")
-        _append(self.path, self._waiting)
+        append_bytes(self.path, "".join(self._waiting).encode())
         self._waiting = []
-
-
-def _append(path: Path, lines: Sequence[str], *, header: str = "") -> None:
-    """Add lines, all of them or none, for other programs to read at once.
-
-    header: what an empty file begins with. Raises WriteError.
-    """
-    try:
-        with path.open("ab", buffering=0) as file:
-            end = file.tell()
-            left = "".join([header] * (end == 0) + list(lines)).encode()
-            try:
-                while left:
-                    left = left[file.write(left) :]
-                os.fsync(file.fileno())  # a checkpoint that follows must not outlive it
-            except OSError:
-                os.truncate(path, end)
-                raise
-    except OSError as error:
-        raise WriteError(f"cannot write {path} ({error.strerror}); make room.") from None
 
 
 def _losses(values: Mapping[str, float]) -> dict[str, float]:

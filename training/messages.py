@@ -161,10 +161,12 @@ def other_values(
 
 def finished(folder: RunFolder, run: RunOptions, data: DataOptions) -> str:
     """After the last epoch, or the fit: where everything is, and what comes next."""
-    page = folder.path / "web" / "index.html"
+    page, events = folder.path / "web" / "index.html", folder.path / "tensorboard"
     lines = [f"finished: {folder.path}"]
     if page.is_file():
         lines.append(f"curves and samples: {page}")
+    if events.is_dir():
+        lines.append(f"the same: {shlex.join(['tensorboard', '--logdir', str(events)])}")
     if data.dataset_mode == "labeled":
         weights = shlex.quote(str(folder.network_file("latest", "classifier")))
         lines.append(

@@ -1,4 +1,4 @@
-"""What a training run shows and logs on its way: console, CSV, sample page, live view."""
+"""What a training run shows and logs on its way: console, CSV, displays."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,26 +8,27 @@ import numpy as np
 from torch import Tensor
 
 from options import DisplayOptions
-from training.display import LiveView
+from training.display import RUNNING, Display, Standing
+from training.displays import open_displays
 from training.live_line import LiveLine, on_terminal
 from training.loss_log import CLOCK_AND_RATE, LossLog, PublicLossLog, format_losses
 from training.means import RunningMeans
 from training.messages import say
-from training.page import RUNNING, Standing, TrainingPage
 from training.position import Position
 from training.run_folder import RunFolder
 from util.errors import WriteError
 
-PAGE_SECONDS = 60.0  # from one page to the next, where --update_html_freq asks for none
+UPDATE_SECONDS = 60.0  # from one page to the next, where --update_html_freq asks for none
 LEAST_SILENCE = 300.0  # seconds without a new page, before which no run is thought dead
 
 
 class Monitor:
     """Takes the losses of every step, and says and writes as often as the options ask for.
 
-    title, facts, details: of the page. print_freq: --print_freq. resume: where a continued run goes
-    on; None for a new run. means: of its losses that were not yet said. batch_size: --batch_size.
-    clock: seconds. A file that cannot be written costs a line on the console, never the run.
+    run: its name. facts, details: of the page. print_freq: --print_freq. resume: where a continued
+    run goes on; None for a new run. means: of its losses that were not yet said. batch_size:
+    --batch_size. clock: seconds. A file that cannot be written costs a line on the console, never
+    the run.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Monitor:
         folder: RunFolder,
         display: DisplayOptions,
         *,
-        title: str,
+        run: str,
         facts: Mapping[str, str],
         details: Mapping[str, str],
         print_freq: int,
@@ -51,32 +52,23 @@ class Monitor:
         self.line = LiveLine() if on_terminal() else None
         self.rate: float | None = None  # as last said
         self.failing: set[str] = set()  # what cannot be written at present
-        step = validated = None
-        if resume:
-            # Means that are still to be said have no row yet, and an epoch that is under way is not
-            # validated yet, not even after its last step.
-            step = resume.step - bool(self.means.count)
-            validated = resume.step - bool(resume.batches)
-        self.log = LossLog(folder.path / "loss_log.csv", resume_step=step)
+        behind = _steps_behind(resume, waiting=bool(means.count))
+        self.log = LossLog(folder.path / "loss_log.csv", resume_step=behind["losses"])
         self.public_log = PublicLossLog(
             folder.path / "loss_log.txt", batch_size=batch_size, continued=resume is not None
         )
-        self.validation_log = LossLog(folder.path / "validation_log.csv", resume_step=validated)
-        self.page: TrainingPage | None = None
-        if not display.no_html:
-            self.page = TrainingPage(
-                folder.path / "web",
-                title=title,
-                facts=facts,
-                details=details,
-                logs={
-                    "Losses, by step": self.log.path,
-                    "Validation, by step": self.validation_log.path,
-                },
-            )
-        self.live: LiveView | None = None
-        if display.display_id > 0:
-            self.live = LiveView(display.display_server, display.display_port, display.display_env)
+        self.validation_log = LossLog(
+            folder.path / "validation_log.csv", resume_step=behind["validation"]
+        )
+        self.displays = open_displays(
+            display,
+            folder.path,
+            run=run,
+            facts=facts,
+            details=details,
+            logs={"losses": self.log.path, "validation": self.validation_log.path},
+            resume_steps=behind,
+        )
 
     def step(
         self,
@@ -92,13 +84,11 @@ class Monitor:
             self.line.show(self.progress(position, ended=False))
         if position.reached(self.print_freq, size):
             self.losses(position)
-        if (self.page or self.live) and position.reached(self.display.display_freq, size):
+        if self.displays and position.reached(self.display.display_freq, size):
             self.samples(position, samples())
-        if self.page and (
-            position.reached(self.display.update_html_freq, size)
-            or self.clock() - self.page_written > PAGE_SECONDS
-        ):
-            self.update_page(position, RUNNING)
+        due = self.clock() - self.updated > UPDATE_SECONDS
+        if due or position.reached(self.display.update_html_freq, size):
+            self.update(position, RUNNING)
 
     def losses(self, position: Position) -> None:
         """Means since the last call; nothing if there was no step."""
@@ -114,28 +104,24 @@ class Monitor:
             self.log.append(position.epoch, position.step, values)
         with self._or_say("loss_log.txt"):
             self.public_log.append(position.epoch, position.batches, values)
-        if self.live:
-            shown = {name: v for name, v in values.items() if name not in CLOCK_AND_RATE}
-            self.live.losses(position.epochs_done, shown)
+        shown = {name: v for name, v in values.items() if name not in CLOCK_AND_RATE}
+        self._show("losses", lambda display: display.losses(position, shown))
 
     def samples(self, position: Position, samples: Sequence[Mapping[str, np.ndarray]]) -> None:
-        """Images (H, W) or (H, W, 3) uint8 of one moment, by name, of each image that is shown."""
-        if samples and self.page:
-            with self._or_say("sample images"):
-                self.page.add(position.epoch, position.images, samples)
-        if samples and self.live:
-            self.live.images(samples[0])
+        """As of Display; nothing where there are none."""
+        if samples:
+            self._show("sample images", lambda display: display.samples(position, samples))
 
-    def update_page(self, position: Position, state: str) -> None:
-        """Write it anew. state: RUNNING, or how the run has ended."""
-        if self.page is None:
+    def update(self, position: Position, state: str) -> None:
+        """Show how the run stands. state: RUNNING, or how it has ended."""
+        if not self.displays:
             return
         now = self.clock()
-        silence = max(LEAST_SILENCE, 4 * (now - self.page_written))
-        self.page_written = now
+        silence = max(LEAST_SILENCE, 4 * (now - self.updated))
+        self.updated = now
         facts = self.progress(position, ended=state != RUNNING)
-        with self._or_say("the training page"):
-            self.page.update(Standing(state, time.time(), silence, facts))
+        standing = Standing(state, time.time(), silence, facts)
+        self._show("how the run stands", lambda display: display.update(standing))
 
     def progress(self, position: Position, *, ended: bool) -> dict[str, str]:
         """How far the run is and how fast, for people."""
@@ -157,12 +143,13 @@ class Monitor:
         say(f"epoch {position.epoch}: validation {shown}{remark}")
         with self._or_say("the validation log"):
             self.validation_log.append(position.epoch, position.step, values)
+        self._show("validation", lambda display: display.validation(position, values))
 
     def begin(self, position: Position) -> None:
-        """Training starts or goes on here: the clock of `epoch`, and the first page."""
-        self.began = self.epoch_began = self.page_written = self.clock()
+        """Training starts or goes on here: the clock of `epoch`, and the first of the displays."""
+        self.began = self.epoch_began = self.updated = self.clock()
         self.began_at, self.images_at = position.epochs_done, position.images
-        self.update_page(position, RUNNING)
+        self.update(position, RUNNING)
 
     def epoch(self, position: Position) -> None:
         """After each epoch, the position being the start of the next: how long it all takes.
@@ -181,9 +168,15 @@ class Monitor:
 
     def close(self, position: Position, state: str) -> None:
         """The run has ended. state: how, for people."""
-        self.update_page(position, state)
-        if self.live:
-            self.live.close(timeout=5)
+        self.update(position, state)
+        for display in self.displays:
+            display.close()
+
+    def _show(self, what: str, show: Callable[[Display], None]) -> None:
+        """On each display; what: is shown, for people."""
+        for display in self.displays:
+            with self._or_say(f"{what} on {display.name}"):
+                show(display)
 
     @contextmanager
     def _or_say(self, what: str) -> Iterator[None]:
@@ -195,6 +188,22 @@ class Monitor:
             if what not in self.failing:
                 say(f"{what}: {error} The run goes on, and tries again.")
             self.failing.add(what)
+
+
+def _steps_behind(resume: Position | None, *, waiting: bool) -> dict[str, int | None]:
+    """By what is logged and shown, the last step that a run has behind it; None in a new run.
+
+    waiting: whether there are losses that were not yet said.
+    """
+    if resume is None:
+        return dict.fromkeys(("losses", "validation", "samples"))
+    return {
+        # Means that are still to be said have no row yet, and an epoch that is under way is not
+        # validated yet, not even after its last step.
+        "losses": resume.step - waiting,
+        "validation": resume.step - bool(resume.batches),
+        "samples": resume.step,
+    }
 
 
 def _duration(seconds: float) -> str:

@@ -3,44 +3,32 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from data.images import write_image
+from training.display import RUNNING, Display, Standing
 from training.loss_curves import Curve, read_curves
+from training.position import Position
 from util.html import Drawing, GalleryRow, write_gallery
-from util.packages import require
 from util.pages import PageScript
 
 # Drawn anew when a log has grown by so much: curves take longer than the rest of the page.
 GROWTH = 1.02
 ORDER = ("real_A", "fake_B", "real_B")  # of a sample's images; others follow
 SAMPLE = re.compile(r"epoch(\d+)_images(\d+)_(?:sample(\d+)_)?(\w+)\.png")
-RUNNING = "running"
 
 
-@dataclass(frozen=True)
-class Standing:
-    """How a run stands. state: RUNNING, or how it has ended; written: seconds since 1970.
-
-    facts: by their names for people; silence: seconds without an update of the page after which a
-    run that has not said that it ended must have died.
-    """
-
-    state: str
-    written: float
-    silence: float
-    facts: Mapping[str, str]
-
-
-class TrainingPage:
+class TrainingPage(Display):
     """`folder/index.html` with one row a moment of training, the newest on top.
 
     The rows are what lies in `folder/images`, so a resumed run goes on with its page.
     logs: files of `LossLog` by the heading of their curves; details: text by its heading.
     """
+
+    name = "the training page"
 
     def __init__(
         self,
@@ -51,8 +39,6 @@ class TrainingPage:
         details: Mapping[str, str],
         logs: Mapping[str, Path],
     ) -> None:
-        """Raises UserError where a package is missing."""
-        require("the training page (which --no_html leaves out)", "dominate", "matplotlib")
         # Now, as it takes some 30 MB: in the midst of training that would look like a leak.
         import matplotlib.backends.backend_svg
         import matplotlib.figure  # noqa: F401
@@ -65,14 +51,12 @@ class TrainingPage:
         self.drawn: dict[str, list[Drawing]] = {}
         self.drawn_size: dict[str, int] = {}  # of the log, in bytes
 
-    def add(
-        self, epoch: int, images_seen: int, samples: Sequence[Mapping[str, np.ndarray]]
-    ) -> None:
-        """Save a row: of each sample images, (H, W) or (H, W, 3) uint8 by name."""
+    def samples(self, position: Position, samples: Sequence[Mapping[str, np.ndarray]]) -> None:
+        """As of Display: a row of the page from its next update on."""
+        moment = f"epoch{position.epoch:03d}_images{position.images:08d}"
         for number, images in enumerate(samples):
             for name, image in images.items():
-                file = f"epoch{epoch:03d}_images{images_seen:08d}_sample{number}_{name}.png"
-                write_image(self.folder / "images" / file, image)
+                write_image(self.folder / "images" / f"{moment}_sample{number}_{name}.png", image)
 
     def update(self, standing: Standing) -> None:
         """Write the page anew; it reloads itself as long as training goes on."""

@@ -18,6 +18,7 @@ loss_log.txt          losses, as CUT and pix2pix write them
 finished              there once the last epoch, or the fit, is done
 lock                  there while a process trains the run
 web/index.html        curves of the logs, and sample images
+tensorboard/          the same as event files (--tensorboard)
 """
 
 import glob

@@ -20,6 +20,7 @@ from options.groups import GanOptions
 from options.recorded import differences, input_files, recorded_options
 from training import messages
 from training.classifier_validation import ClassifierValidation
+from training.displays import require_packages
 from training.fit import fit
 from training.lock import RunLock
 from training.loop import Training
@@ -74,6 +75,7 @@ def begin(
     start = _continued(config, folder) if going_on else Start(config)
     run, options = start.config.run, start.config.training
     start.require_fitting_mode()
+    require_packages(start.config.display)
     set_repeatability(deterministic=options.deterministic)
     compute = select_compute(run.gpu_ids, run.precision, compiled=run.compile)
     schedule, progress = start.schedule(), start.progress()
@@ -341,7 +343,7 @@ class Start:
         return Monitor(
             folder,
             self.config.display,
-            title=f"{run.name}: training",
+            run=run.name,
             facts={"model": run.model, "images": self.config.data.dataroot or ""},
             details={
                 "Command": shlex.join(["python", *sys.argv]),

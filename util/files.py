@@ -93,6 +93,30 @@ def write_text(path: Path, text: str) -> None:
         flush(file)
 
 
+def append_bytes(
+    path: Path, content: bytes, *, head: bytes = b"", make_folder: bool = False
+) -> None:
+    """Write at the end of a file, all of it or nothing; then it is on the disk.
+
+    head: what an empty file begins with. Raises WriteError.
+    """
+    try:
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab", buffering=0) as file:
+            end = file.tell()
+            left = content if end else head + content
+            try:
+                while left:
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            except OSError:
+                os.truncate(path, end)
+                raise
+    except OSError as error:
+        raise WriteError(f"cannot write {path} ({error.strerror}); make room.") from None
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:

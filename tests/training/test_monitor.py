@@ -16,7 +16,7 @@ from training.run_folder import RunFolder
 @pytest.fixture
 def monitor(tmp_path):
     """monitor(resume): of a run in `tmp_path`, without a page."""
-    options = {"title": "x", "facts": {}, "details": {}, "print_freq": 100, "last_epoch": 9}
+    options = {"run": "x", "facts": {}, "details": {}, "print_freq": 100, "last_epoch": 9}
     options["batch_size"] = 4
 
     def make(

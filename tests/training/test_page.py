@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from data.images import read_image, write_image
+from training.display import RUNNING, Standing
 from training.loss_log import LossLog
-from training.page import RUNNING, Standing, TrainingPage
-from util.errors import UserError
+from training.page import TrainingPage
+from training.position import Position
 
 RUNS = Standing(RUNNING, written=1e9, silence=300, facts={"epoch": "1 of 9"})
 ENDED = Standing("finished", written=1e9, silence=300, facts={})
@@ -51,6 +52,10 @@ def read(page: TrainingPage) -> tuple[Sources, str]:
     return found, unescape(html)
 
 
+def at(epoch: int, images: int) -> Position:
+    return Position(epoch, images=images)
+
+
 @pytest.fixture
 def page(tmp_path) -> TrainingPage:
     return make(tmp_path / "web")
@@ -71,7 +76,7 @@ def test_a_page_before_the_first_sample(page):
 
 def test_samples_are_written_as_they_are(page):
     colour = np.dstack([GREY] * 3)
-    page.add(1, 400, [{"real_A": GREY, "fake_B": colour}])
+    page.samples(at(1, 400), [{"real_A": GREY, "fake_B": colour}])
     page.update(RUNS)
     found, _ = read(page)
     assert len(found.images) == 2
@@ -83,7 +88,7 @@ def test_samples_are_written_as_they_are(page):
 def test_the_newest_row_is_on_top_and_images_have_their_order(page):
     names = ("real_B", "zz", "attention", "real_A", "fake_B")
     for epoch, seen in ((9, 900), (2, 200), (10, 1000), (10, 1200), (1000, 12000)):
-        page.add(epoch, seen, [dict.fromkeys(names, GREY)])
+        page.samples(at(epoch, seen), [dict.fromkeys(names, GREY)])
     page.update(RUNS)
     found, _ = read(page)
     rows = ((1000, 12000), (10, 1200), (10, 1000), (9, 900), (2, 200))
@@ -94,10 +99,10 @@ def test_the_newest_row_is_on_top_and_images_have_their_order(page):
 
 
 def test_a_resumed_run_goes_on_with_its_page(page):
-    page.add(1, 400, [{"fake_B": GREY}])
+    page.samples(at(1, 400), [{"fake_B": GREY}])
     again = make(page.folder)
-    again.add(2, 800, [{"fake_B": GREY}])
-    again.add(1, 400, [{"fake_B": 255 - GREY}])  # made anew: one row, not two
+    again.samples(at(2, 800), [{"fake_B": GREY}])
+    again.samples(at(1, 400), [{"fake_B": 255 - GREY}])  # made anew: one row, not two
     again.update(RUNS)
     found, _ = read(again)
     assert len(found.images) == 2
@@ -105,7 +110,7 @@ def test_a_resumed_run_goes_on_with_its_page(page):
 
 
 def test_other_files_in_the_folder_are_left_out(page):
-    page.add(1, 400, [{"fake_B": GREY}])
+    page.samples(at(1, 400), [{"fake_B": GREY}])
     write_image(page.folder / "images" / "epoch_notes.png", GREY)
     (page.folder / "images" / "notes.txt").write_text("")
     page.update(RUNS)
@@ -113,7 +118,7 @@ def test_other_files_in_the_folder_are_left_out(page):
 
 
 def test_the_page_reloads_itself_until_training_is_finished(page):
-    page.add(1, 400, [{"fake_B": GREY}])
+    page.samples(at(1, 400), [{"fake_B": GREY}])
     page.update(RUNS)
     assert read(page)[0].refresh == "30"
     page.update(ENDED)
@@ -121,7 +126,7 @@ def test_the_page_reloads_itself_until_training_is_finished(page):
 
 
 def test_the_curves_of_the_log_stand_above_the_samples(page):
-    page.add(1, 10, [{"real_A": GREY}])
+    page.samples(at(1, 10), [{"real_A": GREY}])
     log = LossLog(page.folder / "loss_log.csv")
     page.update(RUNS)
     assert "Losses" not in read(page)[0].headings
@@ -151,10 +156,10 @@ def test_curves_are_drawn_anew_once_a_log_has_grown_and_at_the_end(page, monkeyp
 
 
 def test_rows_follow_the_files(page):
-    page.add(1, 10, [{"fake_B": GREY}])
+    page.samples(at(1, 10), [{"fake_B": GREY}])
     page.update(RUNS)
-    page.add(1, 10, [{"real_A": GREY}])  # of a moment that is on the page already
-    page.add(2, 20, [{"real_A": GREY}])
+    page.samples(at(1, 10), [{"real_A": GREY}])  # of a moment that is on the page already
+    page.samples(at(2, 20), [{"real_A": GREY}])
     page.update(RUNS)
     found, _ = read(page)
     assert found.headings == ["epoch 2, 20 images", "epoch 1, 10 images"]
@@ -163,12 +168,6 @@ def test_rows_follow_the_files(page):
         file.unlink()
     page.update(RUNS)
     assert read(page)[0].headings == ["epoch 2, 20 images"]
-
-
-def test_a_missing_package_is_noticed_before_training(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(UserError, match=r"--no_html leaves out.*pip install matplotlib"):
-        make(tmp_path)
 
 
 def test_what_draws_is_loaded_before_training(tmp_path, monkeypatch):
@@ -188,7 +187,7 @@ def shown(browser, page):
         log.append(1, step, {"G": 10.0**-step})
     for epoch in (1, 2):
         sample = {"real_A": GREY, "fake_B": GREY + epoch, "real_B": GREY}
-        page.add(epoch, 400 * epoch, [sample, sample])
+        page.samples(at(epoch, 400 * epoch), [sample, sample])
 
     def show(standing: Standing):
         page.update(standing)
