@@ -228,10 +228,9 @@ def build_validation(
     datasets: one of pairs or of labelled images, or one of A and one of B; judge_file: that of
     --val_classifier. Raises UserError for images that cannot be measured.
     """
-    images = [
-        HeldOut(found, _batch_size(found, data), data.num_threads, model.device)
-        for found in datasets
-    ]
+    # Where images keep their own size, two of them may not fit into one batch.
+    batch_size = data.batch_size if data.preprocess.startswith("resize") else 1
+    images = [HeldOut(found, batch_size, data.num_threads, model.device) for found in datasets]
     judge = None
     if judge_file:
         value_range = model.facts.value_range
@@ -247,12 +246,6 @@ def build_validation(
                 f"comes to {width}x{height}; leave it out or choose larger sizes."
             )
     return PairedValidation(model.translate, *images, judge=judge)
-
-
-def _batch_size(dataset: ImageDataset, data: DataOptions) -> int:
-    """Where images keep their own sizes, two of them may not fit into one batch."""
-    alike = all(len(sizes) == 1 for sizes in dataset.network_sizes().values())
-    return data.batch_size if alike else 1
 
 
 def load_judge(path: Path, *, value_range: tuple[float, float], device: torch.device) -> Classifier:
