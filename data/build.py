@@ -12,7 +12,8 @@ from data.datasets import (
     UnalignedDataset,
 )
 from data.folders import phase_folder
-from data.labeled import LabeledDataset, LabeledImage, find_labeled
+from data.labeled import LabeledDataset
+from data.labeled_images import LabeledImage, find_labeled
 from data.splits import hold_out_ranges, split_recordings, spread
 from data.transforms import Preprocessing
 from data.value_map import ValueMap

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 
 from data.folders import ImageFile
-from data.labeled import LabeledImage
+from data.labeled_images import LabeledImage
 from data.labels import Label, group_of, split_column
 from data.tables import number_text
 from options.groups import ClassifierOptions

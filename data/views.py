@@ -18,7 +18,8 @@ from data.chips import SIZE as CHIP
 from data.chips import ChipScale
 from data.datasets import Selection
 from data.label_index import BOX_COLUMNS
-from data.labeled import LabeledDataset, LabeledImage
+from data.labeled import LabeledDataset
+from data.labeled_images import LabeledImage
 from data.raw import RawBatch, RawSample, RawWindow, RawWindows
 from data.windows import Window, needed, place_boxes, resample
 from options.groups import ClassifierOptions

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data.fingerprint import digests, fingerprint
 from data.folders import ImageFile
-from data.labeled import find_labeled
+from data.labeled_images import find_labeled
 from data.labels import Label, group_of, split_column
 from metrics.confusion import accuracy, balanced_accuracy
 from util.errors import UserError

@@ -213,6 +213,12 @@ def test_images_that_do_not_fit_are_named_before_anything_is_trained(
     assert not (tmp_path / "out").exists()
 
 
+def test_classifiers_of_chips_are_refused(tmp_path):
+    flags = ["--set", "x", tmp_path, "--test", tmp_path, "--out", tmp_path / "out"]
+    with pytest.raises(UserError, match="learn from chips; give --view frame"):
+        downstream.main([*map(str, flags), "--", *FLAGS, "--view", "chip"])
+
+
 def test_runs_of_other_flags_or_images_are_refused(places, report, tmp_path):
     before = weights_of(places)
     with pytest.raises(UserError, match="real_seed0 was made with --n_epochs 1, not 2"):

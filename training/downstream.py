@@ -17,7 +17,8 @@ from torch import Tensor
 
 from data.datasets import Selection
 from data.images import read_type
-from data.labeled import LabeledDataset, LabeledImage
+from data.labeled import LabeledDataset
+from data.labeled_images import LabeledImage
 from data.loader import Loader
 from data.transforms import Preprocessing
 from data.value_map import ValueMap, find_value_map, recorded_maps
@@ -67,7 +68,10 @@ def compare(
     images; config: what all trainings share, as `flags` have it. Raises UserError.
     """
     if view_of(config.model) == "chip":
-        raise UserError("classifiers are tested on whole images here; leave out what makes chips.")
+        raise UserError(
+            "downstream.py tests classifiers on whole images, and these would learn from chips; "
+            "give --view frame, or another classifier."
+        )
     phase = config.data.phase
     sets = [find_set(name, folder, phase=phase, flag="--set") for name, folder in folders]
     test = find_set("test", test_folder, phase=test_phase, flag="--test")

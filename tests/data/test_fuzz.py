@@ -13,7 +13,7 @@ from data.faults import Fault, look
 from data.folders import ImageFile, find_images, pair_by_name
 from data.images import read_image, read_layout
 from data.label_index import LabelIndex
-from data.labeled import find_labeled
+from data.labeled_images import find_labeled
 from data.labels import read_labels
 from data.value_map import ValueMap, find_value_map
 from data.value_type import ValueType

@@ -6,7 +6,7 @@ import pytest
 
 from data.datasets import index_classes
 from data.folders import ImageFile
-from data.labeled import find_labeled
+from data.labeled_images import find_labeled
 from data.labels import Label, class_of_folder, group_of, read_labels, split_column
 from util.errors import UserError
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.folders import ImageFile
-from data.labeled import LabeledImage
+from data.labeled_images import LabeledImage
 from data.labels import Label
 from data.splits import (
     hold_out_ranges,
