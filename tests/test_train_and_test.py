@@ -18,6 +18,7 @@ import translating.loop
 from data.images import read_image, write_image
 from data.value_map import EIGHT_BIT
 from models import MODEL_OPTIONS, model_class
+from models.base import Model
 from models.networks import ResnetGenerator, UnetGenerator
 from models.networks.classifiers import ResNet18Classifier, load_classifier
 from models.translation import translate
@@ -222,6 +223,40 @@ def test_fine_tuning_starts_from_the_other_runs_networks(run, tmp_path, monkeypa
     assert [row["epoch"] for row in rows] == ["3", "4"]
     assert [float(row["lr"]) for row in rows] == pytest.approx([2e-4 * 2 / 3, 2e-4 / 3])
     assert all(float(row["G_CAM"]) >= 0 for row in rows)
+
+
+def test_a_classifier_goes_on_at_the_rate_of_its_step(run, data, monkeypatch):
+    rows = ["file,split,class,group,box_x,box_y,box_w,box_h"] + [
+        f"trainA/{name}.png,train,{vehicle},video{i},{6 + 3 * i},8,14,12"
+        for i, (name, vehicle) in enumerate(
+            [("T72/1", "T72"), ("BMP2/1", "BMP2"), ("BMP2/2", "BMP2"), ("3", "T72"), ("4", "T72")]
+        )
+    ]
+    (data / "labels.csv").write_text("\n".join(rows))
+    flags = "--model classifier --netC attention --batch_size 1 --val_freq 0 --num_threads 0"
+    flags += " --n_epochs 1 --n_epochs_decay 1 --save_latest_freq 1 --gpu_ids -1"
+    whole = run(train, *flags.split(), name="whole")
+    step, rates = loop.seed_step, []
+
+    class Killed(Exception):
+        pass
+
+    def interrupt(seed, number):
+        if number == 3:
+            raise Killed
+        step(seed, number)
+
+    monkeypatch.setattr(loop, "seed_step", interrupt)
+    with pytest.raises(Killed):
+        run(train, *flags.split(), name="parts")
+    monkeypatch.undo()
+    set_rate = Model.set_rate
+    monkeypatch.setattr(
+        Model, "set_rate", lambda model, rate: rates.append(rate) or set_rate(model, rate)
+    )
+    parts = run(train, "--continue_train", "--num_threads", 0, "--gpu_ids", -1, name="parts")
+    assert_same(*(weights(f, network="classifier")["weights"] for f in (whole, parts)))
+    assert len(rates) == len(set(rates)) >= 4
 
 
 def test_an_empty_range_of_epochs_is_an_error(run):

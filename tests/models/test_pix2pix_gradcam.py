@@ -14,6 +14,7 @@ from models.targets import largest_box
 from options.groups import Pix2PixGradcamOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
+from util.errors import UserError
 from util.seeding import seed_step
 
 NONE = [torch.nan] * 4
@@ -142,6 +143,13 @@ def test_boxes_are_read_for_a_teacher_that_attends(tmp_path):
         options = Pix2PixGradcamOptions(classifier=str(tmp_path / "c.pth"))
         assert Pix2PixGradcamModel.reads_boxes(options) == wanted
     assert not Pix2PixGradcamModel.reads_boxes(Pix2PixGradcamOptions())
+
+
+def test_a_teacher_of_chips_is_refused(tmp_path):
+    chips = ResNet18Classifier(classes=("a", "b"), view="chip").export()
+    torch.save(chips, tmp_path / "chips.pth")
+    with pytest.raises(UserError, match=r"chips\.pth was trained on chips.*--chip_classifier"):
+        build(tmp_path / "chips.pth")
 
 
 def test_of_several_boxes_the_largest_counts():

@@ -217,3 +217,10 @@ def test_the_judge_takes_the_file_values_of_b(tmp_path):
     torch.testing.assert_close(seen, trained(counts / 127.5 - 1), rtol=1e-3, atol=1e-4)
     with pytest.raises(UserError, match=r"knows file values from 0 to 255.* from 1000 to 9000"):
         load_judge(tmp_path / "c.pth", value_range=(1000.0, 9000.0), device=CPU)
+
+
+def test_a_judge_of_chips_judges_no_whole_images(tmp_path):
+    chips = ResNet18Classifier(classes=("a", "b"), view="chip")
+    torch.save(chips.export(), tmp_path / "chips.pth")
+    with pytest.raises(UserError, match=r"--val_classifier .*chips\.pth was trained on chips"):
+        load_judge(tmp_path / "chips.pth", value_range=(0.0, 255.0), device=CPU)

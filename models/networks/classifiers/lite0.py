@@ -70,6 +70,7 @@ class Lite0Classifier(PooledClassifier):
         """ImageNet's, all but the last layer; RGB filters are summed. Needs LITE0_PACKAGES."""
         super().start(weights_file)
         require(f"--netC {self.netC}", *LITE0_PACKAGES)
+        self.linear.reset_parameters()  # timm's are so large that it would begin by unlearning
         weights, own = imagenet_weights(self.net), self.net.state_dict()
         weights["conv_stem.weight"] = sum_of_bands(weights["conv_stem.weight"], self.bands)
         weights |= {key: own[key] for key in own if key.startswith(self.last_layer)}

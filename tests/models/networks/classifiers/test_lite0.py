@@ -54,6 +54,7 @@ def test_every_stage_leads_to_the_same_scores(cat):
     for stage, found in zip(("layer1", "layer2", "layer3", "layer4"), features, strict=True):
         torch.testing.assert_close(classifier.head(found, stage), classifier(chip))
     pooled = classifier.pool(features[-1])
+    assert classifier(chip).softmax(dim=1).max() < 0.6  # no class is thought of before training
     assert pooled.shape == (1, classifier.embedding_size)
     torch.testing.assert_close(classifier.linear(pooled), classifier(chip))
 
