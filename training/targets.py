@@ -1,4 +1,4 @@
-"""Chips of labelled images at the resolution of their files, for baselines."""
+"""Targets of labelled images, and chips about them at the resolution of the files."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.boxes import pad_boxes
+from data.boxes import BoxTable, pad_boxes
 from data.datasets import LabeledDataset
-from data.label_index import ImageLabel
+from data.labels import group_of
 from data.transforms import resize
 from metrics.boxes import largest
 
@@ -67,47 +67,57 @@ def _cut(
     return resize(image[:, rows][:, :, columns], (size, size))
 
 
-def labels_of(dataset: LabeledDataset) -> list[ImageLabel | None]:
-    """What the tables tell of each image."""
-    table = dataset.selection.boxes
-    return [table.index.listed(file.path) if table else None for file in dataset.files]
+@dataclass(frozen=True)
+class Targets:
+    """What is known of those of n labelled images.
+
+    boxes: (n, 4), x0, y0, x1, y1 of the largest in pixels of the file, NaN without any; ranges: in
+    metres, None where unknown; recordings: by the table, or else by the file's path.
+    """
+
+    boxes: Tensor
+    ranges: Sequence[float | None]
+    recordings: Sequence[str]
+
+    @classmethod
+    def of(cls, dataset: LabeledDataset, table: BoxTable) -> "Targets":
+        """Raises UserError for a box beyond its image."""
+        labels = [table.index.listed(file.path) for file in dataset.files]
+        found = zip(dataset.files, dataset.labels, labels, strict=True)
+        return cls(
+            largest(pad_boxes(table.of([file.path for file in dataset.files]))),
+            [label and label.range_m for label in labels],
+            [
+                (label and label.recording) or group_of(file, dataset.classes[index], None, "group")
+                for file, index, label in found
+            ],
+        )
 
 
-def ranges_of(dataset: LabeledDataset) -> list[float | None]:
-    """Metres to the target of each image, None where unknown."""
-    return [label and label.range_m for label in labels_of(dataset)]
-
-
-def boxes_of(dataset: LabeledDataset) -> np.ndarray:
-    """(n, 4), x0, y0, x1, y1 of the largest box in pixels of the file; NaN without any."""
-    found = dataset.domains["A"].boxes or [np.empty((0, 4))] * len(dataset)
-    return largest(pad_boxes(found)).numpy()
-
-
-def scale_of(*datasets: LabeledDataset) -> ChipScale | None:
+def scale_of(targets: Targets, *others: Targets) -> ChipScale | None:
     """Fitted to the first, by range where those of all are known; None without a box in it."""
-    boxes, ranges = boxes_of(datasets[0]), ranges_of(datasets[0])
-    boxed = np.flatnonzero(np.isfinite(boxes).all(axis=1))
-    if not len(boxed):
+    boxed = (~targets.boxes.isnan().any(dim=1)).nonzero()[:, 0].tolist()
+    if not boxed:
         return None
-    known = all(None not in ranges_of(dataset) for dataset in datasets)
-    return ChipScale.fit(boxes[boxed], [ranges[i] if known else None for i in boxed])
+    known = all(None not in found.ranges for found in (targets, *others))
+    ranges = [targets.ranges[i] if known else None for i in boxed]
+    return ChipScale.fit(targets.boxes[boxed].numpy(), ranges)
 
 
 def read_chips(
-    dataset: LabeledDataset, places: Sequence[int], scale: ChipScale | None
+    dataset: LabeledDataset, targets: Targets, places: Sequence[int], scale: ChipScale | None
 ) -> Iterator[Tensor]:
     """(C, SIZE, SIZE) in [-1, 1] of each of `places`: the square about the target, or the whole
     image where it has no box or there is no scale. Raises UserError for a bad image.
     """
-    domain, ranges = dataset.domains["A"], ranges_of(dataset)
-    boxes = torch.from_numpy(boxes_of(dataset))
+    domain = dataset.domains["A"]
 
     def read(place: int) -> Tensor:
         image = domain.encode(torch.from_numpy(np.stack([domain.read(place)])))
-        if scale is None or boxes[place].isnan().any():
+        box = targets.boxes[[place]]
+        if scale is None or box.isnan().any():
             return resize(image, (SIZE, SIZE))[0]
-        return cut_chips(image, boxes[[place]], [ranges[place]], scale, size=SIZE)[0]
+        return cut_chips(image, box, [targets.ranges[place]], scale, size=SIZE)[0]
 
     with ThreadPoolExecutor() as pool:
         yield from pool.map(read, places)
