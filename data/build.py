@@ -41,8 +41,9 @@ def build_training_datasets(
     the run that is continued; {} finds them in the files. left_out: images that it does without,
     path below the data root -> why; with --on_bad_image skip the datasets leave out more.
     boxes_for: the flag that needs boxes of the targets; read_boxes: whether to read them where
-    there are any, without such a flag; those of labelled images always are. Raises UserError for
-    folders, labels or boxes that do not fit, and for images that cannot share a batch.
+    there are any, without such a flag; those of labelled images to validate on always are. Raises
+    UserError for folders, labels or boxes that do not fit, and for images that cannot share a
+    batch.
     """
     selection = _selection(
         data,
@@ -51,7 +52,7 @@ def build_training_datasets(
         training=True,
         value_maps=value_maps,
         left_out=left_out,
-        read_boxes=read_boxes or boxes_for is not None or data.dataset_mode == "labeled",
+        read_boxes=read_boxes or boxes_for is not None,
     )
     if data.dataset_mode == "single":
         raise UserError(

@@ -264,7 +264,7 @@ def test_an_empty_range_of_epochs_is_an_error(run):
         run(train, *CUT, *SMALL, "--epoch_count", 201, *SHORT)
 
 
-def test_classifier_keeps_classes_and_accuracy(run, data):
+def test_classifier_keeps_classes_and_accuracy(run, data, capsys):
     with (data / "labels.csv").open("w") as file:
         file.write("file,split,class,group\n")
         for i, (name, vehicle) in enumerate(
@@ -277,6 +277,12 @@ def test_classifier_keeps_classes_and_accuracy(run, data):
     assert content["classes"] == ["BMP2", "T72"]
     assert int(content["confusion"].sum()) == 1
     assert load_classifier(folder / "latest_net_classifier.pth").classes == ("BMP2", "T72")
+    report = json.loads((folder / "validation.json").read_text())
+    assert report == content["validation"] and report["confusion"] == content["confusion"].tolist()
+    assert (folder / "validation.md").read_text().startswith("# Validation")
+    said = capsys.readouterr().out
+    assert all(sentence in said for sentence in report["sentences"])
+    assert "class \\ taken for" in said
     rows = list(csv.DictReader((folder / "validation_log.csv").open()))
     assert float(rows[0]["balanced_accuracy"]) == pytest.approx(content["balanced_accuracy"])
     best = json.loads((folder / "best.json").read_text())

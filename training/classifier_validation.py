@@ -28,7 +28,7 @@ from metrics.classifier_report import (
 from metrics.judge import Judge
 from models.classifier import ClassifierModel
 from models.networks import evaluating
-from training.chips_of_files import read_chips, scale_of
+from training.targets import Targets, read_chips, scale_of
 from training.validation import HeldOut, Validation
 from util.batch import Batch
 
@@ -40,7 +40,7 @@ class ClassifierValidation(Validation):
     the score is its balanced accuracy.
 
     images: to validate on; learnt: those that the model is trained on. The model goes out with the
-    report of the last validation.
+    report of the last validation. Raises UserError for a box beyond its image.
     """
 
     judge = None
@@ -49,6 +49,8 @@ class ClassifierValidation(Validation):
         self.model, self.images, self.learnt = model, images, learnt
         self.report: ClassifierReport | None = None
         self.note = f"balanced accuracy of {len(images)} images"
+        table = images.dataset.selection.boxes
+        self.targets, self.learnt_targets = (Targets.of(d, table) for d in (images.dataset, learnt))
 
     def measure(self) -> dict[str, float]:
         self.report = report_of(self._known, self._classifier(), self._baselines)
@@ -74,14 +76,11 @@ class ClassifierValidation(Validation):
         text = json.dumps(plain(self.report), indent=1, allow_nan=False) + "\n"
         return {"validation.json": text, "validation.md": markdown(self.report)}
 
-    @cached_property
+    @property
     def _known(self) -> HeldOutImages:
-        dataset = self.images.dataset
+        dataset, ranges = self.images.dataset, np.array(self.targets.ranges, float)
         return HeldOutImages(
-            dataset.classes,
-            np.array(dataset.labels),
-            np.array([item.range_m for item in dataset.items], float),
-            ["/".join(item.recording) for item in dataset.items],
+            dataset.classes, np.array(dataset.labels), ranges, self.targets.recordings
         )
 
     @torch.no_grad()
@@ -100,25 +99,27 @@ class ClassifierValidation(Validation):
     def _baselines(self) -> tuple[Contender, ...]:
         """The images stay the same while the classifier learns."""
         aims = [Aim.of(dog_energy(batch.a), _boxes(batch)) for batch in self.images]
-        predicted = hog_predictions(self.learnt, self.images.dataset)
-        return Contender("HOG", predicted), Contender("DoG", aim=Aim.joined(aims))
+        hog = Contender("HOG", self._hog_predictions())
+        return hog, Contender("DoG", aim=Aim.joined(aims))
 
-
-def hog_predictions(learnt: LabeledDataset, held_out: LabeledDataset) -> np.ndarray:
-    """(n,) class indices that HOG with a linear classifier gives the chips of held-out images."""
-    places, scale = spread(range(len(learnt)), FITTED), scale_of(learnt, held_out)
-    classifier = LinearClassifier.fit(
-        _features(learnt, places, scale),
-        np.array(learnt.labels)[places],
-        classes=len(learnt.classes),
-    )
-    return classifier.predict(_features(held_out, range(len(held_out)), scale))
+    def _hog_predictions(self) -> np.ndarray:
+        """(n,) class indices that HOG and a linear classifier give held-out images."""
+        places = spread(range(len(self.learnt)), FITTED)
+        scale = scale_of(self.learnt_targets, self.targets)
+        classifier = LinearClassifier.fit(
+            _features(self.learnt, self.learnt_targets, places, scale),
+            np.array(self.learnt.labels)[places],
+            classes=len(self.learnt.classes),
+        )
+        held_out = self.images.dataset
+        everything = range(len(held_out))
+        return classifier.predict(_features(held_out, self.targets, everything, scale))
 
 
 def _features(
-    dataset: LabeledDataset, places: Sequence[int], scale: ChipScale | None
+    dataset: LabeledDataset, targets: Targets, places: Sequence[int], scale: ChipScale | None
 ) -> np.ndarray:
-    chips = read_chips(dataset, places, scale)
+    chips = read_chips(dataset, targets, places, scale)
     return np.concatenate([hog_features(chip[None]) for chip in chips])
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from metrics.paired import luminance
 
-NARROW, WIDE = 2.0, 6.0  # deviations of the two Gaussians, pixels
+NARROW, WIDE = 1.5, 4.0  # deviations of the two Gaussians, pixels
 
 
 def dog_energy(images: Tensor, *, narrow: float = NARROW, wide: float = WIDE) -> Tensor:

@@ -16,8 +16,8 @@ from models import MODEL_OPTIONS
 from models.gradcam import gradcam
 from models.networks.classifiers import ResNet18Classifier
 from options import parse_train
-from training.chips_of_files import read_chips, scale_of
-from training.classifier_validation import ClassifierValidation, hog_predictions
+from training.classifier_validation import ClassifierValidation
+from training.targets import Targets, read_chips, scale_of
 from training.validation import HeldOut
 from util.errors import UserError
 
@@ -154,10 +154,12 @@ def test_a_chip_shows_the_square_about_the_target_mirrored_beyond_the_edge(tmp_p
             lines.append(",".join(map(str, (f"{name}/{number}.png", name, *box))))
     (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
     learnt, held_out = datasets(tmp_path)
-    scale = scale_of(learnt, held_out)
+    table = held_out.selection.boxes
+    targets = {dataset: Targets.of(dataset, table) for dataset in (learnt, held_out)}
+    scale = scale_of(*targets.values())
     assert scale == ChipScale(side=20.0, by_range=False)
-    for dataset in (learnt, held_out):
-        chips = read_chips(dataset, range(len(dataset)), scale)
+    for dataset, known in targets.items():
+        chips = read_chips(dataset, known, range(len(dataset)), scale)
         for chip, label in zip(chips, dataset.labels, strict=True):
             row = (chip[0, 0] + 1) * 127.5
             assert chip.shape == (1, 96, 96)
@@ -167,9 +169,9 @@ def test_a_chip_shows_the_square_about_the_target_mirrored_beyond_the_edge(tmp_p
             assert row.min().item() == pytest.approx(0 if ends[0] == 8 else 30, abs=0.6)
 
 
-def test_hog_reads_no_more_images_than_it_is_fitted_to(labelled, monkeypatch):
+def test_hog_reads_no_more_images_than_it_is_fitted_to(model, labelled, monkeypatch):
     monkeypatch.setattr("training.classifier_validation.FITTED", 8)
-    learnt, held_out = datasets(labelled)
+    found = validation(model, labelled)
     read, plainly = [], Domain.read
 
     def counted(domain, index):
@@ -177,16 +179,16 @@ def test_hog_reads_no_more_images_than_it_is_fitted_to(labelled, monkeypatch):
         return plainly(domain, index)
 
     monkeypatch.setattr(Domain, "read", counted)
-    predicted = hog_predictions(learnt, held_out)
-    assert sum(domain is learnt.domains["A"] for domain in read) == 8
-    assert len(predicted) == len(held_out)
+    found.measure()
+    assert sum(domain is found.learnt.domains["A"] for domain in read) == 8
+    assert found.report.rows[0].figures["HOG"]["accuracy"].n == len(found.images)
 
 
-def test_a_box_beyond_the_image_is_named_before_training(labelled):
+@pytest.mark.parametrize("row", range(1, 41, 13))
+def test_a_box_beyond_the_image_is_named_before_training(model, labelled, row):
     table = labelled / "labels.csv"
-    head, first, *rows = table.read_text().splitlines()
-    table.write_text(
-        "\n".join([head, ",".join([*first.split(",")[:4], "900", "5", "4", "4"]), *rows])
-    )
-    with pytest.raises(UserError, match=r"labels\.csv"):
-        datasets(labelled)
+    lines = table.read_text().splitlines()
+    lines[row] = ",".join([*lines[row].split(",")[:4], "900", "5", "4", "4"])
+    table.write_text("\n".join(lines) + "\n")
+    with pytest.raises(UserError, match=rf"labels\.csv.* line {row + 1}.*outside the 80×80"):
+        validation(model, labelled)
