@@ -4,6 +4,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -14,16 +15,32 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from data.datasets import ImageDataset
 from data.raw import RawBatch
 from util.batch import Batch
+from util.distributed import Share
 from util.errors import UserError
+from util.ranks import local_processes
 from util.seeding import generator_for
 from util.stop import holding_signals, leave_stopping_to_the_parent
 
 
 class EpochOrder(Sampler[list[tuple[int, int]]]):
-    """Lists of (epoch, index), one a batch. Set `epoch` and `first_batch` before each pass."""
+    """Lists of (epoch, index), one a batch. Set `epoch` and `first_batch` before each pass.
 
-    def __init__(self, length: int, *, batch_size: int, shuffle: bool, seed: int) -> None:
-        self.length, self.batch_size, self.shuffle, self.seed = length, batch_size, shuffle, seed
+    rank, processes: several processes have the batches of one with `processes` times the
+    `batch_size`, each its share of every one.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        *,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        self.length, self.shuffle, self.seed = length, shuffle, seed
+        self.batch_size, self.rank, self.processes = batch_size * processes, rank, processes
         self.epoch, self.first_batch = 1, 0
 
     def __len__(self) -> int:
@@ -35,7 +52,16 @@ class EpochOrder(Sampler[list[tuple[int, int]]]):
             order = generator_for(self.seed, self.epoch).permutation(self.length)
         keys = [(self.epoch, int(index)) for index in order]
         for start in range(self.first_batch * self.batch_size, self.length, self.batch_size):
-            yield keys[start : start + self.batch_size]
+            yield self._share_of(start).take(keys[start : start + self.batch_size])
+
+    def _share_of(self, start: int) -> Share:
+        """This process's of the batch that begins with the sample `start` of the order."""
+        total = min(self.batch_size, self.length - start)
+        return Share.of(total, rank=self.rank, processes=self.processes)
+
+    def share(self, batch: int) -> Share | None:
+        """Of batch number `batch` of an epoch; None where there is one process."""
+        return None if self.processes == 1 else self._share_of(batch * self.batch_size)
 
 
 Handed = Batch | RawBatch | UserError  # what comes from a reader process
@@ -68,7 +94,7 @@ class Loader:
     first samples of the dataset; None for all. num_threads: processes that read, no more than there
     are cores; 0 reads in this one. most_pixels: batches are divided where the size of their images
     changes, and where those of A have more pixels than this together; with None other sizes in a
-    batch are an error.
+    batch are an error. rank, processes: as of EpochOrder.
     """
 
     def __init__(
@@ -82,12 +108,21 @@ class Loader:
         device: torch.device,
         length: int | None = None,
         most_pixels: int | None = None,
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
-        length = length or len(dataset)
-        self.order = EpochOrder(length, batch_size=batch_size, shuffle=shuffle, seed=seed)
+        self.order = EpochOrder(
+            length or len(dataset),
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            rank=rank,
+            processes=processes,
+        )
         self.device, self.prepare = device, dataset.prepare
         on_gpu = device.type == "cuda"
-        workers = min(num_threads, len(self.order), os.cpu_count() or 1)
+        cores = (os.cpu_count() or 1) // local_processes()
+        workers = min(num_threads, len(self.order), max(1, cores))
         self.loader = DataLoader(
             Batches(dataset, prepared=not on_gpu, most_pixels=most_pixels),
             sampler=self.order,
@@ -117,12 +152,12 @@ class Loader:
         batches = chain.from_iterable(map(taken_over, self._start()))
         if self.device.type == "cuda":
             batches = prepared_ahead(batches, self.prepare, self.device)
-        for batch in batches:
+        for number, batch in enumerate(batches, first_batch):
             if isinstance(batch, UserError):
                 # Raised anew: an error that its own frame holds is a cycle, and where the cycle
                 # collector finds torch's workers, their end takes 10 s.
                 raise UserError(*batch.args)
-            yield batch.to(self.device)
+            yield replace(batch.to(self.device), share=self.order.share(number))
 
     def _start(self) -> Iterator[list[Handed]]:
         """A pass over the data. Raises UserError where its processes cannot be started."""

@@ -15,6 +15,7 @@ from models.networks.classifier import Classifier
 from options.groups import ClassifierOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
+from util.distributed import batch_mean
 from util.errors import UserError
 
 
@@ -56,7 +57,10 @@ class ClassifierModel(Model):
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         with self.compute.autocast():
             scores = self.classifier(batch.a).float()
+        # A mean by the weights of these rows, brought to those of the whole batch.
+        weight = self.class_weights[batch.label].mean()
         loss = F.cross_entropy(scores, batch.label, weight=self.class_weights)
+        loss = loss * (weight / batch_mean(weight))
         self.update("classifier", loss)
         accuracy = (scores.argmax(dim=1) == batch.label).float().mean()
         return {"cross_entropy": loss.detach(), "accuracy": accuracy}

@@ -1,0 +1,160 @@
+"""Steps of every model on rows of a batch, in as many processes as there are.
+
+    torchrun --nproc_per_node=2 tests/several.py FOLDER
+
+Process r of p leaves `FOLDER/p_r.pth`: of each case the losses of every step, the gradients of the
+first, and the model's state after the last. All is in float64, so that several processes can be
+compared with one beyond any doubt. The folder holds what `save_classifier` leaves there.
+"""
+
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from models import model_class
+from models.networks.classifier import Classifier
+from options.groups import (
+    ClassifierOptions,
+    CutOptions,
+    ModelOptions,
+    Pix2PixGradcamOptions,
+    Pix2PixOptions,
+)
+from util.batch import Batch, DataFacts
+from util.compute import Compute
+from util.distributed import Share, joined
+from util.ranks import processes, rank
+from util.seeding import seed_step
+
+SIDE = 16
+# Images of the whole batch of each step: all have as many, some have fewer, some have none.
+TOTALS = (4, 3, 1, 4)
+NETS = {"ngf": 2, "ndf": 2, "netG": "resnet_4blocks", "netD": "n_layers", "n_layers_D": 1}
+BATCH = {"normG": "batch", "normD": "batch", "no_dropout": False}
+CUT = {**NETS, "netF_nc": 4, "num_patches": 4}
+
+
+def cases(classifier: str) -> dict[str, tuple[str, ModelOptions]]:
+    """Model and options of each, by its name; together they reach all that knows of processes."""
+    return {
+        "cut": ("cut", CutOptions(**CUT)),
+        "cut, pool, boxes and negatives of the batch": (
+            "cut",
+            CutOptions(
+                **CUT,
+                pool_size=3,
+                blind_target=True,
+                box_patches=0.5,
+                nce_includes_all_negatives_from_minibatch=True,
+            ),
+        ),
+        "cut, batch norm and dropout": ("cut", CutOptions(**CUT, **BATCH)),
+        "fastcut": ("cut", CutOptions(**CUT, nce_idt=False, flip_equivariance=True)),
+        "pix2pix": ("pix2pix", Pix2PixOptions(**NETS, **BATCH, pool_size=3, lambda_box=3)),
+        "pix2pix, sensor": ("pix2pix", Pix2PixOptions(**NETS, sensor="fit")),
+        "pix2pix_gradcam": (
+            "pix2pix_gradcam",
+            Pix2PixGradcamOptions(**NETS, classifier=classifier, cam_layer="layer2"),
+        ),
+        "classifier": ("classifier", ClassifierOptions()),
+    }
+
+
+def batches(totals: tuple[int, ...]) -> Iterator[Batch]:
+    """Whole ones, the same in each process."""
+    draw = torch.Generator().manual_seed(3)
+    for total in totals:
+        a, b = torch.rand(2, total, 1, SIDE, SIDE, generator=draw) * 2 - 1
+        corner = torch.randint(0, SIDE // 2, (2, total, 2, 2), generator=draw).double()
+        boxes = torch.cat([corner, corner + SIDE // 4], dim=-1)
+        label = torch.randint(0, 3, (total,), generator=draw)
+        names = tuple(map(str, range(total)))
+        yield Batch(a, b, label, names, *boxes)
+
+
+def rows_of(batch: Batch) -> Batch:
+    """This process's of a whole batch."""
+    if processes() == 1:
+        return batch
+    share = Share.of(batch.total, rank=rank(), processes=processes())
+    rows = batch.each(share.take)
+    return Batch(rows.a, rows.b, rows.label, share.take(batch.names), rows.box_a, rows.box_b, share)
+
+
+def run_case(name: str, options: ModelOptions, totals: tuple[int, ...]) -> dict[str, Any]:
+    """Losses, first gradients and last state of one model."""
+    facts = DataFacts(classes=("BMP2", "BTR70", "T72"), class_counts=(5, 2, 1))
+    seed_step(0, 0)
+    model = model_class(name)(options, compute=Compute(torch.device("cpu")), facts=facts)
+    if name == "classifier":
+        model.class_weights = model.class_weights.double()
+    elif options.sensor:
+        sensor = model.generator.sensor
+        sensor.curve.mul_(0.5)
+        sensor.blur.fill_(0.8)
+        sensor.noise.fill_(0.1)
+        sensor.spread.fill_(0.1)
+    losses, gradients = [], {}
+    for step, batch in enumerate(batches(totals), 1):
+        seed_step(0, step)
+        losses.append(model.step(rows_of(batch)))
+        assert model.take_finite()
+        if step == 1:
+            gradients = {
+                f"{network}.{key}": p.grad.clone()
+                for network, net in model.networks.items()
+                for key, p in net.named_parameters()
+            }
+    drawn = torch.cat([torch.rand(1), torch.tensor([random.random()])])
+    return {"losses": losses, "gradients": gradients, "state": model.state_dict(), "drawn": drawn}
+
+
+def run_cases(folder: Path, totals: tuple[int, ...] = TOTALS) -> dict[str, Any]:
+    """All of them; the classifier that one of them needs is left in the folder by one process."""
+    found = cases(str(folder / "classifier.pth")).items()
+    return {case: run_case(name, options, totals) for case, (name, options) in found}
+
+
+def save_classifier(folder: Path) -> None:
+    """What the cases find there."""
+    torch.manual_seed(1)
+    torch.save(Classifier(classes=("BMP2", "BTR70", "T72")).export(), folder / "classifier.pth")
+
+
+def in_float64() -> None:
+    """From now on, in this process; losses too, which the models take to fp32."""
+    torch.set_default_dtype(torch.float64)
+    torch.Tensor.float = torch.Tensor.double
+
+
+def largest_difference(a: Any, b: Any) -> float:
+    """Of all numbers in two equal structures, relative to the greatest of each tensor above 1."""
+    if isinstance(a, Tensor):
+        assert a.shape == b.shape and a.isfinite().all() and b.isfinite().all()
+        scale = a.double().abs().max().clamp(min=1.0)
+        return float((a.double() - b.double()).abs().max() / scale)
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        return max((largest_difference(a[key], b[key]) for key in a), default=0.0)
+    if isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        return max(map(largest_difference, a, b), default=0.0)
+    assert a == b
+    return 0.0
+
+
+if __name__ == "__main__":
+    place = Path(sys.argv[1])
+    torch.set_num_threads(1)
+    in_float64()
+    with joined(on_cuda=False):
+        repeats = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+        found = run_cases(place, TOTALS * repeats)
+        torch.save(found, place / f"{processes()}_{rank()}.pth")
