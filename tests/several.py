@@ -3,7 +3,7 @@
     torchrun --nproc_per_node=2 tests/several.py FOLDER
 
 Process r of p leaves `FOLDER/p_r.pth`: of each case the losses of every step, the gradients of the
-first, and the model's state after the last. All is in float64, so that several processes can be
+first, and networks and image pool after the last. All is in float64, so that several processes can be
 compared with one beyond any doubt. The folder holds what `save_classifier` leaves there.
 """
 
@@ -89,7 +89,7 @@ def rows_of(batch: Batch) -> Batch:
 
 
 def run_case(name: str, options: ModelOptions, totals: tuple[int, ...]) -> dict[str, Any]:
-    """Losses, first gradients and last state of one model."""
+    """What is to be compared of one model."""
     facts = DataFacts(classes=("BMP2", "BTR70", "T72"), class_counts=(5, 2, 1))
     seed_step(0, 0)
     model = model_class(name)(options, compute=Compute(torch.device("cpu")), facts=facts)
@@ -101,6 +101,10 @@ def run_case(name: str, options: ModelOptions, totals: tuple[int, ...]) -> dict[
         sensor.blur.fill_(0.8)
         sensor.noise.fill_(0.1)
         sensor.spread.fill_(0.1)
+    # Adam divides gradients by their size: those that are zero but for rounding, as of a bias
+    # before a norm, would be steps in any direction.
+    for optimiser in model.optimisers.values():
+        optimiser.param_groups[0]["eps"] = 1e-3
     losses, gradients = [], {}
     for step, batch in enumerate(batches(totals), 1):
         seed_step(0, step)
@@ -112,8 +116,13 @@ def run_case(name: str, options: ModelOptions, totals: tuple[int, ...]) -> dict[
                 for network, net in model.networks.items()
                 for key, p in net.named_parameters()
             }
-    drawn = torch.cat([torch.rand(1), torch.tensor([random.random()])])
-    return {"losses": losses, "gradients": gradients, "state": model.state_dict(), "drawn": drawn}
+    return {
+        "losses": losses,
+        "gradients": gradients,
+        "networks": {name: net.state_dict() for name, net in model.networks.items()},
+        "pool": model.pool.images if name != "classifier" else [],
+        "drawn next": [torch.rand(1), random.random()],
+    }
 
 
 def run_cases(folder: Path, totals: tuple[int, ...] = TOTALS) -> dict[str, Any]:
