@@ -3,8 +3,8 @@
     torchrun --nproc_per_node=2 tests/several.py FOLDER
 
 Process r of p leaves `FOLDER/p_r.pth`: of each case the losses of every step, the gradients of the
-first, and networks and image pool after the last. All is in float64, so that several processes can be
-compared with one beyond any doubt. The folder holds what `save_classifier` leaves there.
+first, and networks and image pool after the last. All is in float64, so that several processes can
+be compared with one beyond any doubt. The folder holds what `save_classifier` leaves there.
 """
 
 import random
