@@ -17,11 +17,11 @@ from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests import several
 
+ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-9
 
 
@@ -60,7 +60,8 @@ def run(folder: Path, count: int, repeats: int) -> None:
         subprocess.Popen(command, cwd=ROOT, env={**os.environ, **common, "RANK": str(rank)})
         for rank in range(count)
     ]
-    if any([process.wait() for process in started]):
+    codes = [process.wait() for process in started]
+    if any(codes):
         raise SystemExit(f"{count} processes did not come to their end")
 
 
