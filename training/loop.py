@@ -79,7 +79,7 @@ class Training:
         self.position.epoch_batches = len(self.loader)
         self.monitor.begin(self.position)
         # Closing too: torch tells of a reader that died at the end of any other.
-        with naming_lost_readers(), naming_lost_processes(), closing(self.loader), self.stop:
+        with naming_lost_readers(), self.stop, closing(self.loader), naming_lost_processes():
             while self.position.epoch <= self.schedule.last_epoch:
                 self.run_epoch(self.schedule.factor(self.position.epoch))
                 self.end_epoch()

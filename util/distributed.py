@@ -6,6 +6,7 @@ anything: values are handed back as they are.
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -132,8 +133,11 @@ def naming_lost_processes() -> Iterator[None]:
         yield
     except RuntimeError as error:
         # By their words: gloo's errors have no type of their own.
-        if not isinstance(error, dist.DistError) and "gloo" not in str(error).lower():
+        lost = isinstance(error, dist.DistError) or "gloo" in str(error).lower()
+        if processes() == 1 or not lost:
             raise
+        # torchrun sends it now, and this process has yet to say why all of them end.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise UserError(
             "another process of this run has ended, and what it or torchrun has printed tells why; "
             "the last checkpoint is good: --continue_train goes on."

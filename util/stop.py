@@ -46,7 +46,8 @@ class StopSignals:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._usual.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) == self._receive:  # else somebody has it ignored meanwhile
+                signal.signal(number, handler)
         self._usual = {}
 
     @contextmanager
