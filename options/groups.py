@@ -205,6 +205,13 @@ class GanOptions(LearningOptions, TranslationOptions):
     )
     lambda_GAN: float = option(1.0, "weight of the adversarial loss", minimum=0, may_change=True)
     pool_size: int = option(0, "past fakes that the discriminator sees again", minimum=0)
+    ema: float = option(
+        0.0,
+        "decay a step of the average of G, which is kept as G_ema, validated and used by test.py; "
+        "such as 0.999; 0 keeps none",
+        minimum=0,
+        below=1,
+    )
 
 
 @dataclass(frozen=True)

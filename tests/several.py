@@ -58,7 +58,7 @@ def cases(classifier: str) -> dict[str, tuple[str, ModelOptions]]:
         "cut, batch norm and dropout": ("cut", CutOptions(**CUT, **BATCH)),
         "fastcut": ("cut", CutOptions(**CUT, nce_idt=False, flip_equivariance=True)),
         "pix2pix": ("pix2pix", Pix2PixOptions(**NETS, **BATCH, pool_size=3, lambda_box=3)),
-        "pix2pix, sensor": ("pix2pix", Pix2PixOptions(**NETS, sensor="fit")),
+        "pix2pix, sensor": ("pix2pix", Pix2PixOptions(**NETS, sensor="fit", ema=0.9)),
         "pix2pix_gradcam": (
             "pix2pix_gradcam",
             Pix2PixGradcamOptions(**NETS, classifier=classifier, cam_layer="layer2"),
