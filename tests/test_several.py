@@ -1,6 +1,7 @@
 """Several processes compute what one computes: every model, whole runs, and how they end."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -128,10 +129,15 @@ def test_killed_stopped_and_continued_ends_as_undisturbed(flags, tmp_path):
     assert networks[0] == networks[1]
 
 
-def test_what_one_process_cannot_read_ends_all_with_one_sentence(flags, tmp_path):
-    bad = tmp_path / "data" / "trainB" / "3.png"
-    bad.write_bytes(bad.read_bytes()[:-400])
-    ended = finish(start(2, "train.py", *flags("run", "--cache", "none")))
+@pytest.mark.parametrize(
+    ("flags_of_run", "words"),
+    [(["--cache", "none"], r"3\.png"), (["--lr", "1e30"], r"NaN .* at step \d \(images \d, \d;")],
+)
+def test_what_ends_one_process_ends_all_with_one_sentence(flags, flags_of_run, words, tmp_path):
+    if "--cache" in flags_of_run:
+        bad = tmp_path / "data" / "trainB" / "3.png"
+        bad.write_bytes(bad.read_bytes()[:-400])
+    ended = finish(start(2, "train.py", *flags("run", *flags_of_run)))
     assert [code for code, *_ in ended] == [2, 2]
     (told,) = [errors for _, _, errors in ended if errors]
-    assert told.startswith("error: ") and "3.png" in told and told.count("\n") == 1
+    assert told.startswith("error: ") and told.count("\n") == 1 and re.search(words, told)
