@@ -73,7 +73,10 @@ class RunOptions:
         each_start=True,
     )
     gpu_ids: str = option(
-        "auto", "GPU number; -1 for the CPU; auto takes CUDA, MPS or the CPU", each_start=True
+        "auto",
+        "GPU number; -1 for the CPU; auto takes CUDA (of torchrun's processes each a GPU), MPS or "
+        "the CPU",
+        each_start=True,
     )
     seed: int = option(0, "start of all randomness: same seed, same run", minimum=0)
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = option(
@@ -111,7 +114,8 @@ class DataOptions:
     serial_batches: bool = option(False, "take images in their order, not shuffled")
     batch_size: int = option(
         1,
-        "images a step; in test.py, where it is not given, up to 16 of one size on a GPU",
+        "images a step, of each process that torchrun starts; in test.py, where it is not given, "
+        "up to 16 of one size on a GPU",
         minimum=1,
     )
     num_threads: int = option(
