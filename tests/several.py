@@ -1,22 +1,19 @@
 """Steps of every model on rows of a batch, in as many processes as there are.
 
-    torchrun --nproc_per_node=2 tests/several.py FOLDER
-
-Process r of p leaves `FOLDER/p_r.pth`: of each case the losses of every step, the gradients of the
-first, and networks and image pool after the last. All is in float64, so that several processes can
-be compared with one beyond any doubt. The folder holds what `save_classifier` leaves there.
+All is in float64, so that several processes can be compared with one beyond any doubt.
 """
 
+import multiprocessing
+import os
 import random
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from models import model_class
 from models.networks.classifier import Classifier
@@ -115,6 +112,7 @@ def run_case(name: str, options: ModelOptions, totals: tuple[int, ...]) -> dict[
                 f"{network}.{key}": p.grad.clone()
                 for network, net in model.networks.items()
                 for key, p in net.named_parameters()
+                if p.requires_grad  # not of averages
             }
     return {
         "losses": losses,
@@ -125,16 +123,57 @@ def run_case(name: str, options: ModelOptions, totals: tuple[int, ...]) -> dict[
     }
 
 
-def run_cases(folder: Path, totals: tuple[int, ...] = TOTALS) -> dict[str, Any]:
-    """All of them; the classifier that one of them needs is left in the folder by one process."""
-    found = cases(str(folder / "classifier.pth")).items()
-    return {case: run_case(name, options, totals) for case, (name, options) in found}
+def run_cases(folder: Path, totals: tuple[int, ...] = TOTALS) -> None:
+    """All of them, in a process of its own; process r of p leaves `folder/p_r.pth`.
+
+    Of each case: the losses of every step, the gradients of the first, networks and image pool
+    after the last. The folder holds what `save_classifier` leaves there.
+    """
+    in_float64()
+    with joined(on_cuda=False):
+        found = {
+            case: run_case(name, options, totals)
+            for case, (name, options) in cases(str(folder / "classifier.pth")).items()
+        }
+    torch.save(found, folder / f"{processes()}_{rank()}.pth")
 
 
 def save_classifier(folder: Path) -> None:
     """What the cases find there."""
     torch.manual_seed(1)
     torch.save(Classifier(classes=("BMP2", "BTR70", "T72")).export(), folder / "classifier.pth")
+
+
+class Started:
+    """`do(*arguments)` in the processes of one run, forks of this one, as torchrun starts them."""
+
+    def __init__(self, count: int, folder: Path, do: Callable[..., None], *arguments: Any) -> None:
+        self.folder, self.names = folder, [f"{count}_{rank}" for rank in range(count)]
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        variables = {"WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+
+        def begin(rank: int) -> None:
+            for name, value in (variables | {"RANK": rank}).items():
+                os.environ[name] = str(value)
+            for number, stream in ((1, "stdout"), (2, "stderr")):
+                file = (folder / f"{self.names[rank]}.{stream}").open("w", buffering=1)
+                os.dup2(file.fileno(), number)  # what torch itself says
+                setattr(sys, stream, file)
+            do(*arguments)
+
+        fork = multiprocessing.get_context("fork")
+        self.processes = [fork.Process(target=begin, args=(rank,)) for rank in range(count)]
+        for process in self.processes:
+            process.start()
+
+    def finish(self) -> list[tuple[int, str]]:
+        """Exit code and error messages of each, once all have ended."""
+        for process in self.processes:
+            process.join()
+        errors = [(self.folder / f"{name}.stderr").read_text() for name in self.names]
+        return [(p.exitcode, text) for p, text in zip(self.processes, errors, strict=True)]
 
 
 def in_float64() -> None:
@@ -157,13 +196,3 @@ def largest_difference(a: Any, b: Any) -> float:
         return max(map(largest_difference, a, b), default=0.0)
     assert a == b
     return 0.0
-
-
-if __name__ == "__main__":
-    place = Path(sys.argv[1])
-    torch.set_num_threads(1)
-    in_float64()
-    with joined(on_cuda=False):
-        repeats = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-        found = run_cases(place, TOTALS * repeats)
-        torch.save(found, place / f"{processes()}_{rank()}.pth")

@@ -1,8 +1,9 @@
 """Several processes compute what one computes: every model, whole runs, and how they end."""
 
+import itertools
 import os
 import re
-import socket
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,45 +12,22 @@ import numpy as np
 import pytest
 import torch
 
+import train
 from data.images import write_image
 from models import MODELS
 from tests import several
+from util.errors import run_main
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def start(count: int, *words: object) -> list[subprocess.Popen]:
-    """Processes of one run, as torchrun starts them."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    return [
-        subprocess.Popen(
-            [sys.executable, *map(str, words)],
-            cwd=ROOT,
-            env={**os.environ, **common, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(count)
-    ]
-
-
-def finish(started: list[subprocess.Popen]) -> list[tuple[int, str, str]]:
-    """Exit code and words of each."""
-    words = [process.communicate(timeout=300) for process in started]
-    return [(p.returncode, *w) for p, w in zip(started, words, strict=True)]
-
-
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """What each process left of `tests/several.py`: one alone, and two together."""
+    """What each process left of all cases: one alone, and two together."""
     folder = tmp_path_factory.mktemp("several")
     several.save_classifier(folder)
-    started = [*start(1, "tests/several.py", folder), *start(2, "tests/several.py", folder)]
-    for code, _, errors in finish(started):
+    runs = [several.Started(count, folder, several.run_cases, folder) for count in (1, 2)]
+    for code, errors in itertools.chain(*(run.finish() for run in runs)):
         assert code == 0, errors
     return {name: torch.load(folder / f"{name}.pth") for name in ("1_0", "2_0", "2_1")}
 
@@ -91,6 +69,17 @@ def flags(tmp_path):
     return make
 
 
+@pytest.fixture
+def two(tmp_path):
+    """Two processes of train.py with these flags: exit code and error messages of each."""
+
+    def train_program(flags):
+        sys.argv = ["train.py", *flags]
+        run_main(train.main, patient=True, alone=False)
+
+    return lambda flags: several.Started(2, tmp_path, train_program, flags).finish()
+
+
 def torchrun(*words):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     return subprocess.run(
@@ -107,37 +96,49 @@ def state(folder):
     return torch.load(folder / "latest.pth")
 
 
-def test_killed_stopped_and_continued_ends_as_undisturbed(flags, tmp_path):
-    for code, words, errors in finish(start(2, "train.py", *flags("whole"))):
-        assert code == 0, words + errors
-
+def test_killed_stopped_and_continued_ends_as_undisturbed(flags, two, tmp_path):
+    assert [code for code, _ in two(flags("whole"))] == [0, 0]
     killed = torchrun("tests/several_train.py", "3", "1", "SIGKILL", *flags("run"))
     assert killed.returncode != 0
     assert killed.stderr.count("error: another process of this run has ended") == 1
-    assert "SIGKILL" in killed.stderr.replace("Signal 9", "SIGKILL")
+    assert "Signal 9 (SIGKILL)" in killed.stderr
     assert state(tmp_path / "run")["position"]["step"] == 2
 
     go_on = flags("run", "--continue_train")
     stopped = torchrun("tests/several_train.py", "4", "0", "SIGTERM", *go_on)
     assert stopped.stdout.count("stopped by SIGTERM after step 4, and saved") == 1
 
-    for code, words, errors in finish(start(2, "train.py", *go_on)):
-        assert code == 0, words + errors
+    assert [code for code, _ in two(go_on)] == [0, 0]
     assert state(tmp_path / "run")["position"]["step"] == LAST
     assert several.largest_difference(state(tmp_path / "whole"), state(tmp_path / "run")) == 0
     networks = [(tmp_path / n / "best_net_G.pth").read_bytes() for n in ("whole", "run")]
     assert networks[0] == networks[1]
 
 
+def test_another_number_of_processes_goes_on_and_says_what_differs(flags, two, tmp_path, capsys):
+    assert [code for code, _ in two(flags("two", "--n_epochs_decay", "0"))] == [0, 0]
+    for batch_size, steps in (("2", 6), ("1", 8)):
+        name = f"one{batch_size}"
+        shutil.copytree(tmp_path / "two", tmp_path / name)
+        train.main(flags(name, "--continue_train", "--batch_size", batch_size))
+        assert state(tmp_path / name)["position"]["step"] == steps
+        said = "a step had 2 images at the start before" in capsys.readouterr().out
+        assert said == (batch_size == "1")
+
+
 @pytest.mark.parametrize(
     ("flags_of_run", "words"),
     [(["--cache", "none"], r"3\.png"), (["--lr", "1e30"], r"NaN .* at step \d \(images \d, \d;")],
 )
-def test_what_ends_one_process_ends_all_with_one_sentence(flags, flags_of_run, words, tmp_path):
+def test_what_ends_one_process_ends_all_with_one_sentence(
+    flags, two, flags_of_run, words, tmp_path
+):
     if "--cache" in flags_of_run:
         bad = tmp_path / "data" / "trainB" / "3.png"
         bad.write_bytes(bad.read_bytes()[:-400])
-    ended = finish(start(2, "train.py", *flags("run", *flags_of_run)))
-    assert [code for code, *_ in ended] == [2, 2]
-    (told,) = [errors for _, _, errors in ended if errors]
-    assert told.startswith("error: ") and told.count("\n") == 1 and re.search(words, told)
+    ended = two(flags("run", *flags_of_run))
+    assert [code for code, _ in ended] == [2, 2]
+    lines = [line for _, errors in ended for line in errors.splitlines()]
+    (told,) = [line for line in lines if line.startswith("error: ")]
+    assert re.search(words, told)
+    assert not any("Traceback" in line for line in lines)

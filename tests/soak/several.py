@@ -8,9 +8,6 @@ processes bit for bit. Exit code 1 where they do not.
 """
 
 import argparse
-import os
-import socket
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -21,7 +18,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests import several
 
-ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-9
 
 
@@ -31,11 +27,15 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=5, help="of four steps")
     args = parser.parse_args()
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="several_") as name:
         folder = Path(name)
         several.save_classifier(folder)
         for count in (1, args.processes):
-            run(folder, count, args.repeats)
+            totals = several.TOTALS * args.repeats
+            ended = several.Started(count, folder, several.run_cases, folder, totals).finish()
+            if any(code for code, _ in ended):
+                raise SystemExit("\n".join(errors for _, errors in ended))
         alone, *found = (
             torch.load(folder / f"{file}.pth")
             for file in ("1_0", *(f"{args.processes}_{rank}" for rank in range(args.processes)))
@@ -47,22 +47,6 @@ def main() -> None:
         print(f"{case}: {beside:.1e} from one process, {between:.1e} between processes", flush=True)
         failed |= beside >= TOLERANCE or between > 0
     raise SystemExit(failed)
-
-
-def run(folder: Path, count: int, repeats: int) -> None:
-    """All cases in `count` processes, which leave what they found in the folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    command = [sys.executable, "tests/several.py", str(folder), str(repeats)]
-    started = [
-        subprocess.Popen(command, cwd=ROOT, env={**os.environ, **common, "RANK": str(rank)})
-        for rank in range(count)
-    ]
-    codes = [process.wait() for process in started]
-    if any(codes):
-        raise SystemExit(f"{count} processes did not come to their end")
 
 
 if __name__ == "__main__":
