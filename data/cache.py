@@ -1,7 +1,8 @@
 """Images decoded once: in memory that all processes of a run share, or in a file for later runs.
 
 Both are a file that is mapped, one without a name for `ram`, so reader processes add nothing to it,
-whether they are forked (and inherit the map) or spawned (and are handed the open file).
+whether they are forked (and inherit the map) or spawned (and are handed the open file). Of several
+processes that train on one host the first decodes, and the others map its file.
 """
 
 import json
@@ -9,9 +10,10 @@ import mmap
 import os
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
 from hashlib import sha256
 from math import prod
 from multiprocessing import reduction
@@ -23,6 +25,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.images import read_image, read_layout
+from util.distributed import made_by_host
 from util.errors import UserError
 from util.files import remove_leftovers, replacing
 from util.memory import free_memory
@@ -49,6 +52,10 @@ class Images:
         """As data.images.read_image; the array may be read-only."""
         return read_image(path)
 
+    def elsewhere(self) -> "Callable[[], Images]":
+        """What makes the same in another process of this host."""
+        return Images
+
 
 class Span(NamedTuple):
     """Where one decoded image lies in a file."""
@@ -74,6 +81,11 @@ class KeptImages(Images):
         start, shape, dtype = self.spans[path]
         return np.ndarray(shape, dtype, buffer=self.bytes, offset=start)
 
+    def elsewhere(self) -> Callable[[], Images]:
+        """Where a system does not show open files to other processes, they decode anew."""
+        place = Path(f"/proc/{os.getpid()}/fd/{self.file.fileno()}")
+        return partial(_opened_at, place, self.spans, self.where) if place.exists() else Images
+
     def __reduce__(self) -> tuple[Any, ...]:
         """For spawned processes; where a system cannot send an open file, they decode anew."""
         if not hasattr(reduction, "DupFd"):
@@ -88,6 +100,13 @@ def _received(sent: Any, spans: Mapping[Path, Span], where: str) -> KeptImages:
     return KeptImages(os.fdopen(sent.detach(), "rb"), spans, where=where)
 
 
+def _opened_at(place: Path, spans: Mapping[Path, Span], where: str) -> Images:
+    try:
+        return KeptImages(place.open("rb"), spans, where=where)
+    except OSError:  # of a process that may not be looked into
+        return Images()
+
+
 def keep_images(files: Sequence[Path], cache: Cache) -> Images:
     """The images of `files`, each decoded once, now or by an earlier run; "none": at each call.
 
@@ -96,7 +115,8 @@ def keep_images(files: Sequence[Path], cache: Cache) -> Images:
     """
     if cache == "none":
         return Images()
-    return _in_memory(files) if cache == "ram" else _on_disk(files)
+    keep = _in_memory if cache == "ram" else _on_disk
+    return made_by_host(partial(keep, files), elsewhere=lambda images: images.elsewhere())
 
 
 def _in_memory(files: Sequence[Path]) -> Images:

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -16,6 +17,7 @@ from data.order import EpochOrder, Key
 from data.raw import RawBatch
 from util.batch import Batch
 from util.errors import UserError
+from util.ranks import local_processes
 from util.stop import holding_signals, leave_stopping_to_the_parent
 
 Handed = Batch | RawBatch | UserError  # what comes from a reader process
@@ -48,7 +50,7 @@ class Loader:
     first samples of the dataset; None for all. num_threads: processes that read, no more than there
     are cores; 0 reads in this one. most_pixels: batches are divided where the size of their images
     changes, and where those of A have more pixels than this together; with None other sizes in a
-    batch are an error.
+    batch are an error. rank, processes: as of EpochOrder.
     """
 
     def __init__(
@@ -62,14 +64,22 @@ class Loader:
         device: torch.device,
         length: int | None = None,
         most_pixels: int | None = None,
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
-        length = length or len(dataset)
         self.order = EpochOrder(
-            length, batch_size=batch_size, shuffle=shuffle, seed=seed, strata=dataset.strata
+            length or len(dataset),
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            strata=dataset.strata,
+            rank=rank,
+            processes=processes,
         )
         self.device, self.prepare = device, dataset.prepare
         on_gpu = device.type == "cuda"
-        workers = min(num_threads, len(self.order), os.cpu_count() or 1)
+        cores = (os.cpu_count() or 1) // local_processes()
+        workers = min(num_threads, len(self.order), max(1, cores))
         self.loader = DataLoader(
             Batches(dataset, prepared=not on_gpu, most_pixels=most_pixels),
             sampler=self.order,
@@ -99,12 +109,12 @@ class Loader:
         batches = chain.from_iterable(map(taken_over, self._start()))
         if self.device.type == "cuda":
             batches = prepared_ahead(batches, self.prepare, self.device)
-        for batch in batches:
+        for number, batch in enumerate(batches, first_batch):
             if isinstance(batch, UserError):
                 # Raised anew: an error that its own frame holds is a cycle, and where the cycle
                 # collector finds torch's workers, their end takes 10 s.
                 raise UserError(*batch.args)
-            yield batch.to(self.device)
+            yield replace(batch.to(self.device), share=self.order.share(number))
 
     def _start(self) -> Iterator[list[Handed]]:
         """A pass over the data. Raises UserError where its processes cannot be started."""

@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 from torch.utils.data import Sampler
 
+from util.distributed import Share
 from util.seeding import generator_for
 
 Key = tuple[int, ...]  # (epoch, index), or (epoch, index, times that it has been in the epoch)
@@ -18,6 +19,8 @@ class EpochOrder(Sampler[list[Key]]):
     """Lists of keys, one a batch. Set `epoch` and `first_batch` before each pass.
 
     strata: of all samples, for a `balanced` order where they are shuffled; None: each comes once.
+    rank, processes: several processes have the batches of one with `processes` times the
+    `batch_size`, each its share of every one.
     """
 
     def __init__(
@@ -28,9 +31,11 @@ class EpochOrder(Sampler[list[Key]]):
         shuffle: bool,
         seed: int,
         strata: Sequence[tuple[int, int]] | None = None,
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
-        self.length, self.batch_size, self.shuffle, self.seed = length, batch_size, shuffle, seed
-        self.strata = strata
+        self.length, self.shuffle, self.seed, self.strata = length, shuffle, seed, strata
+        self.batch_size, self.rank, self.processes = batch_size * processes, rank, processes
         self.epoch, self.first_batch = 1, 0
 
     def __len__(self) -> int:
@@ -45,7 +50,16 @@ class EpochOrder(Sampler[list[Key]]):
                 order = list(islice(balanced(self.strata, rng), self.length))
         keys = list(self._keys(order))
         for start in range(self.first_batch * self.batch_size, self.length, self.batch_size):
-            yield keys[start : start + self.batch_size]
+            yield self._share_of(start).take(keys[start : start + self.batch_size])
+
+    def _share_of(self, start: int) -> Share:
+        """This process's of the batch that begins with the sample `start` of the order."""
+        total = min(self.batch_size, self.length - start)
+        return Share.of(total, rank=self.rank, processes=self.processes)
+
+    def share(self, batch: int) -> Share | None:
+        """Of batch number `batch` of an epoch; None where there is one process."""
+        return None if self.processes == 1 else self._share_of(batch * self.batch_size)
 
     def _keys(self, order: Sequence[int]) -> Iterator[Key]:
         seen: Counter[int] = Counter()

@@ -6,11 +6,13 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from models.networks import load_weights
 from options.groups import LearningOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
+from util.distributed import batch_mean, is_shared, scaled_for_average, sharing
 from util.errors import UserError
 
 
@@ -33,6 +35,7 @@ class Model(ABC):
         self.notes: list[str] = []  # what the user should know of how the model was built
         self.teacher: str | None = None  # digest of a frozen network that takes part in the loss
         self._finite: Tensor | None = None  # as `take_finite` says
+        self._averagers: dict[str, DistributedDataParallel] = {}  # of gradients, over processes
 
     @staticmethod
     def flag_of_boxes(options: LearningOptions) -> str | None:
@@ -46,7 +49,21 @@ class Model(ABC):
 
     @abstractmethod
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
-        """Update all networks once. Returns the losses by name, detached scalars."""
+        """Update all networks once. Returns the losses by name, detached scalars.
+
+        Of several processes each has rows of the batch, and a loss that is a mean over rows is one
+        over its own. What is drawn, pooled or divided by is of the whole batch: `util.distributed`.
+        """
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """`training_step` on this process's rows of a batch. The losses are those of all rows."""
+        with sharing(batch.share):
+            losses = self.training_step(batch)
+            if batch.share:
+                wrong, *means = batch_mean(torch.stack([~self._finite, *losses.values()]))
+                self._finite = wrong == 0
+                losses = dict(zip(losses, means, strict=True))
+        return losses
 
     def translate(self, images: Tensor) -> Tensor:
         """Whole images of A as they are tested, without gradient; of models that translate.
@@ -82,6 +99,8 @@ class Model(ABC):
         optimiser, scaler = self.optimisers[name], self.scalers[name]
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         optimiser.zero_grad(set_to_none=True)
+        if is_shared():
+            loss = self._averager(name, parameters)(scaled_for_average(loss))
         # `inputs` spares the gradients of the networks that the loss only passes through.
         scaler.scale(loss).backward(inputs=parameters)
         # Infinite gradients are all in a day's work of the scaler, which skips and scales down.
@@ -92,6 +111,20 @@ class Model(ABC):
         if scaler.is_enabled():  # a scale that fell so far has met NaN, which no scale mends
             # Not get_scale(), which waits for the device.
             self._finite = self._finite & (scaler._scale >= 1)
+
+    def _averager(self, name: str, parameters: list[nn.Parameter]) -> DistributedDataParallel:
+        """What averages the gradients of an optimiser, in the backward pass of what it is given."""
+        if name not in self._averagers:
+            # Told to look for parameters without a gradient, it keeps its buckets as they are: a
+            # run that goes on adds up in the order of the one that was never stopped. All processes
+            # have drawn or loaded the same weights, and these are part of a graph already.
+            self._averagers[name] = DistributedDataParallel(
+                _Loss(parameters),
+                broadcast_buffers=False,
+                init_sync=False,
+                find_unused_parameters=True,
+            )
+        return self._averagers[name]
 
     def note_finite(self, loss: Tensor, gradients: list[Tensor]) -> None:
         """Remember, on the device, whether an update's loss and gradients are finite."""
@@ -149,6 +182,17 @@ class Model(ABC):
             raise UserError(f"{source} has none of the networks {wanted}; name another run.")
         for name in shared:
             load_weights(self.networks[name], networks[name], source=f"{source}, network {name},")
+
+
+class _Loss(nn.Module):
+    """A loss as the only output of what owns its parameters, whatever way it was computed."""
+
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
+        super().__init__()
+        self.owned = nn.ParameterList(parameters)
+
+    def forward(self, loss: Tensor) -> Tensor:
+        return loss
 
 
 def _load_moments(optimiser: torch.optim.Adam, saved: Any, *, source: str) -> None:

@@ -16,6 +16,7 @@ from models.targets import cell_shares
 from options.groups import ClassifierOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
+from util.distributed import batch_mean
 from util.errors import UserError
 
 
@@ -79,21 +80,22 @@ class ClassifierModel(Model):
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         with self.compute.autocast():
             scores, log_shares = self.classifier.learn(batch.a)
-        scores = scores.float()
-        terms = {
-            "cross_entropy": F.cross_entropy(
-                scores,
-                batch.label,
-                weight=self.class_weights,
-                label_smoothing=self.recipe.smoothing,
-            )
-        }
+        terms = {"cross_entropy": self.cross_entropy(scores.float(), batch.label)}
         if log_shares is not None:
             target = cell_shares(batch.box_a, log_shares.shape[1:], batch.a.shape[-2:])
             terms["attention"] = attention_kl(log_shares, target)
         self.update("classifier", sum(terms.values()))
         accuracy = (scores.argmax(dim=1) == batch.label).float().mean()
         return {**{name: loss.detach() for name, loss in terms.items()}, "accuracy": accuracy}
+
+    def cross_entropy(self, scores: Tensor, label: Tensor) -> Tensor:
+        """Of scores (B, K); where classes have weights, a mean by those of the whole batch."""
+        weights, smoothing = self.class_weights, self.recipe.smoothing
+        loss = F.cross_entropy(scores, label, weight=weights, label_smoothing=smoothing)
+        if weights is None:
+            return loss
+        own = weights[label].mean()  # by which torch has divided
+        return loss * (own / batch_mean(own))
 
     def exports(self) -> dict[str, Any]:
         """The classifier with its classes, normalisation and last validation."""

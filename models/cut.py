@@ -14,6 +14,7 @@ from models.translation import TranslationModel
 from options.groups import CutOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
+from util.distributed import first_row, gather_domains
 from util.errors import UserError
 
 
@@ -167,13 +168,12 @@ class CutModel(TranslationModel):
                 ids = self.draw_places(keys, boxes, output.shape[-2:])
                 keys = self.sampler(keys, ids)
             queries = self.sampler(queries, ids)
+        pools, first = None, 0
+        if opt.nce_includes_all_negatives_from_minibatch:
+            pools, first = self.domains, first_row()
+            keys = [gather_domains(key, pools) for key in keys]
         losses = [
-            patch_nce(
-                query,
-                key,
-                temperature=opt.nce_T,
-                pools=self.domains if opt.nce_includes_all_negatives_from_minibatch else None,
-            ).mean(dim=1)
+            patch_nce(query, key, temperature=opt.nce_T, pools=pools, first=first).mean(dim=1)
             for query, key in zip(queries, keys, strict=True)
         ]
         return opt.lambda_NCE * torch.stack(losses).mean(dim=0)

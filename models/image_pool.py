@@ -1,14 +1,20 @@
 """History of generated images for the discriminator (Shrivastava et al. 2017, sec. 2.3)."""
 
 import random
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from util.distributed import gather_rows, own_rows
+
 
 class ImagePool:
-    """Keeps up to `size` past images; half of what it returns is old once it is full."""
+    """Keeps up to `size` past images; half of what it returns is old once it is full.
+
+    Of several processes each has the images of all.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -19,7 +25,7 @@ class ImagePool:
         if self.size == 0:
             return images
         chosen = []
-        for image in images:
+        for image in chain.from_iterable(gather_rows(images)):
             if len(self.images) < self.size:
                 self.images.append(image.clone())
                 chosen.append(image)
@@ -29,7 +35,7 @@ class ImagePool:
                 self.images[place] = image.clone()
             else:
                 chosen.append(image)
-        return torch.stack(chosen)
+        return torch.stack(own_rows(chosen))
 
     def state_dict(self) -> dict[str, Any]:
         """The images kept."""

@@ -33,22 +33,29 @@ GAN_LOSSES: dict[str, GanLoss] = {
 
 
 def patch_nce(
-    query: Tensor, key: Tensor, *, temperature: float = 0.07, pools: int | None = None
+    query: Tensor,
+    key: Tensor,
+    *,
+    temperature: float = 0.07,
+    pools: int | None = None,
+    first: int = 0,
 ) -> Tensor:
     """InfoNCE over patches (Park et al. 2020, eq. 3): each output patch must pick its input patch.
 
     query, key: (B, S, C) unit vectors, S patches at the same places; key is held constant.
     Negatives are the other S-1 patches of the same image, or with `pools` the other patches of as
-    many images in a row as make the batch fall into so many parts: 1 takes the whole batch.
+    many images in a row as make the batch fall into so many parts: 1 takes the whole batch. Then
+    key may have more images in each part than query, whose own ones begin with number `first`.
     Returns the loss (B, S) of each patch, in nats.
     """
     batch, patches, width = query.shape
     if pools:
         query, key = query.reshape(pools, -1, width), key.reshape(pools, -1, width)
     similarity = query @ key.detach().transpose(1, 2) / temperature
-    # Row s of each (S, S) matrix is one classification problem whose answer is column s. The
+    # Row s of each matrix is one classification problem, whose answer is column s of its own. The
     # public code keeps one more negative of similarity -10 there, weight exp(-10/T): nothing.
-    loss = similarity.logsumexp(dim=2) - similarity.diagonal(dim1=1, dim2=2)
+    own = similarity.diagonal(offset=first * patches, dim1=1, dim2=2)
+    loss = similarity.logsumexp(dim=2) - own
     return loss.reshape(batch, patches)
 
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metrics.boxes import grown, inside
+from util.distributed import draw_rows
 
 RING = 3.0  # pixels about a grown box which show the background
 
@@ -126,7 +127,13 @@ def draw_places(target: Tensor, count: int, share: float) -> Tensor:
     among these, or all of these where there are fewer; the rest among all that are left, uniformly.
     """
     count = min(count, target.shape[1])
-    order = torch.rand_like(target, dtype=torch.float32)
+    order = _draw_like(target)
     first = torch.where(target, order, -1.0).topk(round(share * count), dim=1)
     taken = torch.zeros_like(order).scatter(1, first.indices, (first.values >= 0).float())
-    return (torch.rand_like(order) + 2 * taken).topk(count, dim=1).indices
+    return (_draw_like(target) + 2 * taken).topk(count, dim=1).indices
+
+
+def _draw_like(target: Tensor) -> Tensor:
+    """Uniform numbers (B, P)."""
+    places = target.shape[1]
+    return draw_rows(len(target), lambda rows: torch.rand(rows, places, device=target.device))

@@ -1,6 +1,7 @@
 """What CUT and Pix2Pix share: a generator, a discriminator and how they are built and used."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -110,6 +111,7 @@ class TranslationModel(Model):
         )
         init_weights(discriminator, init_type=options.init_type, init_gain=options.init_gain)
         self.discriminator = compute.place(discriminator)
+        self.average = deepcopy(self.generator).requires_grad_(False) if options.ema else None
         compute.compile(self.generator, "forward")
         compute.compile(self.discriminator, "forward")
         for size, name in facts.sizes.get("A", {}).items():
@@ -117,6 +119,8 @@ class TranslationModel(Model):
         for size, name in facts.sizes.get("B", {}).items():
             self._check_smallest(self.discriminator, "netD", *size, example=name)
         self.networks = {"G": self.generator, "D": self.discriminator}
+        if self.average is not None:
+            self.networks["G_ema"] = self.average
 
     def see(self, images: Tensor, boxes: Tensor | None = None, *, real: bool = False) -> Tensor:
         """What G is given of (B, C, H, W): the images or, with --sensor, they beside their fit."""
@@ -136,9 +140,28 @@ class TranslationModel(Model):
         return self.generator.sensor.draw_noise(fake) if self.options.sensor else fake
 
     def translate(self, images: Tensor, boxes: Tensor | None = None) -> Tensor:
-        """Whole images through G as test.py --no_noise does: in eval mode, exactly."""
-        with evaluating(self.generator):
-            return translate(self.generator, images, self.compute.exact, boxes)
+        """Whole images through G or its average, as test.py --no_noise does: eval mode, exactly."""
+        generator = self.generator if self.average is None else self.average
+        with evaluating(generator):
+            return translate(generator, images, self.compute.exact, boxes)
+
+    def update(self, name: str, loss: Tensor) -> None:
+        super().update(name, loss)
+        if name == "G" and self.average is not None:
+            self.update_average()
+
+    @torch.no_grad()
+    def update_average(self) -> None:
+        """Bring it a step nearer to G, by --ema."""
+        for kept, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+            kept.lerp_(now, 1 - self.options.ema)
+        for kept, now in zip(self.average.buffers(), self.generator.buffers(), strict=True):
+            kept.copy_(now)  # statistics are averages already
+
+    def load_networks(self, networks: Mapping[str, Any], *, source: str) -> None:
+        super().load_networks(networks, source=source)
+        if self.average is not None and "G" in networks and "G_ema" not in networks:
+            self.average.load_state_dict(self.generator.state_dict())
 
     def judge(self, images: Tensor) -> Tensor:
         """D of (B, judged_bands, H, W): logits (B, 1, h, w) in fp32."""

@@ -75,7 +75,10 @@ class RunOptions:
         free=True,
     )
     gpu_ids: str = option(
-        "auto", "GPU number; -1 for the CPU; auto takes CUDA, MPS or the CPU", each_start=True
+        "auto",
+        "GPU number; -1 for the CPU; auto takes CUDA (of torchrun's processes each a GPU), MPS or "
+        "the CPU",
+        each_start=True,
     )
     seed: int = option(0, "start of all randomness: same seed, same run", minimum=0)
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = option(
@@ -113,7 +116,8 @@ class DataOptions:
     serial_batches: bool = option(False, "take images in their order, not shuffled")
     batch_size: int = option(
         1,
-        "images a step; in test.py, where it is not given, up to 16 of one size on a GPU",
+        "images a step, of each process that torchrun starts; in test.py, where it is not given, "
+        "up to 16 of one size on a GPU",
         minimum=1,
     )
     num_threads: int = option(
@@ -207,6 +211,13 @@ class GanOptions(LearningOptions, TranslationOptions):
     )
     lambda_GAN: float = option(1.0, "weight of the adversarial loss", minimum=0, may_change=True)
     pool_size: int = option(0, "past fakes that the discriminator sees again", minimum=0)
+    ema: float = option(
+        0.0,
+        "decay a step of the average of G, which is kept as G_ema, validated and used by test.py; "
+        "such as 0.999; 0 keeps none",
+        minimum=0,
+        below=1,
+    )
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ GROUPS = ("run", "data", "model", "training", "display")
 WORDS_FOR_NONE = ("all", "none", "inf")
 # Flags that stand for two; each of the two, where it is given as well, goes before.
 SHORTHANDS = {"norm": ("normG", "normD"), "value_range": ("value_range_A", "value_range_B")}
+# Of values: pix2pix's name for the batch norm of several processes, which is as all is here.
+OTHER_SPELLINGS = {"syncbatch": "batch"}
 
 EXAMPLES = {
     "train.py": """\
@@ -367,8 +369,9 @@ def _read_ints(text: str) -> tuple[int, ...]:
 
 def _read_choice(choices: Sequence[str]) -> Any:
     def read(text: str) -> str:
+        word = OTHER_SPELLINGS.get(text.lower(), text.lower())
         for choice in choices:
-            if choice.lower() == text.lower():
+            if choice.lower() == word:
                 return choice
         raise argparse.ArgumentTypeError(f"'{text}' is unknown; choose from {', '.join(choices)}")
 

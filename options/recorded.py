@@ -1,6 +1,6 @@
 """Options of an earlier run, taken over by whoever continues or uses it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
@@ -95,14 +95,19 @@ def recorded_options(
 
 
 def continue_options(
-    config: Config, stored: Mapping[str, Any], models: Mapping[str, type[ModelOptions]]
+    config: Config,
+    stored: Mapping[str, Any],
+    models: Mapping[str, type[ModelOptions]],
+    *,
+    may_change: Collection[str] = (),
 ) -> Config:
     """Options of a run that goes on: what is not on the command line stays as it was.
 
-    stored: as `to_dict` wrote it. Raises ValueError for a flag that would make it another run.
+    stored: as `to_dict` wrote it; may_change: options that may, beside those that are marked so.
+    Raises ValueError for a flag that would make it another run.
     """
     recorded = recorded_options(stored, models)
-    fixed = _fixed(RunOptions, DataOptions, type(recorded.model))
+    fixed = _fixed(RunOptions, DataOptions, type(recorded.model)) - set(may_change)
     return _merge(config, recorded, own=OWN_WHEN_CONTINUED, fixed=fixed)
 
 

@@ -91,6 +91,15 @@ def test_cut_leaves_its_files(run):
     ResnetGenerator(input_nc=1, output_nc=1, ngf=4, n_blocks=4).load_state_dict(weights(folder))
 
 
+def test_the_average_of_g_is_what_is_tested(run):
+    folder = run(train, *PIX2PIX, *SMALL, *SHORT, "--ema", 0.9)
+    run(test_program)
+    record = json.loads((folder.parents[1] / "results/run/test_latest/result.json").read_text())
+    average = weights(folder, network="G_ema")
+    assert record["inputs"]["weights of the generator"] == digest(average)
+    assert digest(average) != digest(weights(folder))
+
+
 def test_same_seed_same_weights_other_seed_others(run):
     first = weights(run(train, *CUT, *SMALL, *SHORT, name="a"))
     assert_same(first, weights(run(train, *CUT, *SMALL, *SHORT, name="b")))

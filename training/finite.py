@@ -1,9 +1,12 @@
 """Losses and gradients that are NaN or infinite: found without waiting for the device each step."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import torch
 from torch import Tensor
+
+from util.distributed import gather
 
 SHOWN_IMAGES = 8
 
@@ -37,7 +40,8 @@ class FiniteWatch:
         if not len(bad):
             return None
         place = int(bad[0])
-        step, images, names = steps[place]
+        step, own_images, names = steps[place]
+        images = list(dict.fromkeys(chain.from_iterable(gather(own_images))))
         wrong = [n for n, ok in zip(names, finite[place, 1:], strict=True) if not ok]
         losses = zip(names, values[place, 1:].tolist(), strict=True)
         more = f" and {len(images) - SHOWN_IMAGES} more" if len(images) > SHOWN_IMAGES else ""

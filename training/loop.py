@@ -25,6 +25,7 @@ from training.samples import Sample
 from training.schedule import Schedule
 from training.validation import Validation
 from util.batch import Batch
+from util.distributed import naming_lost_processes, of_first, together
 from util.errors import EXIT_STOPPED, UserError, WriteError, naming_want_of_memory
 from util.seeding import seed_step
 from util.stop import Stopped, StopSignals
@@ -71,9 +72,9 @@ class Training:
             raise
         self.monitor.close(self.position, "finished")
         if self.validation:
-            self.folder.write_documents(self.validation.documents())
+            of_first(partial(self.folder.write_documents, self.validation.documents()))
             say(self.validation.closing_words())
-        self.folder.mark_finished(self.schedule.last_epoch)
+        of_first(partial(self.folder.mark_finished, self.schedule.last_epoch))
         say(self.farewell())
 
     def run_epochs(self) -> None:
@@ -81,7 +82,7 @@ class Training:
         self.position.epoch_batches = len(self.loader)
         self.monitor.begin(self.position)
         # Closing too: torch tells of a reader that died at the end of any other.
-        with naming_lost_readers(), closing(self.loader), self.stop:
+        with naming_lost_readers(), self.stop, closing(self.loader), naming_lost_processes():
             while self.position.epoch <= self.schedule.last_epoch:
                 self.run_epoch()
                 self.end_epoch()
@@ -91,7 +92,7 @@ class Training:
         """The rest of the epoch, each step at the schedule's share of --lr."""
         clock = time.perf_counter()
         for batch in self.batches():
-            waited, size = time.perf_counter() - clock, len(batch.names)
+            waited, size = time.perf_counter() - clock, batch.total
             rate = self.schedule.factor(self.position.epoch, self.position.share_done)
             self.model.set_rate(rate)
             with naming_want_of_memory(
@@ -110,8 +111,6 @@ class Training:
                 if self.position.reached(self.options.print_freq, size):
                     self.check_finite()
                 self.monitor.step(self.position, values, self.show_samples, size=size)
-            if self.stop.received:
-                self.save_and_leave()
             if self.position.reached(self.options.save_latest_freq, size):
                 self.save_or_say(self.save)
             clock = time.perf_counter()
@@ -121,18 +120,18 @@ class Training:
     def batches(self) -> Iterator[Batch]:
         """Those of the rest of the epoch. Raises UserError for a bad image.
 
-        A signal that comes while it waits for one saves and leaves at once.
+        A signal saves and leaves: before the next one and, where it comes in a wait, at once.
         """
         found = self.loader.epoch(self.position.epoch, first_batch=self.position.batches)
         try:
             while True:
-                with self.stop.at_once():
+                with together(), self.stop.at_once():
                     batch = next(found, None)
                 if batch is None:
                     return
                 yield batch
-        except Stopped:
-            self.save_and_leave()
+        except Stopped as signal:
+            self.save_and_leave(signal)
         except UserError as error:
             advice = way_on(self.saved_step, "(with --on_bad_image skip, without such images)")
             raise UserError(f"{error} {advice[0].upper()}{advice[1:]}.") from None
@@ -144,7 +143,7 @@ class Training:
         skipping = self.options.on_nan == "skip"
         before = deepcopy(self.model.state_dict()) if skipping else None
         self.model.compute.begin_step()
-        losses = self.model.training_step(batch)
+        losses = self.model.step(batch)
         self.finite.add(step, batch.names, losses, self.model.take_finite())
         if before is None:
             return losses
@@ -183,11 +182,15 @@ class Training:
 
     def validate(self, validation: Validation) -> None:
         """Measure at the end of an epoch, and keep the networks of the best one."""
-        try:
+
+        def measure() -> dict[str, float]:
             with self.stop.at_once():
-                values = validation.measure()
-        except Stopped:
-            self.save_and_leave()
+                return validation.measure()
+
+        try:
+            values = of_first(measure)
+        except Stopped as signal:
+            self.save_and_leave(signal)
         before = replace(self.progress.best)
         best = self.progress.best.offer(self.position.epoch, values, validation.score(values))
         if best and not self.save_or_say(self.save_best):
@@ -199,26 +202,38 @@ class Training:
 
         Raises what `make_ready` does, and WriteError; the last checkpoint stays.
         """
+
+        def write() -> None:
+            state = {
+                **self.progress.state_dict(),
+                "schedule": self.schedule.state_dict(),
+                "model": self.model.state_dict(),
+            }
+            self.folder.save(state, self.model.exports())
+
         self.make_ready()
-        state = {
-            **self.progress.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "model": self.model.state_dict(),
-        }
-        self.folder.save(state, self.model.exports())
+        of_first(write)
         self.saved_step = self.position.step
 
     def save_epoch(self, epoch: int) -> None:
         """Each network alone, under the number of an epoch that has ended."""
+
+        def write() -> None:
+            self.folder.save_networks(str(epoch), self.model.exports())
+            if keep := self.options.keep_last:
+                self.folder.keep_last(keep)
+
         self.make_ready()
-        self.folder.save_networks(str(epoch), self.model.exports())
-        if keep := self.options.keep_last:
-            self.folder.keep_last(keep)
+        of_first(write)
 
     def save_best(self) -> None:
         """Each network alone, as the best so far."""
+
+        def write() -> None:
+            self.folder.save_best(self.model.exports(), asdict(self.progress.best))
+
         self.make_ready()
-        self.folder.save_best(self.model.exports(), asdict(self.progress.best))
+        of_first(write)
 
     def save_or_say(self, save: Callable[[], None]) -> bool:
         """Whether it could be written: if not, that costs a line, and the next save is tried."""
@@ -231,7 +246,7 @@ class Training:
             return False
 
     def make_ready(self) -> None:
-        """Before anything is saved. A folder that somebody has removed or renamed is made anew.
+        """Before anything is saved.
 
         Raises UserError once a number is not finite, or where the folder is now another run's.
         """
@@ -241,16 +256,20 @@ class Training:
                 f"weights became NaN or infinite up to step {self.position.step}; "
                 f"{way_on_from_nan(self.saved_step, self.options)}."
             )
+        of_first(self.keep_folder)
+
+    def keep_folder(self) -> None:
+        """A folder that somebody has removed or renamed is made anew."""
         if not self.lock.held:
             self.lock.take()
             self.folder.begin(self.record, continued=True)
             say(f"{self.folder.path} had vanished: made anew")
 
-    def save_and_leave(self) -> None:
+    def save_and_leave(self, signal: Stopped) -> None:
         """What SIGTERM and Ctrl-C ask for."""
         self.save()
         say(
-            f"stopped by {self.stop.received} after step {self.position.step}, and saved: "
+            f"stopped by {signal} after step {self.position.step}, and saved: "
             "--continue_train goes on"
         )
         raise SystemExit(EXIT_STOPPED)

@@ -12,6 +12,7 @@ from options import DataOptions, RunOptions, TrainingOptions
 from training.live_line import CLEAR, on_terminal
 from training.run_folder import RunFolder
 from training.validation import Best, Validation
+from util.ranks import processes
 
 SHOWN_LEFT_OUT = 10  # bad images whose reasons are printed
 
@@ -39,6 +40,27 @@ def networks_and_images(run: RunOptions, model: Model, dataset: ImageDataset) ->
     images = ", ".join(f"{len(d.files)} images {role}" for role, d in dataset.domains.items())
     summary = f"{run.name}: {run.model} on {model.compute}, {images}; parameters: {parts}"
     return "\n".join([summary, *model.notes, *dataset.notes()])
+
+
+def images_a_step(data: DataOptions, before: int | None, *, again: int) -> str:
+    """How many images a step has, where there are several processes or it had another number.
+
+    before: of the last start, None for a new run; again: images of this epoch that are seen again.
+    """
+    count, lines = processes(), []
+    now = count * data.batch_size
+    if count > 1:
+        lines.append(
+            f"{count} processes: {now} images a step, --batch_size {data.batch_size} of each; "
+            "--lr stays as it is, whatever their number"
+        )
+    if before not in (None, now):
+        seen = f", and {again} images of this epoch are seen again" if again else ""
+        lines.append(
+            f"a step had {before} images at the start before: the order of images stays, their "
+            f"steps are others from here on{seen}"
+        )
+    return "\n".join(lines)
 
 
 def fitted_images(run: RunOptions, dataset: ImageDataset, used: Mapping[str, int]) -> str:

@@ -206,6 +206,13 @@ def _steps_behind(resume: Position | None, *, waiting: bool) -> dict[str, int | 
     }
 
 
+class NoMonitor:
+    """Of the processes that neither say nor write anything: takes all that a Monitor is told."""
+
+    def __getattr__(self, _: str) -> Callable[..., None]:
+        return lambda *_, **__: None
+
+
 def _duration(seconds: float) -> str:
     """As one says it: 95 s, 12 min, 31 h 5 min."""
     if seconds < 120:

@@ -34,6 +34,15 @@ class Position:
         """Of a run that has done whole epochs alone, from the first on, of the same images."""
         return self.images // (self.epoch - 1)
 
+    def regroup(self, was: int | None, now: int) -> int:
+        """From batches of `was` images to batches of `now`; None: of a new run.
+
+        Returns how many images of the epoch are seen again, as a batch is the least to begin with.
+        """
+        done = self.batches * (was or now)
+        self.batches = done // now
+        return done - self.batches * now
+
     def advance(self, size: int) -> None:
         """One batch of `size` images further."""
         self.batches += 1

@@ -242,6 +242,8 @@ def _is_record(record: Any) -> bool:
         and all(isinstance(part, dict) for part in (options, maps, left_out, images, inputs))
         and all(map(_is_value_map, maps.values()))
         and all(isinstance(reason, str) for reason in left_out.values())
+        and type(record.get("processes", 1)) is int
+        and record.get("processes", 1) > 0
     )
 
 

@@ -3,10 +3,13 @@
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from data.build import build_training_datasets, build_validation_datasets
 from data.datasets import ImageDataset
@@ -24,7 +27,7 @@ from training.displays import require_packages
 from training.fit import fit
 from training.lock import RunLock
 from training.loop import Training
-from training.monitor import Monitor
+from training.monitor import Monitor, NoMonitor
 from training.position import Position
 from training.record import TRAINING_IMAGES, range_uses, run_record, this_start
 from training.repeat import compared, repeated
@@ -37,8 +40,10 @@ from training.validation import HeldOut, Validation, build_validation
 from util.checkpoint import digest
 from util.compute import Compute, select_compute
 from util.device import hardware, set_repeatability
+from util.distributed import joined, of_first
 from util.errors import UserError
 from util.files import write_text
+from util.ranks import is_first, processes, rank
 from util.resume import ANOTHER_RUN, refuse_changed, refuse_other_inputs
 from util.seeding import seed_step
 
@@ -46,33 +51,59 @@ from util.seeding import seed_step
 def train(config: TrainConfig) -> None:
     """Begin a run or go on with it, to its end; its folder is locked meanwhile.
 
-    Raises UserError for what the user can mend, SystemExit where a signal asks the run to stop.
+    Of several processes each calls this. Raises UserError for what the user can mend, SystemExit
+    where a signal asks the run to stop.
     """
-    if config.training.like:
-        config = repeated(config)
-    folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)
-    with RunLock(folder.path) as lock:
-        going_on = config.training.continue_train
-        if config.run.resume:
-            if going_on:
-                raise UserError(
-                    "--resume goes on where there is a run; leave --continue_train out."
-                )
-            going_on = is_begun(config, folder)
-            if folder.finished_file.exists():
-                messages.say(messages.left_as_it_is(folder))
-                return
-        if config.run.model in FITTED:
-            fit(config, folder, lock)
-        elif training := begin(config, folder, lock, going_on=going_on):
-            training.run()
+    with joined(on_cuda=config.run.gpu_ids != "-1" and torch.cuda.is_available()):
+        _require_a_process_a_gpu(config.run.gpu_ids)
+        if config.training.like:
+            config = repeated(config)
+        folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)
+        with RunLock(folder.path) if is_first() else nullcontext() as lock:
+            _train(config, folder, lock)
+
+
+def _train(config: TrainConfig, folder: RunFolder, lock: RunLock | None) -> None:
+    going_on = config.training.continue_train
+    if config.run.resume:
+        if going_on:
+            raise UserError("--resume goes on where there is a run; leave --continue_train out.")
+        going_on = of_first(partial(is_begun, config, folder))
+        if of_first(folder.finished_file.exists):
+            messages.say(messages.left_as_it_is(folder))
+            return
+    if config.run.model in FITTED:
+        _require_one_process(config.run.model)
+        fit(config, folder, lock)
+    elif training := begin(config, folder, lock, going_on=going_on):
+        training.run()
+
+
+def _require_a_process_a_gpu(gpu_ids: str) -> None:
+    """Raises UserError, with the line to type, for several GPUs."""
+    gpus = [number for number in gpu_ids.split(",") if number]
+    if len(gpus) > 1:
+        words = [word for word in sys.argv if word != gpu_ids and "--gpu_ids" not in word]
+        words = ["torchrun", f"--nproc_per_node={len(gpus)}", *words]
+        raise UserError(
+            f"--gpu_ids {gpu_ids} names {len(gpus)} GPUs, which take a process each: "
+            f"CUDA_VISIBLE_DEVICES={','.join(gpus)} {shlex.join(words)}"
+        )
+
+
+def _require_one_process(model: str) -> None:
+    if processes() > 1:
+        raise UserError(f"--model {model} is fitted at once, by one process; start it with python.")
 
 
 def begin(
-    config: TrainConfig, folder: RunFolder, lock: RunLock, *, going_on: bool
+    config: TrainConfig, folder: RunFolder, lock: RunLock | None, *, going_on: bool
 ) -> Training | None:
-    """A run ready to go or to go on; None where nothing was left but its mark."""
-    start = _continued(config, folder) if going_on else Start(config)
+    """A run ready to go or to go on; None where nothing was left but its mark.
+
+    lock: of the first process, which alone writes into the folder.
+    """
+    start = of_first(partial(_continued, config, folder)) if going_on else Start(config)
     run, options = start.config.run, start.config.training
     start.require_fitting_mode()
     require_packages(start.config.display)
@@ -80,27 +111,27 @@ def begin(
     compute = select_compute(run.gpu_ids, run.precision, compiled=run.compile)
     schedule, progress = start.schedule(), start.progress()
     if progress.position.epoch > schedule.last_epoch:
-        _leave_finished(folder, start.config, schedule.last_epoch)
+        of_first(partial(_leave_finished, folder, start.config, schedule.last_epoch))
         return None
     images = start.images()
     model = start.model(compute, images.training, folder)
     validation = start.validation(model, images)
     if validation:
         progress.best = progress.best.go_on(phase=options.val_phase, judge=validation.judge)
-    record = start.record(compute, images, teacher=model.teacher)
-    lock.take()
-    folder.begin(record, continued=start.state is not None)
-    write_text(folder.path / "train_opt.txt", option_table(start.config))
-    messages.say(
-        lock.note,
-        compared(start.config, record),
-        messages.left_out(images.left_out),
-        messages.networks_and_images(run, model, images.training),
-        messages.value_ranges(images.training, range_uses(images.training)),
-        messages.held_out(images.held_out),
-        messages.new_order(start.digests, record["images"]),
-        messages.validated(options, validation, progress.best, teacher=model.teacher),
-    )
+    again = progress.position.regroup(start.images_a_step, images_a_step(start.config.data))
+    record = of_first(partial(_take_folder, folder, lock, start, compute, images, model))
+    if is_first():
+        messages.say(
+            lock.note,
+            compared(start.config, record),
+            messages.left_out(images.left_out),
+            messages.networks_and_images(run, model, images.training),
+            messages.images_a_step(start.config.data, start.images_a_step, again=again),
+            messages.value_ranges(images.training, range_uses(images.training)),
+            messages.held_out(images.held_out),
+            messages.new_order(start.digests, record["images"]),
+            messages.validated(options, validation, progress.best, teacher=model.teacher),
+        )
     return Training(
         options=options,
         seed=run.seed,
@@ -114,9 +145,33 @@ def begin(
         shown=fixed_samples(images.training, model.device),
         validation=validation,
         progress=progress,
-        monitor=start.monitor(folder, progress, last_epoch=schedule.last_epoch),
+        monitor=start.monitor(folder, progress, last_epoch=schedule.last_epoch)
+        if is_first()
+        else NoMonitor(),
         saved_step=progress.position.step if start.state else None,
     )
+
+
+def _take_folder(
+    folder: RunFolder,
+    lock: RunLock,
+    start: "Start",
+    compute: Compute,
+    images: "RunImages",
+    model: Model,
+) -> dict[str, Any]:
+    """What run.json says of the run from now on."""
+    record = start.record(compute, images, teacher=model.teacher)
+    record["processes"] = processes()
+    lock.take()
+    folder.begin(record, continued=start.state is not None)
+    write_text(folder.path / "train_opt.txt", option_table(start.config))
+    return record
+
+
+def images_a_step(data: DataOptions) -> int:
+    """Those of all processes."""
+    return data.batch_size * processes()
 
 
 def is_begun(config: TrainConfig, folder: RunFolder, *, way: str = ANOTHER_RUN) -> bool:
@@ -167,7 +222,8 @@ class Start:
     state: of the checkpoint it goes on from, None for a new run. value_maps, left_out, digests:
     what its last start has found in the data: by role, by path, and by role the names' digests;
     made_from: the `inputs` of then; starts: what it records of those before; changed: options that
-    its last start had otherwise, as words.
+    its last start had otherwise, as words; images_a_step:
+    of all its processes, None for a new run.
     """
 
     config: TrainConfig
@@ -178,6 +234,7 @@ class Start:
     made_from: Mapping[str, str] = field(default_factory=dict)
     starts: Sequence[Mapping[str, Any]] = ()
     changed: Sequence[str] = ()
+    images_a_step: int | None = None
 
     @classmethod
     def of_record(
@@ -197,6 +254,8 @@ class Start:
             made_from=record.get("inputs", {}),
             starts=record.get("starts", ()),
             changed=[str(change) for change in differences(recorded, config)],
+            images_a_step=record["options"]["data"].get("batch_size", 1)
+            * record.get("processes", 1),
         )
 
     @property
@@ -365,7 +424,9 @@ def _continued(config: TrainConfig, folder: RunFolder) -> Start:
     record = folder.record()
     messages.say(note)
     try:
-        config = continue_options(config, record["options"], MODEL_OPTIONS)
+        # Other processes may have other shares of the same batch.
+        free = {"batch_size"} if record.get("processes", 1) != processes() else frozenset()
+        config = continue_options(config, record["options"], MODEL_OPTIONS, may_change=free)
     except ValueError as error:
         raise UserError(f"{folder.path}: {error}.") from None
     return Start.of_record(config, record, state)
@@ -406,4 +467,6 @@ def _loader(dataset: ImageDataset, data: DataOptions, seed: int, model: Model) -
         seed=seed,
         num_threads=data.num_threads,
         device=model.device,
+        rank=rank(),
+        processes=processes(),
     )

@@ -28,8 +28,9 @@ def begin(config: TestConfig) -> Translation:
             raise UserError(f"{folder.path}: {error}.") from None
         _require_generator(config)
         value_maps = recorded_maps(record)
-        weights = folder.load_networks(config.run.epoch, ["G"])["G"]
-        source = str(folder.network_file(config.run.epoch, "G"))
+        networks = folder.load_networks(config.run.epoch, ["G", "G_ema"])
+        name = "G_ema" if "G_ema" in networks else "G"
+        weights, source = networks[name], str(folder.network_file(config.run.epoch, name))
         teacher = record.get("teacher")
     else:
         _require_generator(config)

@@ -7,6 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from util.distributed import Share
+
 Sizes = Mapping[tuple[int, int], str]  # (height, width) -> name of an image of this size
 View = Literal["frame", "window", "chip"]  # whole, or in parts: data/views.py
 
@@ -22,6 +24,7 @@ class Batch:
     box_a, box_b: (B, N, 4) of x0, y0, x1, y1 in pixel edges of `a` and `b`, what the image shows of
     the boxes of its targets; rows of NaN where it has fewer than N. N >= 1 is each domain's own.
     None where nobody asked for them.
+    share: which rows of a batch of several processes these are; None where there is one process.
     """
 
     a: Tensor
@@ -30,6 +33,12 @@ class Batch:
     names: tuple[str, ...]
     box_a: Tensor | None = None
     box_b: Tensor | None = None
+    share: Share | None = None
+
+    @property
+    def total(self) -> int:
+        """Images of the whole batch, those of other processes too."""
+        return self.share.total if self.share else len(self.names)
 
     def each(self, do: Callable[[Tensor], Tensor]) -> "Batch":
         """The same with `do` applied to every tensor."""

@@ -6,19 +6,27 @@ import platform
 import torch
 
 from util.errors import UserError
+from util.ranks import local_processes, local_rank, processes
 
 
 def select_device(gpu_ids: str) -> torch.device:
     """Device for `gpu_ids`: "auto" (CUDA, else MPS, else CPU), "-1" (CPU) or a CUDA number.
 
-    Raises UserError for a device that is not there.
+    With "auto" each process of a host takes a GPU of its own. Raises UserError for a device that is
+    not there.
     """
     if gpu_ids == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda:0")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+            return _own_gpu()
+        alone = processes() == 1
+        return torch.device("mps" if alone and torch.backends.mps.is_available() else "cpu")
     if gpu_ids == "-1":
         return torch.device("cpu")
+    if processes() > 1:
+        raise UserError(
+            f"--gpu_ids {gpu_ids} would be that of all processes, and each takes a GPU of its own: "
+            "leave the flag out, or give -1 for the CPU."
+        )
     if "," in gpu_ids:
         raise UserError(f"--gpu_ids {gpu_ids} names several GPUs; a run uses one: give one number.")
     if not gpu_ids.isdecimal():
@@ -54,6 +62,16 @@ def _found(count: int) -> str:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     chosen = "" if visible is None else f" with CUDA_VISIBLE_DEVICES={visible}"
     return f"torch {torch.__version__}, built {built}, finds no GPU here{chosen}"
+
+
+def _own_gpu() -> torch.device:
+    found, wanted = torch.cuda.device_count(), local_processes()
+    if wanted > found:
+        raise UserError(
+            f"{wanted} processes are here, each for a GPU of its own, and {found} CUDA GPUs; start "
+            "as many as there are GPUs (--nproc_per_node), or give --gpu_ids -1 for the CPU."
+        )
+    return torch.device(f"cuda:{local_rank()}")
 
 
 def set_repeatability(*, deterministic: bool) -> None:

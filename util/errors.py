@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
+from util.ranks import processes
 from util.surroundings import settle
 
 # sysexits.h calls it EX_TEMPFAIL, try again later: the run is saved and can go on.
@@ -75,6 +76,7 @@ def run_main(
     main: Callable[[], None],
     *,
     patient: bool = False,
+    alone: bool = True,
     lighter: str = "give it smaller or fewer images, or more memory",
 ) -> None:
     """Run an entry point: a UserError becomes one line on stderr and exit code 2, no traceback.
@@ -83,6 +85,7 @@ def run_main(
     lacks become "?".
     patient: whether the program is worth more than its words, and goes on where they can no longer
     be written: the disk with the job's output is full, the program behind the pipe is gone.
+    alone: whether the program is one process; others may be one of several, as of torchrun.
     lighter: what the user can do where memory does not suffice.
     """
     for stream in (sys.stdout, sys.stderr):
@@ -92,7 +95,11 @@ def run_main(
         sys.stdout, sys.stderr = PatientStream(sys.stdout), PatientStream(sys.stderr)
     settle()
     try:
-        _refuse_many_processes()
+        if alone and processes() > 1:
+            raise UserError(
+                f"this is one of {processes()} processes (WORLD_SIZE), as torchrun starts them, "
+                "and this program runs in one; start it with python."
+            )
         with naming_want_of_memory("this", lighter=lighter):
             main()
     except UserError as error:
@@ -105,13 +112,3 @@ def run_main(
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201
         raise SystemExit(130) from None
-
-
-def _refuse_many_processes() -> None:
-    """Raises UserError in each of several processes that are to share one run."""
-    processes = os.environ.get("WORLD_SIZE", "1")
-    if processes.isdecimal() and int(processes) > 1:
-        raise UserError(
-            f"this is one of {processes} processes (WORLD_SIZE), as torchrun starts them, and a "
-            "run has one process and one GPU; start it with python."
-        )

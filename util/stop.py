@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from util.ranks import is_first
+
 # SIGHUP: the terminal was closed, the ssh session ended; Windows has none.
 HANG_UP = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
 SIGNALS = (signal.SIGTERM, signal.SIGINT, *HANG_UP)
@@ -16,7 +18,7 @@ ECHO_S = 1.0
 
 
 class Stopped(BaseException):
-    """A signal arrived during work that will be done again.
+    """A signal, whose name this is told with, arrived during work that will be done again.
 
     No Exception: readers of files take any of these for the file's fault.
     """
@@ -44,7 +46,8 @@ class StopSignals:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._usual.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) == self._receive:  # else somebody has it ignored meanwhile
+                signal.signal(number, handler)
         self._usual = {}
 
     @contextmanager
@@ -53,7 +56,7 @@ class StopSignals:
         self._at_once = True
         try:
             if self.received:
-                raise Stopped
+                raise Stopped(self.received)
             yield
         finally:
             self._at_once = False
@@ -65,11 +68,12 @@ class StopSignals:
                 os.kill(os.getpid(), number)
             return
         self.received, self._since = signal.Signals(number).name, time.monotonic()
-        with suppress(OSError):  # words alone, and the disk that takes them may be full
-            # Not print: the signal may have interrupted one.
-            os.write(2, f"{self.received}: saving; the same again leaves at once\n".encode())
+        if is_first():
+            with suppress(OSError):  # words alone, and the disk that takes them may be full
+                # Not print: the signal may have interrupted one.
+                os.write(2, f"{self.received}: saving; the same again leaves at once\n".encode())
         if self._at_once:
-            raise Stopped
+            raise Stopped(self.received)
 
 
 @contextmanager

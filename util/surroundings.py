@@ -5,14 +5,19 @@ import os
 import tempfile
 from pathlib import Path
 
+from util.ranks import processes
+
 
 def settle() -> None:
     """Environment variables without which libraries cannot be imported.
 
     The user id of a container may have neither name nor home, and torch asks for the one,
     matplotlib for the other. Notebooks name a backend for matplotlib that need not be installed
-    here, and without which it cannot be imported; drawings that become SVG need none.
+    here, and without which it cannot be imported; drawings that become SVG need none. Each of
+    several processes would warn of what models/base.py asks of torch with good reason.
     """
+    if processes() > 1:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ["MPLBACKEND"] = "agg"
     try:
         getpass.getuser()

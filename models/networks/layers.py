@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.networks import functions, fusible
+from util.distributed import draw_rows, is_shared, stack_of_all, whole
 
 Norm = Literal["instance", "batch", "none"]
 Init = Literal["normal", "xavier", "kaiming", "orthogonal"]
@@ -54,15 +55,50 @@ class InstanceNorm(nn.InstanceNorm2d):
 class BatchNorm(nn.BatchNorm2d):
     """Torch's; by the running statistics where a channel has one value, which has no variance.
 
-    So it is for a single image whose features have come down to one position.
+    So it is for a single image whose features have come down to one position. Of several processes
+    each normalises by the whole batch, which torch's own for that cannot do on the CPU.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> the same shape and type."""
-        if not self.training or x.numel() > x.shape[1]:
+        if self.training and whole(len(x)) * x.shape[2] * x.shape[3] == 1:
+            statistics = self.running_mean, self.running_var
+            return F.batch_norm(x, *statistics, self.weight, self.bias, eps=self.eps)
+        if self.training and is_shared():
+            return self._over_processes(x)
+        return super().forward(x)
+
+    def _over_processes(self, x: Tensor) -> Tensor:
+        exact = x.to(torch.promote_types(x.dtype, torch.float32))
+        own = torch.var_mean(exact, (0, 2, 3), correction=0)
+        found, counts = stack_of_all(torch.cat(own), count=x.numel() // x.shape[1])
+        variances, means = found.chunk(2, dim=1)
+        shares, total = counts / counts.sum(), counts.sum()
+        mean = (shares * means).sum(dim=0)
+        variance = (shares * (variances + (means - mean).square())).sum(dim=0)
+        with torch.no_grad():
+            self.num_batches_tracked.add_(1)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (total / (total - 1)), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        normed = (exact - mean[:, None, None]) * scale[:, None, None] + self.bias[:, None, None]
+        return normed.to(x.dtype)
+
+
+class Dropout(nn.Dropout):
+    """Torch's; of several processes each draws for the whole batch what one would draw."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W) -> the same shape and type."""
+        if not (self.training and is_shared()):
             return super().forward(x)
-        statistics = self.running_mean, self.running_var
-        return F.batch_norm(x, *statistics, self.weight, self.bias, eps=self.eps)
+        layout = functions.layout_of(x)
+
+        def draw(rows: int) -> Tensor:
+            ones = x.new_ones(rows, *x.shape[1:]).contiguous(memory_format=layout)
+            return F.dropout(ones, self.p)
+
+        return x * draw_rows(len(x), draw)
 
 
 class ReflectionPad(nn.ReflectionPad2d):

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from models.networks.layers import (
     Downsample,
+    Dropout,
     ImageConv,
     Norm,
     ReflectionPad,
@@ -127,7 +128,7 @@ class ResnetBlock(nn.Module):
             nn.ReLU(True),
         ]
         if dropout:
-            layers.append(nn.Dropout(0.5))
+            layers.append(Dropout(0.5))
         layers += [
             ReflectionPad(1),
             nn.Conv2d(channels, channels, 3, bias=bias),

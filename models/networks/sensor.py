@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from metrics.boxes import inside
 from models.networks.functions import Saturate
+from util.distributed import draw_rows
 from util.seeding import generator_for
 
 # Knots of the curve, from -1 to 1: each 8-bit level is one, and 15 lie between two of them.
@@ -138,8 +139,11 @@ class FittedSensor(nn.Module):
 
     def draw_noise(self, images: Tensor) -> Tensor:
         """`with_noise` of (B, 1, H, W), of torch's generator: in a training step."""
-        shapes = noise_shapes(*images.shape[-2:])
-        draws = (torch.randn(len(images), *shape, device=images.device) for shape in shapes)
+        shapes, device = noise_shapes(*images.shape[-2:]), images.device
+        draws = [
+            draw_rows(len(images), lambda n, shape=shape: torch.randn(n, *shape, device=device))
+            for shape in shapes
+        ]
         return self.with_noise(images, *draws)
 
     def with_noise(

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.networks.layers import (
+    Dropout,
     ImageConv,
     ImageConvTranspose,
     Norm,
@@ -108,7 +109,7 @@ class _UnetLevel(nn.Module):
             up = [nn.ConvTranspose2d(incoming, outer, 4, stride=2, padding=1, bias=bias)]
         layers += [nn.ReLU(), *up, make_norm(outer)]
         if dropout:
-            layers.append(nn.Dropout(0.5))
+            layers.append(Dropout(0.5))
         self.model = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -53,6 +53,16 @@ def test_images_are_as_they_are_read(files, cache):
         np.testing.assert_array_equal(found, image)
 
 
+@pytest.mark.parametrize(("cache", "times"), [("none", 2), ("ram", 1), ("disk", 1)])
+def test_another_process_of_the_host_finds_them_decoded(files, decoded, cache, times):
+    images = keep_images(files, cache)
+    others = pickle.loads(pickle.dumps(images.elsewhere()))()
+    for path, image in zip(files, IMAGES.values(), strict=True):
+        np.testing.assert_array_equal(images.read(path), image)
+        np.testing.assert_array_equal(others.read(path), image)
+    assert sorted(decoded) == sorted(files * times)
+
+
 @pytest.mark.parametrize(("cache", "times"), [("none", 3), ("ram", 1), ("disk", 1)])
 def test_how_often_an_image_is_decoded(files, decoded, cache, times):
     images = keep_images(files, cache)

@@ -96,3 +96,23 @@ def test_every_class_and_sample_has_its_share(strata):
     for stratum in set(strata):
         found = [times[i] for i, of in enumerate(strata) if of == stratum]
         assert max(found) - min(found) <= 1
+
+
+@given(st.integers(1, 50), st.integers(1, 5), st.integers(1, 4), st.integers(0, 3))
+@settings(max_examples=100, deadline=None)
+def test_processes_share_the_batches_of_one(length, batch_size, processes, first_batch):
+    common = {"shuffle": True, "seed": 1}
+    one = EpochOrder(length, batch_size=batch_size * processes, **common)
+    orders = [
+        EpochOrder(length, batch_size=batch_size, rank=rank, processes=processes, **common)
+        for rank in range(processes)
+    ]
+    for order in (one, *orders):
+        order.first_batch = min(first_batch, len(one))
+    assert all(len(order) == len(one) for order in orders)
+    for number, (batch, *parts) in enumerate(zip(one, *orders, strict=True), one.first_batch):
+        shares = [order.share(number) for order in orders]
+        if processes > 1:
+            assert all(share.total == len(batch) for share in shares)
+            parts = [p for p, share in zip(parts, shares, strict=True) if share.counts]
+        assert [key for part in parts for key in part] == batch

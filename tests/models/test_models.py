@@ -77,6 +77,31 @@ def test_a_step_changes_every_network_and_gives_finite_losses(name, batch, class
         assert any(not torch.equal(before[key], after[key]) for key in trained), network
 
 
+@pytest.mark.parametrize("name", ["cut", "pix2pix"])
+def test_the_average_of_g_follows_its_steps(name, batch, classifier_file):
+    options = replace(options_for(name, classifier_file), normG="batch", ema=0.75)
+    model = build(name, options)
+    layer = model.generator.model[1]
+    expected = layer.weight.detach().double()
+    for _ in range(3):
+        model.training_step(batch)
+        expected = 0.75 * expected + 0.25 * layer.weight.detach().double()
+    average = model.networks["G_ema"]
+    torch.testing.assert_close(average.model[1].weight.double(), expected, rtol=0, atol=1e-7)
+    assert torch.equal(average.model[2].running_var, model.generator.model[2].running_var)
+    assert torch.equal(model.translate(batch.a), translate(average.eval(), batch.a, CPU))
+    assert not torch.equal(model.translate(batch.a), translate(model.generator, batch.a, CPU))
+
+
+def test_the_average_begins_as_the_networks_that_a_run_starts_from(classifier_file):
+    options = options_for("pix2pix", classifier_file)
+    source = build("pix2pix", options)
+    source.generator.model[1].weight.data.fill_(0.5)
+    model = build("pix2pix", replace(options, ema=0.9))
+    model.load_networks({"G": source.generator.state_dict()}, source="a run")
+    assert (model.networks["G_ema"].model[1].weight == 0.5).all()
+
+
 SENSOR_MODELS = [name for name in MODELS if name != "classifier"]
 
 

@@ -204,6 +204,10 @@ def test_choices_are_told_apart_whatever_their_case():
     assert train("--direction", "btoa").data.direction == "BtoA"
 
 
+def test_the_norm_of_several_processes_is_batch_norm():
+    assert train("--norm", "syncbatch") == train("--norm", "batch")
+
+
 def test_norm_sets_both_and_the_single_flags_go_before_it():
     model = train("--norm", "batch").model
     assert (model.normG, model.normD) == ("batch", "batch")

@@ -32,3 +32,13 @@ def test_the_images_of_an_epoch_follow_from_those_of_all():
             position.advance(size)
         position.next_epoch()
         assert position.images_an_epoch == 10
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "batches", "again"),
+    [(None, 4, 0, 0), (4, 4, 3, 0), (4, 2, 6, 0), (4, 6, 2, 0), (4, 8, 1, 4), (2, 7, 0, 6)],
+)
+def test_batches_of_another_size_begin_before_what_is_done(was, now, batches, again):
+    position = Position(epoch=1, batches=0 if was is None else 3)
+    assert position.regroup(was, now) == again
+    assert position.batches == batches

@@ -90,3 +90,17 @@ def test_hardware_of_the_cpu_names_its_threads():
         assert hardware(torch.device("cpu")).endswith(", 3 threads)")
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("local", "device"), [("0", "cuda:0"), ("1", "cuda:1")])
+def test_each_process_of_a_host_takes_a_gpu_of_its_own(machine, monkeypatch, local, device):
+    machine(gpus=2)
+    for name, value in {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": local}.items():
+        monkeypatch.setenv(name, value)
+    assert select_device("auto") == torch.device(device)
+    assert select_device("-1") == torch.device("cpu")
+    with pytest.raises(UserError, match="leave the flag out"):
+        select_device("0")
+    machine(gpus=1)
+    with pytest.raises(UserError, match=r"2 processes are here, .*, and 1 CUDA"):
+        select_device("auto")
