@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from models.networks.classifier import Classifier
 from torch import Tensor
 
 from models import model_class
+from models.networks.classifiers import ResNet18Classifier
 from options.groups import (
     ClassifierOptions,
     CutOptions,
@@ -143,7 +143,7 @@ def run_cases(folder: Path, totals: tuple[int, ...] = TOTALS) -> None:
 def save_classifier(folder: Path) -> None:
     """What the cases find there."""
     torch.manual_seed(1)
-    torch.save(Classifier(classes=("BMP2", "BTR70", "T72")).export(), folder / "classifier.pth")
+    torch.save(ResNet18Classifier(classes=("BMP2", "BTR70", "T72")).export(), folder / "classifier.pth")
 
 
 class Started:
