@@ -15,7 +15,7 @@ import skimage
 import torch
 import torchvision
 
-from data.chips import cut_chips
+from data.chips import ChipScale, cut_chips
 from data.images import read_image, write_image
 from evaluate import main
 from metrics import measured_sets
@@ -774,7 +774,8 @@ def test_classes_are_kept_and_ghosts_are_seen(tmp_path, capsys, classifier_file)
     assert report["fake_B"]["ghost_area"]["mean"] == pytest.approx(50 * 16 * 20 / 5120, rel=0.3)
     images = [read_image(results / "images" / "fake_B" / f"{n}.png") for n in "ab"]
     batch = torch.from_numpy(np.stack(images)[:, None]) / 127.5 - 1
-    chips = cut_chips(batch, torch.tensor([[16.0, 10, 36, 22]] * 2))
+    scale = ChipScale(40.0, by_range=False)  # 2 times the larger side of all boxes
+    chips = cut_chips(batch, torch.tensor([[16.0, 10, 36, 22]] * 2), [None] * 2, scale)
     told = load_classifier(classifier_file)(chips).argmax(dim=1).tolist()
     counts = [[float(told[i] == k) for k in (0, 1)] for i in (0, 1)]
     assert report["flips"] == {"classes": ["a", "b"], "counts": counts}
