@@ -74,10 +74,7 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
     if folder is not None and not folder.is_dir():
         raise UserError(f"there is no folder {folder}; check --weights_dir.")
     networks, missing = _load_networks(options, folder, device)
-    judge = None
-    if options.classifier is not None:
-        judge = _load_judge(options.classifier, options, device)
-        judge.classifier.require_frames(f"--classifier {options.classifier}")
+    judge = _load_judge(options.classifier, options, device) if options.classifier else None
     files = {"classifier": options.classifier, "chip_classifier": options.chip_classifier}
     contents = {
         name: load(Path(file), hint=f"check --{name}") for name, file in files.items() if file
@@ -89,6 +86,7 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
         chip_judge = _load_judge(options.chip_classifier, options, device)
         weights["chip_classifier"] = digest(chip_judge.classifier.net.state_dict())
     if judge is not None:
+        judge.classifier.require_frames(f"--classifier {options.classifier}")
         weights["classifier"] = digest(judge.classifier.net.state_dict())
     return Instruments(
         device,

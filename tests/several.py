@@ -143,7 +143,8 @@ def run_cases(folder: Path, totals: tuple[int, ...] = TOTALS) -> None:
 def save_classifier(folder: Path) -> None:
     """What the cases find there."""
     torch.manual_seed(1)
-    torch.save(ResNet18Classifier(classes=("BMP2", "BTR70", "T72")).export(), folder / "classifier.pth")
+    classifier = ResNet18Classifier(classes=("BMP2", "BTR70", "T72"))
+    torch.save(classifier.export(), folder / "classifier.pth")
 
 
 class Started:

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from metrics.paired import luminance
 
-NARROW, WIDE = 1.5, 4.0  # deviations of the two Gaussians, pixels
+# Deviations of the two Gaussians in pixels, the best of some on real frames of far vehicles.
+NARROW, WIDE = 0.7, 1.5
 
 
 def dog_energy(images: Tensor, *, narrow: float = NARROW, wide: float = WIDE) -> Tensor:
