@@ -126,7 +126,7 @@ def test_losses_wait_for_a_disk_that_is_full(limit_files, tmp_path):
     assert "sample 2/fake_B" not in read(tmp_path / "samples").Tags()["images"]
 
 
-def test_event_files_of_a_run_that_was_interrupted(short_run, monkeypatch):
+def test_event_files_of_a_run_that_was_interrupted(short_run, monkeypatch, capsys):
     """The state is that of step 4, at the interruption; the steps after it are taken again."""
     expected = short_run("alone")
     step = Monitor.step
@@ -141,6 +141,7 @@ def test_event_files_of_a_run_that_was_interrupted(short_run, monkeypatch):
         short_run("run", "--tensorboard", "--save_latest_freq", "2")
     monkeypatch.setattr(Monitor, "step", step)
     folder = short_run("run", "--continue_train")
+    assert f"tensorboard --logdir {folder / 'tensorboard'}\n" in capsys.readouterr().out
     with (folder / "loss_log.csv").open() as file:
         rows = [(int(row["step"]), np.float32(row["NCE"])) for row in csv.DictReader(file)]
     assert [step for step, _ in rows] == list(range(1, 7))
