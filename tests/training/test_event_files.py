@@ -27,15 +27,25 @@ def read(folder):
     return reading.EventAccumulator(str(folder), size_guidance=everything).Reload()
 
 
+def steps_on_page(folder, name):
+    """As the reader behind TensorBoard's page finds them, which is not quite the same."""
+    from tensorboard.backend.event_processing import plugin_event_accumulator as reading
+
+    found = reading.EventAccumulator(str(folder), size_guidance={reading.TENSORS: 0}).Reload()
+    return [event.step for event in found.Tensors(name)]
+
+
 def scalars(folder, name):
-    return [(event.step, event.value) for event in read(folder).Scalars(name)]
+    found = [(event.step, event.value) for event in read(folder).Scalars(name)]
+    assert [step for step, _ in found] == steps_on_page(folder, name)
+    return found
 
 
 def images(folder, name):
     """step -> what is shown."""
     found = read(folder).Images(name)
     shown = {e.step: Image.open(io.BytesIO(e.encoded_image_string)) for e in found}
-    assert len(shown) == len(found)
+    assert list(shown) == [event.step for event in found] == steps_on_page(folder, name)
     return {step: np.asarray(image) for step, image in shown.items()}
 
 
