@@ -38,13 +38,13 @@ class EventLog:
         earlier = sorted(folder.glob(f"{PREFIX}{'[0-9]' * 6}"))
         number = int(earlier[-1].suffix[1:]) + 1 if earlier else 0
         self.file = folder / f"{PREFIX}{number:06d}"
+        # Of a new run too: TensorBoard takes the first start that it sees for no restart.
+        first_step = 0 if resume_step is None else resume_step + 1
         self._head = _record(file_version="brain.Event:2")
+        self._head += _record(step=first_step, session_log={"status": "START"})
         self._waiting: list[bytes] = []  # events that could not be written yet
-        if resume_step is not None:
-            self._head += _record(step=resume_step + 1, session_log={"status": "START"})
-            return
         try:
-            for file in earlier:
+            for file in earlier if resume_step is None else ():
                 file.unlink()
         except OSError as error:
             raise WriteError(f"cannot write into {folder} ({error.strerror}); free it.") from None

@@ -27,15 +27,25 @@ def read(folder):
     return reading.EventAccumulator(str(folder), size_guidance=everything).Reload()
 
 
+def steps_on_page(folder, name):
+    """As the reader behind TensorBoard's page finds them, which is not quite the same."""
+    from tensorboard.backend.event_processing import plugin_event_accumulator as reading
+
+    found = reading.EventAccumulator(str(folder), size_guidance={reading.TENSORS: 0}).Reload()
+    return [event.step for event in found.Tensors(name)]
+
+
 def scalars(folder, name):
-    return [(event.step, event.value) for event in read(folder).Scalars(name)]
+    found = [(event.step, event.value) for event in read(folder).Scalars(name)]
+    assert [step for step, _ in found] == steps_on_page(folder, name)
+    return found
 
 
 def images(folder, name):
     """step -> what is shown."""
     found = read(folder).Images(name)
     shown = {e.step: Image.open(io.BytesIO(e.encoded_image_string)) for e in found}
-    assert len(shown) == len(found)
+    assert list(shown) == [event.step for event in found] == steps_on_page(folder, name)
     return {step: np.asarray(image) for step, image in shown.items()}
 
 
@@ -126,7 +136,7 @@ def test_losses_wait_for_a_disk_that_is_full(limit_files, tmp_path):
     assert "sample 2/fake_B" not in read(tmp_path / "samples").Tags()["images"]
 
 
-def test_event_files_of_a_run_that_was_interrupted(short_run, monkeypatch):
+def test_event_files_of_a_run_that_was_interrupted(short_run, monkeypatch, capsys):
     """The state is that of step 4, at the interruption; the steps after it are taken again."""
     expected = short_run("alone")
     step = Monitor.step
@@ -141,6 +151,7 @@ def test_event_files_of_a_run_that_was_interrupted(short_run, monkeypatch):
         short_run("run", "--tensorboard", "--save_latest_freq", "2")
     monkeypatch.setattr(Monitor, "step", step)
     folder = short_run("run", "--continue_train")
+    assert f"tensorboard --logdir {folder / 'tensorboard'}\n" in capsys.readouterr().out
     with (folder / "loss_log.csv").open() as file:
         rows = [(int(row["step"]), np.float32(row["NCE"])) for row in csv.DictReader(file)]
     assert [step for step, _ in rows] == list(range(1, 7))
