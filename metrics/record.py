@@ -11,7 +11,7 @@ from metrics.differences import Differences
 from metrics.instruments import Instruments
 from metrics.measured_sets import MeasuredSet, Reference
 from metrics.metric_properties import COMPARISONS, IMAGE_METRICS, PAIR_METRICS, SET_METRICS, Metric
-from metrics.notes import judged_by_teacher, notes_on
+from metrics.notes import judged_by_teacher, notes_on, warnings_on
 from metrics.provenance import versions
 from metrics.values import Cell, Means
 from options import EvaluateOptions
@@ -87,7 +87,8 @@ class Record:
     """Everything about an evaluation but the values of single images.
 
     rows: of different names; reference: the real images that stand beside all rows; notes: what a
-    reader must know, most important first; differences: between rows, by baseline.
+    reader should know, most important first; differences: between rows, by baseline; warnings:
+    what a reader must know, or will misread the numbers.
     """
 
     rows: Sequence[RowRecord]
@@ -95,6 +96,7 @@ class Record:
     protocol: Protocol
     notes: Sequence[str]
     differences: Sequence[Differences] = ()
+    warnings: Sequence[str] = ()
 
 
 def record_of(
@@ -113,6 +115,7 @@ def record_of(
         _protocol(instruments, options),
         [*matching, *notes_on(rows, instruments, options, differences)],
         differences,
+        warnings=list(warnings_on(rows, instruments, options, differences)),
     )
 
 
@@ -185,7 +188,7 @@ def plain_values(record: Record) -> dict[str, Any]:
         "reference": {"name": reference.name, **_plain_reference(reference)} if reference else None,
         "differences": [_plain_differences(found) for found in record.differences],
         "protocol": asdict(record.protocol),
-        "notes": list(record.notes),
+        "notes": [*record.warnings, *record.notes],
     }
     if len(rows) > 1:
         return {"rows": rows, **shared}
