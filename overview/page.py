@@ -1,6 +1,7 @@
 """The page of all runs and results, which sets any two results side by side."""
 
 import os
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
@@ -75,19 +76,27 @@ def _table(title: str, heads: Sequence[str], lines: Sequence[Sequence[Any]]) -> 
     return tags.section(tags.h2(title), tags.div(table, cls="scroll"))
 
 
-def _link(item: Run | Result, path: Path) -> "html_tag | str":
+def _link(item: Run | Result, path: Path) -> "html_tag":
     from dominate import tags
 
     if item.page is None:
-        return item.name
-    return tags.a(item.name, href=_address(item.page, path.parent))
+        return tags.span(_breakable(item.name))
+    return tags.a(_breakable(item.name), href=_address(item.page, path.parent))
 
 
 def _folder(data: str) -> "html_tag":
     """Its end tells it from others; the whole is shown where the mouse rests on it."""
     from dominate import tags
 
-    return tags.span("/".join(Path(data).as_posix().split("/")[-2:]), title=data)
+    end = "/".join(Path(data).as_posix().split("/")[-2:])
+    return tags.span(_breakable(end), title=data)
+
+
+def _breakable(name: str) -> list[Any]:
+    """The text, which may go on in another line behind each of its words."""
+    from dominate import tags
+
+    return [part for word in re.split(r"(?<=[/_])", name) for part in (word, tags.wbr())][:-1]
 
 
 def _address(path: Path, start: Path) -> str:
