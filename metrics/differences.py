@@ -103,10 +103,10 @@ def _verdict(group: str, name: str, mean: Mean) -> str:
     return "better" if (low > 0) == (better == "higher") else "worse"
 
 
-def not_better(differences: Differences) -> Iterator[str]:
-    """Names of the metrics of images in which the row is not better than the baseline."""
+def judged(differences: Differences) -> Iterator[tuple[str, bool]]:
+    """Names of the metrics of images in which a row can be better, and whether this one is."""
     for group, cells in differences.cells.items():
         for name, cell in cells.items():
             metric = GROUPS[group].metrics[name]
-            if metric.better != "real" and cell.verdict != "better":
-                yield metric.name
+            if metric.better != "real":
+                yield metric.name, cell.verdict == "better"

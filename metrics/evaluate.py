@@ -23,8 +23,15 @@ from metrics.metric_properties import METRICS
 from metrics.record import Record, plain_values, record_of
 from metrics.report import PACKAGES, write_report
 from metrics.report.results_pages import update_results_pages
-from metrics.report.strips import reference_view, set_views
-from metrics.report.text_tables import images_csv, markdown_tables, table_csv, terminal_tables
+from metrics.report.scenes import find_scenes
+from metrics.report.set_views import reference_view, set_views
+from metrics.report.text_tables import (
+    images_csv,
+    markdown_tables,
+    table_csv,
+    terminal_notes,
+    terminal_tables,
+)
 from metrics.sets import ImageSet
 from options import EvaluateOptions
 from util.compute import select_compute
@@ -53,7 +60,7 @@ def evaluate(options: EvaluateOptions) -> Iterator[str]:
     record = record_of(
         rows, reference, instruments, options, differences=differences, matching=matching
     )
-    yield "\n\n".join([terminal_tables(record), "\n".join(record.notes), ""])
+    yield "\n\n".join([terminal_tables(record), terminal_notes(record), ""])
     yield from files.write(record, rows, reference)
     for row in rows:
         yield from update_results_pages(row)
@@ -191,5 +198,6 @@ class Files:
                 record=record,
                 rows=set_views(rows),
                 reference=reference_view(reference, rows) if reference else None,
+                scenes=find_scenes(rows),
             )
             yield f"report in {self.report / 'report.html'}"

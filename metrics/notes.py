@@ -1,9 +1,9 @@
 """What the reader of an evaluation must know beside its numbers, in sentences."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from metrics.differences import BASELINE, Differences, not_better
+from metrics.differences import BASELINE, Differences, judged
 from metrics.instruments import Instruments
 from metrics.measured_sets import MeasuredSet
 from metrics.metric_properties import COMPARISONS, IMAGE_METRICS, SET_METRICS
@@ -15,32 +15,53 @@ FEW_FOR_INTERVALS = 20
 MOST_FLIPS = 3  # that a sentence names
 
 
+def warnings_on(
+    rows: Sequence[MeasuredSet],
+    instruments: Instruments,
+    options: EvaluateOptions,
+    differences: Sequence[Differences],
+) -> Iterator[str]:
+    """Sentences without which the numbers are misread, most important first."""
+    yield from _named(rows, lambda row: _row_warnings(row, instruments, options))
+    if instruments.above_chance is False:
+        yield _judge_skill(instruments, options)
+    yield from _aim_notes(rows)
+    yield from _baseline_warnings(rows, differences)
+    yield from _bias_notes(rows)
+
+
 def notes_on(
     rows: Sequence[MeasuredSet],
     instruments: Instruments,
     options: EvaluateOptions,
     differences: Sequence[Differences],
 ) -> Iterator[str]:
-    """All sentences, most important first; rows that share one are named before it."""
-    shared: dict[str, list[str]] = {}
-    for row in rows:
-        for note in _row_notes(row, instruments, options, alone=len(rows) == 1):
-            shared.setdefault(note, []).append(row.images.name)
-    for note, names in shared.items():
-        yield f"{', '.join(names)}: {note}" if len(rows) > 1 else note
+    """All other sentences, most important first."""
+    alone = len(rows) == 1
+    yield from _named(rows, lambda row: _row_notes(row, instruments, alone=alone))
     yield from _baseline_notes(rows, differences)
     yield from _difference_notes(rows, differences, options.against)
-    yield from _bias_notes(rows)
     yield from _size_notes(rows)
     yield from _judge_notes(rows, instruments, options)
     yield from _validation_notes(instruments, options)
-    yield from _aim_notes(rows)
     if instruments.labels is None:
         yield (
             "what is measured in the box, target contrast, the pointing game, classes kept and "
             "ghosts need boxes: --boxes labels.csv."
         )
     yield from instruments.missing
+
+
+def _named(
+    rows: Sequence[MeasuredSet], notes_of: Callable[[MeasuredSet], Iterator[str]]
+) -> Iterator[str]:
+    """The sentences on each row; rows that share one are named before it."""
+    shared: dict[str, list[str]] = {}
+    for row in rows:
+        for note in notes_of(row):
+            shared.setdefault(note, []).append(row.images.name)
+    for note, names in shared.items():
+        yield f"{', '.join(names)}: {note}" if len(rows) > 1 else note
 
 
 def judged_by_teacher(row: MeasuredSet, instruments: Instruments) -> bool | None:
@@ -51,8 +72,8 @@ def judged_by_teacher(row: MeasuredSet, instruments: Instruments) -> bool | None
     return not judges.isdisjoint(row.images.teachers)
 
 
-def _row_notes(
-    row: MeasuredSet, instruments: Instruments, options: EvaluateOptions, *, alone: bool
+def _row_warnings(
+    row: MeasuredSet, instruments: Instruments, options: EvaluateOptions
 ) -> Iterator[str]:
     judges = {"classifier": options.classifier, "chip_classifier": options.chip_classifier}
     for name, file in judges.items():
@@ -63,9 +84,20 @@ def _row_notes(
             )
     if row.images.unmatched:
         yield row.images.unmatched
-    elif alone or row.pairing.unpaired:
+    elif row.pairing.unpaired:
         yield row.pairing.note
     yield from type_notes(row.types)
+    if not _same_type(row):
+        real_type = row.reference.profile.value_map.type
+        yield (
+            f"the sets are not compared: the real images have {real_type} and fake_B "
+            f"{row.types['fake_B']}."
+        )
+
+
+def _row_notes(row: MeasuredSet, instruments: Instruments, *, alone: bool) -> Iterator[str]:
+    if alone and not (row.images.unmatched or row.pairing.unpaired):
+        yield row.pairing.note
     for comparison in COMPARISONS:
         yield from caveats(comparison, row.means.get(comparison, {}))
     yield from _reference_notes(row)
@@ -78,17 +110,16 @@ def _row_notes(
             yield f"{boxed} of {len(shares)} images have a box{why}."
 
 
+def _same_type(row: MeasuredSet) -> bool:
+    """Whether the set can be compared with its reference as a whole, where it has one."""
+    return row.reference is None or row.reference.profile.value_map.type == row.types["fake_B"]
+
+
 def _reference_notes(row: MeasuredSet) -> Iterator[str]:
     """On the real images that the set is compared with."""
-    if row.reference is None:
+    if row.reference is None or not _same_type(row):
         return
-    real_type, listed = row.reference.profile.value_map.type, row.reference.values
-    if real_type != row.types["fake_B"]:
-        yield (
-            f"the sets are not compared: the real images have {real_type} and fake_B "
-            f"{row.types['fake_B']}."
-        )
-        return
+    listed = row.reference.values
     repeated = len(listed) - row.reference.profile.count
     if repeated:
         yield f"{repeated} of {len(listed)} real images are repetitions, which count once."
@@ -119,19 +150,27 @@ def _flip_notes(row: MeasuredSet, instruments: Instruments) -> Iterator[str]:
         yield f"targets are taken, most often, {', '.join(shown)}."
 
 
+def _baseline_warnings(
+    rows: Sequence[MeasuredSet], differences: Sequence[Differences]
+) -> Iterator[str]:
+    """In how many metrics rows beat the fitted sensor's translations of the same sources."""
+    won: dict[str, list[str]] = {}
+    for found, of_images, of_sets in _beside_fitted(rows, differences):
+        better = [is_better for _, is_better in (*of_images, *of_sets)]
+        if not all(better):
+            words = f"by {found.row} in {sum(better)} of {len(better)}"
+            won.setdefault(found.baseline, []).append(words)
+    for baseline, words in won.items():
+        yield f"{baseline}, a sensor fitted in closed form, is beaten {', '.join(words)} metrics."
+
+
 def _baseline_notes(
     rows: Sequence[MeasuredSet], differences: Sequence[Differences]
 ) -> Iterator[str]:
     """Which rows do not beat the fitted sensor's translations of the same sources, and in what."""
-    named = {row.images.name: row for row in rows}
-    for found in differences:
-        row, fitted = named[found.row], named[found.baseline]
-        if fitted.images.models != BASELINE:
-            continue
-        lost = {
-            "paired differences, 95 % intervals": list(not_better(found)),
-            "values alone": list(_not_nearer(row, fitted)),
-        }
+    for found, of_images, of_sets in _beside_fitted(rows, differences):
+        compared = {"paired differences, 95 % intervals": of_images, "values alone": of_sets}
+        lost = {how: [name for name, better in c if not better] for how, c in compared.items()}
         parts = [f"{', '.join(names)} ({how})" for how, names in lost.items() if names]
         if parts:
             yield (
@@ -140,13 +179,26 @@ def _baseline_notes(
             )
 
 
-def _not_nearer(row: MeasuredSet, other: MeasuredSet) -> Iterator[str]:
-    """Names of the metrics of sets in which `row` is as good as `other` or worse."""
+def _beside_fitted(
+    rows: Sequence[MeasuredSet], differences: Sequence[Differences]
+) -> Iterator[tuple[Differences, list[tuple[str, bool]], list[tuple[str, bool]]]]:
+    """Each comparison with a fitted sensor: names of metrics of images and of sets, and whether
+    the row is better in them.
+    """
+    named = {row.images.name: row for row in rows}
+    for found in differences:
+        row, fitted = named[found.row], named[found.baseline]
+        if fitted.images.models == BASELINE:
+            yield found, list(judged(found)), list(_nearer(row, fitted))
+
+
+def _nearer(row: MeasuredSet, other: MeasuredSet) -> Iterator[tuple[str, bool]]:
+    """Names of the metrics of sets, and whether `row` is better in them than `other`."""
     for key, metric in SET_METRICS.items():
         if key in row.distances and key in other.distances:
             a, b = row.distances[key].number, other.distances[key].number
-            if (a <= b) if metric.better == "higher" else (a >= b):
-                yield metric.name
+            worse = (a <= b) if metric.better == "higher" else (a >= b)
+            yield metric.name, not worse
 
 
 def _difference_notes(
@@ -210,16 +262,8 @@ def _judge_notes(
             "part in the training: --classifier FILE."
         )
         return
-    accuracy = instruments.judge_accuracy
-    skill = "of unknown accuracy" if accuracy is None else f"of balanced accuracy {accuracy:.3f}"
-    chance = 1 / len(judge.classifier.classes)
-    sure = ""
-    if instruments.above_chance is False:
-        sure = ": no better than chance, and what it measures ranks nothing"
-    yield (
-        f"judge: {options.classifier}, {skill} on its own held-out images (chance {chance:.3f})"
-        f"{sure}."
-    )
+    if instruments.above_chance is not False:
+        yield _judge_skill(instruments, options)
     if any(row.images.teachers == frozenset() for row in rows):
         yield "where nothing is recorded of a set's training, the judge may be its teacher."
     known = judge.classifier.value_range
@@ -257,6 +301,19 @@ def _aim_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:
                 "on the real images the judge's attention does not beat a difference of "
                 f"Gaussians, which learns nothing: {', '.join(lost)}."
             )
+
+
+def _judge_skill(instruments: Instruments, options: EvaluateOptions) -> str:
+    accuracy = instruments.judge_accuracy
+    skill = "of unknown accuracy" if accuracy is None else f"of balanced accuracy {accuracy:.3f}"
+    chance = 1 / len(instruments.judge.classifier.classes)
+    sure = ""
+    if instruments.above_chance is False:
+        sure = ": no better than chance, and what it measures ranks nothing"
+    return (
+        f"judge: {options.classifier}, {skill} on its own held-out images (chance {chance:.3f})"
+        f"{sure}."
+    )
 
 
 def _ends(row: MeasuredSet) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from metrics.differences import Differences
 from metrics.instruments import Instruments
 from metrics.measured_sets import MeasuredSet, Reference
 from metrics.metric_properties import COMPARISONS, IMAGE_METRICS, PAIR_METRICS, SET_METRICS, Metric
-from metrics.notes import judged_by_teacher, notes_on
+from metrics.notes import judged_by_teacher, notes_on, warnings_on
 from metrics.provenance import versions
 from metrics.values import Cell, Means
 from options import EvaluateOptions
@@ -87,8 +87,9 @@ class Record:
     """Everything about an evaluation but the values of single images.
 
     rows: of different names; reference: the real images that stand beside all rows; notes: what a
-    reader must know, most important first; differences: between rows, by baseline; validations:
-    judge -> the report in its file, where there is one.
+    reader should know, most important first; differences: between rows, by baseline; warnings:
+    what a reader must know, or will misread the numbers; validations: judge -> the report in its
+    file, where there is one.
     """
 
     rows: Sequence[RowRecord]
@@ -96,6 +97,7 @@ class Record:
     protocol: Protocol
     notes: Sequence[str]
     differences: Sequence[Differences] = ()
+    warnings: Sequence[str] = ()
     validations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -115,7 +117,8 @@ def record_of(
         _protocol(instruments, options),
         [*matching, *notes_on(rows, instruments, options, differences)],
         differences,
-        instruments.validations,
+        warnings=list(warnings_on(rows, instruments, options, differences)),
+        validations=instruments.validations,
     )
 
 
@@ -188,7 +191,7 @@ def plain_values(record: Record) -> dict[str, Any]:
         "reference": {"name": reference.name, **_plain_reference(reference)} if reference else None,
         "differences": [_plain_differences(found) for found in record.differences],
         "protocol": asdict(record.protocol),
-        "notes": list(record.notes),
+        "notes": [*record.warnings, *record.notes],
         "validations": dict(record.validations),
     }
     if len(rows) > 1:

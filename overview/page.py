@@ -1,6 +1,7 @@
 """The page of all runs and results, which sets any two results side by side."""
 
 import os
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from dominate.tags import html_tag
 
 MEANS = 4  # metrics that a list of results has room for
+LONG = {"run", "result", "data", "best", "mean of"}  # columns whose texts may take several lines
 
 
 def write_overview(path: Path, runs: Sequence[Run], results: Sequence[Result]) -> None:
@@ -28,14 +30,17 @@ def write_overview(path: Path, runs: Sequence[Run], results: Sequence[Result]) -
 
     heads = ("run", "state", "model", "data", "epoch", "best", "size", "changed")
     lines = [
-        (_link(r, path), r.state, r.model, r.data, r.epoch, r.best, size(r.size), moment(r.when))
+        (
+            *(_link(r, path), r.state, r.model, _folder(r.data), r.epoch, r.best),
+            *(size(r.size), moment(r.when)),
+        )
         for r in runs
     ]
     page.add(_table("Runs", heads, lines))
     heads = ("result", "model", "data", "images", "mean of", "size", "changed")
     lines = [
         (
-            *(_link(r, path), r.model, r.data, f"{r.count:,}"),
+            *(_link(r, path), r.model, _folder(r.data), f"{r.count:,}"),
             *(", ".join(metric_words(r)), size(r.size), moment(r.when)),
         )
         for r in results
@@ -62,17 +67,36 @@ def moment(seconds: float) -> str:
 def _table(title: str, heads: Sequence[str], lines: Sequence[Sequence[Any]]) -> "html_tag":
     from dominate import tags
 
-    body = [tags.tr(tags.td(cell) for cell in line) for line in lines]
+    looks = [{"cls": "long"} if head in LONG else {} for head in heads]
+    body = [
+        tags.tr(tags.td(cell, **look) for cell, look in zip(line, looks, strict=True))
+        for line in lines
+    ]
     table = tags.table(tags.thead(tags.tr(tags.th(head) for head in heads)), tags.tbody(body))
     return tags.section(tags.h2(title), tags.div(table, cls="scroll"))
 
 
-def _link(item: Run | Result, path: Path) -> "html_tag | str":
+def _link(item: Run | Result, path: Path) -> "html_tag":
     from dominate import tags
 
     if item.page is None:
-        return item.name
-    return tags.a(item.name, href=_address(item.page, path.parent))
+        return tags.span(_breakable(item.name))
+    return tags.a(_breakable(item.name), href=_address(item.page, path.parent))
+
+
+def _folder(data: str) -> "html_tag":
+    """Its end tells it from others; the whole is shown where the mouse rests on it."""
+    from dominate import tags
+
+    end = "/".join(Path(data).as_posix().split("/")[-2:])
+    return tags.span(_breakable(end), title=data)
+
+
+def _breakable(name: str) -> list[Any]:
+    """The text, which may go on in another line behind each of its words."""
+    from dominate import tags
+
+    return [part for word in re.split(r"(?<=[/_])", name) for part in (word, tags.wbr())][:-1]
 
 
 def _address(path: Path, start: Path) -> str:

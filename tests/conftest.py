@@ -109,4 +109,4 @@ def browser(chromium):
     chromium.requests.clear()
     yield chromium
     assert chromium.console == []
-    assert all(address.startswith("file://") for address in chromium.requests)
+    assert all(address.startswith(("file:", "data:")) for address in chromium.requests)

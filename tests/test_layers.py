@@ -8,10 +8,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN = (
-    *("benchmarks", "data", "datasets", "metrics", "models", "options", "overview"),
+    *("benchmarks", "data", "datasets", "diagnosis", "metrics", "models", "options", "overview"),
     *("training", "translating", "util"),
 )
-ENTRY_POINTS = ("train", "test", "evaluate", "downstream", "runs")
+ENTRY_POINTS = ("train", "test", "evaluate", "downstream", "runs", "doctor")
 
 # What the modules of each part may import of the project, by the start of the module's name.
 LAYERS = {
@@ -30,6 +30,7 @@ LAYERS = {
     "training": ("training", "metrics", "models", "data", "util", "options"),
     "translating": ("translating", "training", "models", "data", "util", "options"),
     "overview": ("overview", "training", "data", "util", "options"),
+    "diagnosis": ("diagnosis", "training", "metrics", "util", "options"),
     "datasets": OWN,
     "benchmarks": (*OWN, *ENTRY_POINTS),
     **dict.fromkeys(ENTRY_POINTS, OWN),

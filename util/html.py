@@ -29,7 +29,7 @@ STYLE = """
   --ground: #f6f6f4; --card: #ffffff; --line: #e3e3df;
   --ink: #1c1d1f; --quiet: #6b6d72; --accent: #b4451f;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --ground: #17181a; --card: #202225; --line: #303338;
     --ink: #e6e6e3; --quiet: #9a9ca1; --accent: #f0936c;

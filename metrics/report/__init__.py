@@ -1,6 +1,6 @@
-"""The report of an evaluation as one HTML file: table, plots and example images."""
+"""The report of an evaluation as one HTML file: tables, scenes and plots."""
 
 from metrics.report.page import PACKAGES, write_report
-from metrics.report.views import Example, SetView
+from metrics.report.views import Picture, Scene, SetView, Strip
 
-__all__ = ["PACKAGES", "Example", "SetView", "write_report"]
+__all__ = ["PACKAGES", "Picture", "Scene", "SetView", "Strip", "write_report"]

@@ -69,6 +69,18 @@ td small, th small {
 .key { margin: 0.75rem 0 0; color: var(--quiet); font-size: 0.8rem; max-width: 60rem; }
 .key b { color: var(--ink); font-weight: 600; }
 .key .best { color: var(--accent); font-weight: 700; }
+@media print {
+  /* As many columns as there are have to share the paper: cells break between their words. */
+  .scroll { overflow: visible; margin: 0; background: none; }
+  table { width: 100%; font-size: 7pt; }
+  .flips table { width: auto; }
+  th, td { padding: 0.2rem 0.3rem; }
+  td, thead th { white-space: normal; overflow-wrap: anywhere; }
+  td small, th small, thead th { font-size: 6pt; }
+  tbody th, thead tr:first-child > th:first-child, th[scope="colgroup"] span { position: static; }
+  tbody th { min-width: 5rem; padding-left: 0.3rem; }
+  tbody th .mark { width: auto; margin: 0 0.4em 0 0; }
+}
 """
 
 

@@ -29,7 +29,7 @@ def _declare(colours: tuple[str, ...]) -> str:
 
 STYLE = f"""
 :root {{ {_declare(ON_LIGHT)} }}
-@media (prefers-color-scheme: dark) {{ :root {{ {_declare(ON_DARK)} }} }}
+@media screen and (prefers-color-scheme: dark) {{ :root {{ {_declare(ON_DARK)} }} }}
 """
 
 

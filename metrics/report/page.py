@@ -1,21 +1,19 @@
 """The report of an evaluation: one HTML file that needs nothing beside it and no network."""
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.images import write_image
 from metrics.embedding import Embedding, pca, tsne
 from metrics.metric_properties import GROUPS
 from metrics.record import Protocol, Record
-from metrics.report import html_table, plots
+from metrics.report import html_scenes, html_table, plots
 from metrics.report import marks as mark_module
 from metrics.report.columns import Column, measured_columns
+from metrics.report.html_scenes import scene_sections
 from metrics.report.html_table import (
     difference_tables,
     flips_table,
@@ -24,7 +22,7 @@ from metrics.report.html_table import (
     main_table,
 )
 from metrics.report.marks import REFERENCE, Mark, marks
-from metrics.report.views import Example, SetView
+from metrics.report.views import Scene, SetView
 from util.files import write_text
 from util.html import new_page
 
@@ -33,15 +31,16 @@ if TYPE_CHECKING:
 
 PACKAGES = ("dominate", "matplotlib", "scikit-learn")  # of a report and its examples
 EMBEDDED = 400  # images of a set in PCA and t-SNE: eight sets take about 10 s
-IMAGE_SIDE = 256  # smaller images are enlarged by a whole number up to this width
-GAP = 12  # between images, as in util.html
 
 STYLE = """
-.notes { margin: 0 0 1.5rem; padding: 0.1rem 1.1rem; border-left: 3px solid var(--accent); }
+.notes { margin: 0 0 1rem; padding: 0.1rem 1.1rem; border-left: 3px solid var(--accent); }
 .notes li { margin: 0.3rem 0; overflow-wrap: anywhere; }
 .notes ul { margin: 0.4rem 0; padding: 0; list-style: none; max-width: 60rem; }
+.notes details { margin: 0.4rem 0; }
+h2 small { margin-left: 0.9em; }
 h3 { margin: 1.2rem 0 0.5rem; font-size: 0.85rem; font-weight: 600; overflow-wrap: anywhere; }
-h3 small { margin-left: 0.5em; color: var(--quiet); font-size: inherit; font-weight: 400; }
+h3 small { margin-left: 0.5em; }
+h2 small, h3 small { color: var(--quiet); font-size: 0.85rem; font-weight: 400; }
 .about { margin: 0 0 0.5rem; color: var(--quiet); font-size: 0.8rem; max-width: 60rem; }
 .mark { display: inline-block; margin-right: 0.5em; white-space: nowrap; }
 .mark svg { display: inline-block; width: 1.4em; margin-right: 0.4em; vertical-align: 0.05em; }
@@ -63,13 +62,18 @@ h3 small { margin-left: 0.5em; color: var(--quiet); font-size: inherit; font-wei
 .panels figure { max-width: 18rem; }
 .plots figure { max-width: 36rem; }
 .plots figcaption { color: var(--ink); font-weight: 600; }
-.strips { display: flex; flex-wrap: wrap; gap: 0 2.5rem; }
-.strips > div { min-width: 0; }
-.images img { aspect-ratio: auto; }
-.images .enlarged { image-rendering: pixelated; }
-@media (min-resolution: 2dppx) { .images img { image-rendering: pixelated; } }
+.matrices { display: flex; flex-wrap: wrap; gap: 0 2.5rem; }
+.matrices > div { min-width: 0; }
 details dl { margin: 0.75rem 0 0; }
-@media print { section { content-visibility: visible; } .scroll { overflow: visible; } }
+@page { size: landscape; margin: 10mm; }
+@media print {
+  body { max-width: none; padding: 0; background: none; font-size: 9pt; }
+  section { padding: 0; border: 0; content-visibility: visible; }
+  h2 { position: static; }
+  h2, h3, .about { break-after: avoid; }
+  figure, table, .matrices > div { break-inside: avoid; }
+  details::details-content { display: block; content-visibility: visible; }
+}
 """
 
 
@@ -80,24 +84,26 @@ def write_report(
     record: Record,
     rows: Sequence[SetView],
     reference: SetView | None,
+    scenes: Sequence[Scene],
 ) -> None:
-    """Write table, plots and examples as one HTML file, in the look of all pages.
+    """Write tables, notes, scenes and plots as one HTML file, in the look of all pages.
 
-    record: numbers and notes; rows: one for each of its rows, by name; reference: the real images.
+    record: numbers and notes; rows: one for each of its rows, by name; reference: the real images;
+    scenes: of sets by these names.
     The file replaces an earlier one in one step. Any text will do.
     Needs PACKAGES. Raises UserError where the file cannot be written.
     """
-    styles = mark_module.STYLE + html_table.STYLE + STYLE
+    styles = mark_module.STYLE + html_table.STYLE + html_scenes.STYLE + STYLE
     page = new_page(title, _facts(record), style=styles)
     from dominate.util import raw
 
     named = dict(zip((row.name for row in record.rows), marks(), strict=False))
     shown = [(named[view.name], view) for view in rows]
     columns = list(measured_columns(record))
-    sections = [_notes(record.notes), _table(record, columns, named), _differences(record, named)]
+    sections = [_table(record, columns, named), _notes(record), _differences(record, named)]
+    sections += scene_sections(scenes, named)
     sections += [_flips(record, named), _means(record, columns, shown)]
     sections.append(_distributions(shown + ([(REFERENCE, reference)] if reference else [])))
-    sections += [_examples(mark, view) for mark, view in shown if view.examples]
     sections.append(_protocol(record.protocol))
     page.add([raw(part.render(pretty=False) + "\n") for part in sections if part is not None])
     write_text(path, page.render(pretty=False) + "\n")
@@ -128,12 +134,23 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _notes(notes: Sequence[str]) -> "html_tag | None":
+def _notes(record: Record) -> "html_tag | None":
+    """What matters most, and the others folded behind it."""
     from dominate import tags
 
-    if not notes:
-        return None
-    return tags.div(tags.ul(tags.li(note) for note in notes), cls="notes", role="note")
+    box = tags.div(cls="notes", role="note")
+    if record.warnings:
+        box.add(_list(record.warnings))
+    if record.notes:
+        count = f"{len(record.notes)} {'more ' if record.warnings else ''}notes"
+        box.add(tags.details(tags.summary(count), _list(record.notes)))
+    return box if record.warnings or record.notes else None
+
+
+def _list(sentences: Sequence[str]) -> "html_tag":
+    from dominate import tags
+
+    return tags.ul(tags.li(sentence) for sentence in sentences)
 
 
 def _table(record: Record, columns: Sequence[Column], named: Mapping[str, Mark]) -> "html_tag":
@@ -184,7 +201,7 @@ def _flips(record: Record, named: Mapping[str, Mark]) -> "html_tag | None":
         return None
     about = "Class of the label by row, what the judge takes the target for by column; images."
     section = tags.section(tags.h2("Classes of the targets"), tags.p(about, cls="about"))
-    section.add(tags.div(tables, cls="strips"))
+    section.add(tags.div(tables, cls="matrices"))
     return section
 
 
@@ -271,56 +288,6 @@ def _scatter(sets: plots.Marked, found: Embedding, axis_labels: Sequence[str], *
     return plots.scatter(
         points, axis_labels=tuple(axis_labels), centres=found.explained is not None, name=name
     )
-
-
-def _examples(mark: Mark, view: SetView) -> "html_tag":
-    """The strips of one set."""
-    from dominate import tags
-
-    strips = (
-        tags.div(tags.h3(e.name, tags.small(e.note) if e.note else ""), _strip(e), style=_width(e))
-        for e in view.examples
-    )
-    return tags.section(tags.h2(mark.swatch(), view.name), tags.div(strips, cls="strips"))
-
-
-def _width(example: Example) -> str:
-    """As wide as the images need; short strips stand side by side."""
-    columns = max(1, len(example.images))
-    return f"flex: 0 1 {columns * (_zoomed(example)[0] + GAP) - GAP}px"
-
-
-def _zoomed(example: Example) -> tuple[int, int]:
-    """Width of the images in pixels, their own or a whole multiple of it, and the multiple."""
-    width = max((image.shape[1] for _, image in example.images), default=IMAGE_SIDE)
-    zoom = max(1, IMAGE_SIDE // width)
-    return width * zoom, zoom
-
-
-def _strip(example: Example) -> "html_tag":
-    """Images of one width, as long as there is room."""
-    from dominate import tags
-
-    _, zoom = _zoomed(example)
-    style = f"--columns: {max(1, len(example.images))}"
-    figures = []
-    for caption, image in example.images:
-        size = {"width": image.shape[1], "height": image.shape[0]}
-        look = {"cls": "enlarged"} if zoom > 1 else {}
-        alt = f"{caption}: {example.name}"
-        picture = tags.img(src=_data_address(image), alt=alt, decoding="async", **size, **look)
-        figures.append(tags.figure(tags.figcaption(caption), picture))
-    return tags.div(figures, cls="images", style=style)
-
-
-def _data_address(image: np.ndarray) -> str:
-    """The image itself as an address: a lossless PNG file, grey where its bands are equal."""
-    if image.ndim == 3 and (image == image[..., :1]).all():
-        image = image[..., 0]
-    with TemporaryDirectory() as folder:
-        file = Path(folder, "image.png")
-        write_image(file, np.ascontiguousarray(image))
-        return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode("ascii")
 
 
 def _protocol(protocol: Protocol) -> "html_tag":

@@ -130,8 +130,18 @@ def _spread(metric: Metric, cell: Cell | None) -> str:
     return ""
 
 
+def terminal_notes(record: Record) -> str:
+    """All sentences, those that matter most first and apart from the others."""
+    parts = {"What matters most:": record.warnings, "Notes:": record.notes}
+    return "\n\n".join(
+        "\n".join([heading, *(f"- {note}" for note in notes)])
+        for heading, notes in parts.items()
+        if notes
+    )
+
+
 def markdown_tables(record: Record) -> str:
-    """All blocks as Markdown, and the notes below them."""
+    """All blocks as Markdown, and the notes below them, those that matter most first."""
     parts = []
     for block in blocks_of(record):
         titles = _titles(block)
@@ -145,7 +155,7 @@ def markdown_tables(record: Record) -> str:
             lines.append([markdown_text(line.name), line.n, *cells])
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         parts.append(f"## {block.title}\n\n{table}\n")
-    notes = "\n".join(f"- {markdown_text(note)}" for note in record.notes)
+    notes = "\n".join(f"- {markdown_text(note)}" for note in (*record.warnings, *record.notes))
     return "\n".join([*parts, notes, ""])
 
 

@@ -1,4 +1,4 @@
-"""What a report shows of a set beyond the numbers of its table."""
+"""What a report shows of sets beyond the numbers of its table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,15 +9,46 @@ from data.value_map import Levels
 
 
 @dataclass(frozen=True)
-class Example:
-    """Images of one scene, side by side.
+class Picture:
+    """pixels: (H, W) or (H, W, 3) uint8; caption: what they are, "" for an image itself."""
 
-    name: of the scene. images: (caption, image) from left to right, (H, W) or (H, W, 3) uint8.
-    note: why it is shown, where it is not just one of many.
+    pixels: np.ndarray
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """What is shown of one set, or of the source or the target of all, from top to bottom.
+
+    name: of the set, or of what it is; of_set: which of the two. image, difference, attention: the
+    image itself, what it has more or less than its target, where the judge looks; None for what
+    there is not. boxes: of the labelled targets, x0, y0, x1, y1 in parts of width and height.
+    facts: values of metrics, for people.
     """
 
     name: str
-    images: Sequence[tuple[str, np.ndarray]]
+    of_set: bool
+    image: Picture
+    difference: Picture | None = None
+    attention: Picture | None = None
+    boxes: Sequence[tuple[float, float, float, float]] = ()
+    facts: Sequence[str] = ()
+
+    @property
+    def pictures(self) -> tuple[Picture | None, ...]:
+        """From top to bottom."""
+        return self.image, self.difference, self.attention
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One input and what the sets made of it, side by side.
+
+    name: of the input; strips: from left to right; note: why it is shown, "" for one of many.
+    """
+
+    name: str
+    strips: Sequence[Strip]
     note: str = ""
 
 
@@ -32,7 +63,6 @@ class SetView:
     """
 
     name: str
-    examples: Sequence[Example]
     values: Mapping[str, np.ndarray]
     spectrum: np.ndarray | None
     frequencies: np.ndarray | None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.value_type import UINT8, UINT16
-from metrics.differences import difference, differences_to, not_better
+from metrics.differences import difference, differences_to, judged
 from metrics.instruments import Instruments
 from metrics.measure import ImageValues
 from metrics.measured_sets import MeasuredSet
@@ -59,7 +59,7 @@ def test_a_constant_lead_has_an_interval_without_width(rng):
     assert psnr.mean == pytest.approx(1) and psnr.ci95 == pytest.approx([1, 1])
     assert (psnr.verdict, mae.verdict) == ("better", "worse")
     assert found.cells["fake_B"]["noise"].verdict == ""
-    assert list(not_better(found)) == ["MAE"]
+    assert [name for name, better in judged(found) if not better] == ["MAE"]
 
 
 def test_the_interval_is_over_recordings(rng):
@@ -83,7 +83,7 @@ def test_one_recording_has_no_interval(rng):
         row("b", {"psnr": np.zeros(6)}),
     )
     assert found.cells[TARGET]["psnr"].ci95 is None
-    assert list(not_better(found)) == ["PSNR"]
+    assert [name for name, better in judged(found) if not better] == ["PSNR"]
 
 
 def test_of_common_names_alone(rng):

@@ -102,6 +102,28 @@ def test_any_two_results_stand_side_by_side(work, browser):
     assert all(Path(link.removeprefix("file://")).is_file() for link in links)
 
 
+def test_tables_of_long_names_fit_a_desktop(work, browser, monkeypatch):
+    name = "comparison_of_all_recipes/simulator_to_pix2pix_gradcam/test_latest"
+    place = "/data/projects/infrared/2026/dsiac_and_oktal/datasets/night_mwir_pix2pix_gradcam"
+    monkeypatch.setitem(OPTIONS, "data", {"dataroot": place})
+    monkeypatch.setitem(OPTIONS, "run", {"model": "pix2pix_gradcam"})
+    make_run(work / "checkpoints" / name, "finished")
+    best = json.dumps({"epoch": 200, "values": {"balanced_accuracy": 0.8123}})
+    (work / "checkpoints" / name / "best.json").write_text(best)
+    make_result(work / "results" / name, ["a"], [0.5], 100)
+    titles = ["PSNR in box [dB] ↑", "MAE outside [counts] ↓", "target contrast [counts] ≈", SSIM]
+    metrics = [{"title": title, "values": [12345.678]} for title in titles]
+    data = {"rows": None, "measured": {"names": ["a"], "metrics": metrics, "attention": {}}}
+    page = work / "results" / name / "index.html"
+    write_gallery(page, "x", {}, [], script=PageScript("results", data))
+    runs.main([])
+    browser.resize(1300, 800)
+    browser.open(work / "results" / "index.html")
+    tables = "[document.documentElement, ...document.querySelectorAll('.scroll, .sums')]"
+    beyond = browser.run(f"{tables}.map(e => e.scrollWidth - e.clientWidth)")
+    assert len(beyond) == 4 and max(beyond) <= 0
+
+
 def test_nothing_found_is_said(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     runs.main([])

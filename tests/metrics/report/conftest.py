@@ -5,7 +5,7 @@ import pytest
 
 from data.value_map import Levels
 from metrics.record import Record, ReferenceRecord
-from metrics.report import Example, SetView
+from metrics.report import Picture, Scene, SetView, Strip
 from metrics.values import Distance, Mean
 from tests.metrics.report.samples import make_record, make_row
 
@@ -51,16 +51,15 @@ def record() -> Record:
         ),
     ]
     reference = ReferenceRecord(9, {"noise": mean(5.0)}, ["real"], "1" * 64)
-    notes = ["FID is biased.", f"Of {ODD} no LPIPS."]
-    return make_record(rows, reference=reference, notes=notes)
+    notes = [f"Of {ODD} no LPIPS.", "KID is of subsets."]
+    return make_record(rows, reference=reference, notes=notes, warnings=["FID is biased."])
 
 
-def view(name: str, *, seed: int, examples=()) -> SetView:
+def view(name: str, *, seed: int) -> SetView:
     rng = np.random.default_rng(seed)
     psnr = np.array([14.0, 15.0, np.inf, np.nan])
     return SetView(
         name=name,
-        examples=examples,
         values={"fake_B_vs_real_B_psnr": psnr, "noise": rng.normal(4, 1, 4)},
         spectrum=np.linspace(9, 1, 8) * 10.0**seed,
         frequencies=np.linspace(0, 0.5, 8),
@@ -72,12 +71,30 @@ def view(name: str, *, seed: int, examples=()) -> SetView:
 
 @pytest.fixture
 def views() -> list[SetView]:
+    return [view(name, seed=i) for i, name in enumerate(SETS)]
+
+
+@pytest.fixture
+def scenes() -> list[Scene]:
+    """One with everything of two sets, and one with a single image."""
     grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
     colour = np.stack([grey, grey + 1, grey + 2], axis=2)
-    images = [("source", grey), (ODD, np.dstack([grey] * 3)), ("attention on result", colour)]
-    result = Example("only a result", images[1:2], f"lowest {ODD}")
-    examples = [Example(f"scene {ODD}", images), result]
-    return [view(name, seed=i, examples=examples) for i, name in enumerate(SETS)]
+    box = (0.25, 0.0, 0.75, 0.5)
+    sets = [
+        Strip(
+            name,
+            True,
+            Picture(np.dstack([grey] * 3)),
+            difference=Picture(colour, f"less {ODD}"),
+            attention=Picture(colour + 1, "attention: T72"),
+            boxes=[box],
+            facts=["SSIM 0.5", "PSNR 14 dB"],
+        )
+        for name in SETS[:2]
+    ]
+    strips = [Strip("source", False, Picture(grey), boxes=[box]), *sets]
+    alone = Strip(SETS[2], True, Picture(grey))
+    return [Scene(f"scene {ODD}", strips), Scene("only a result", [alone], f"lowest {ODD}")]
 
 
 @pytest.fixture

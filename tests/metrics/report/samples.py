@@ -22,7 +22,7 @@ def make_row(name: str, n: int, **cells) -> RowRecord:
     )
 
 
-def make_record(rows, *, reference=None, notes=()) -> Record:
+def make_record(rows, *, reference=None, notes=(), warnings=()) -> Record:
     protocol = Protocol(
         luma=False,
         classifier="judge.pth",
@@ -38,4 +38,4 @@ def make_record(rows, *, reference=None, notes=()) -> Record:
         weights_digest={},
         versions={"torch": "2.11", "lpips": None},
     )
-    return Record(rows, reference, protocol, notes)
+    return Record(rows, reference, protocol, notes, warnings=warnings)

@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 
 from data.images import read_image
+from metrics.differences import Differences
+from metrics.metric_properties import GROUPS
 from metrics.report import SetView, write_report
+from metrics.values import Difference, Mean
+from tests.metrics.report.samples import make_row
 
 VOID = {"meta", "img", "link", "br", "hr"}
 
@@ -54,14 +58,16 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def write(tmp_path, record, views, reference):
+def write(tmp_path, record, views, reference, scenes):
     """Write the page of the fixtures, with other arguments where some are given."""
 
     def write(**other) -> Page:
-        arguments = {"title": "ablation", "record": record, "rows": views, "reference": reference}
-        write_report(tmp_path / "out" / "report.html", **(arguments | other))
-        return Page(tmp_path / "out" / "report.html")
+        arguments = {"title": "ablation", "record": record, "rows": views}
+        arguments |= {"reference": reference, "scenes": scenes}
+        write_report(write.path, **(arguments | other))
+        return Page(write.path)
 
+    write.path = tmp_path / "out" / "report.html"
     return write
 
 
@@ -97,12 +103,12 @@ def test_any_text_is_shown_as_it_is(write, record, views):
     odd = views[1].name
     page = write(title=odd)
     assert page.texts("title") == page.texts("h1") == [odd]
-    assert page.texts("li")[:2] == record.notes
+    assert page.texts("li")[:3] == [*record.warnings, *record.notes]
     assert any(text.endswith(odd) for text in page.texts("th", scope="row"))
-    assert f"scene {odd}" in page.texts("h3")
-    assert f"lowest {odd}" in page.texts("small")
-    assert odd in page.texts("figcaption")
-    assert any(e["alt"] == f"{odd}: scene {odd}" for e in page.all("img"))
+    assert f"scene {odd}" in page.texts("h2")
+    assert f"lowest {odd}" in page.texts("small") and f"less {odd}" in page.texts("small")
+    assert f"2{odd}" in page.texts("figcaption")
+    assert any(e["alt"] == f"image, {odd}: scene {odd}" for e in page.all("img"))
 
 
 def test_each_group_has_a_table_with_a_row_a_set_below_the_real_images(write, views):
@@ -150,14 +156,15 @@ def test_the_key_explains_the_signs_of_the_table_and_no_others(write, record):
     pairs = {"ssim": row.cells["fake_B_vs_real_B"]["ssim"]}
     alone = replace(row, cells=row.cells | {"sets": {}, "fake_B_vs_real_B": pairs})
     alone = replace(record, rows=[alone], reference=None)
-    (key,) = write(record=alone, rows=[]).texts("p", **{"class": "key"})
+    (key,) = write(record=alone, rows=[], scenes=[]).texts("p", **{"class": "key"})
     assert not any(sign in key for sign in (*signs, "↓")) and "↑" in key
 
 
-def test_images_are_in_the_page_without_loss(write, views, tmp_path):
+def test_images_are_in_the_page_without_loss(write, scenes, tmp_path):
     page = write()
-    shown = [image for view in views for e in view.examples for _, image in e.images]
-    assert len(page.all("img")) == len(shown) == 12
+    strips = [strip for scene in scenes for strip in scene.strips]
+    shown = [picture.pixels for strip in strips for picture in strip.pictures if picture]
+    assert len(page.all("img")) == len(shown) == 8
     for element, image in zip(page.all("img"), shown, strict=True):
         assert (element["width"], element["height"]) == ("4", "3")
         file = tmp_path / "image.png"
@@ -187,7 +194,19 @@ def test_pale_bars_stand_where_values_of_images_are_known(write):
     assert bars["noise [counts] ≈"] == [3] and bars["FID ↓"] == [0]
 
 
-def test_facts_notes_and_protocol_are_shown(write):
+def test_the_table_comes_first_what_matters_most_behind_it_and_the_rest_is_folded(write, record):
+    page = write()
+    order = [e["tag"] for e in page.elements if e["tag"] in ("table", "li", "details", "img")]
+    assert order.index("table") < order.index("li") < order.index("details") < order.index("img")
+    (box,) = page.all("div", role="note")
+    (folded,) = (e for e in page.all("details") if "notes" in e["text"])
+    assert "open" not in folded and folded["text"] == "2 more notes" + "".join(record.notes)
+    assert box["text"] == record.warnings[0] + folded["text"]
+    alone = write(record=replace(record, warnings=[]))
+    assert alone.texts("summary")[0] == "2 notes"
+
+
+def test_facts_and_protocol_are_shown(write):
     page = write()
     facts = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
     assert facts["sets"] == "3"
@@ -200,8 +219,9 @@ def test_facts_notes_and_protocol_are_shown(write):
 
 
 def test_a_page_of_sets_without_anything_but_a_table(write, record):
-    rows = [SetView(row.name, [], {}, None, None, None, None, None) for row in record.rows]
-    page = write(rows=rows, reference=None, record=replace(record, reference=None, notes=[]))
+    rows = [SetView(row.name, {}, None, None, None, None, None) for row in record.rows]
+    bare = replace(record, reference=None, notes=[], warnings=[])
+    page = write(rows=rows, reference=None, record=bare, scenes=[])
     assert page.texts("h2") == ["Metrics", "Values and their uncertainty"]
     assert not page.all("img") and not page.all("div", role="note")
     assert len(rows_of(page)) == 4 * 3
@@ -209,14 +229,76 @@ def test_a_page_of_sets_without_anything_but_a_table(write, record):
 
 def test_a_report_without_any_measurement(write, record):
     rows = [replace(row, cells={"fake_B": {}, "sets": {}}) for row in record.rows]
-    page = write(record=replace(record, rows=rows, reference=None), rows=[], reference=None)
+    bare = replace(record, rows=rows, reference=None)
+    page = write(record=bare, rows=[], reference=None, scenes=[])
     assert page.texts("h2") == ["Metrics"]
     assert [len(row) for row in rows_of(page)] == [2, 2, 2]
 
 
 def test_small_images_are_enlarged_by_a_whole_number(write):
     page = write()
-    styles = [e.get("style") for e in page.all("div")]
-    assert "--columns: 3" in styles
-    assert "flex: 0 1 792px" in styles  # three of 4 × 64 pixels, two gaps
+    widths = [re.search(r"--width: (\d+)px", e.get("style", "")) for e in page.all("div")]
+    widths = [int(found[1]) for found in widths if found]
+    assert len(widths) == 2 and all(width % 4 == 0 and width > 256 for width in widths)
     assert all(e["class"] == "enlarged" for e in page.all("img"))
+
+
+def test_a_scene_has_a_column_a_set_with_its_pictures_level_and_its_boxes(write, scenes, browser):
+    write()
+    page = write.path
+    browser.resize(1300, 800)
+    browser.open(page)
+    rects = browser.run(
+        """[...document.querySelector(".side").children].map(figure =>
+            [...figure.querySelectorAll("img, i")].map(e => {
+                const { x, y, width, height } = e.getBoundingClientRect();
+                return [e.tagName, x, y, width, height]; }))"""
+    )
+    assert [[tag for tag, *_ in column] for column in rects] == [
+        ["IMG", "I"],
+        *[["IMG", "I"] * 3] * 2,
+    ]
+    source, one, two = rects
+    assert source[0][2] == one[0][2] == two[0][2], "images are level"
+    assert [r[2] for r in one] == [r[2] for r in two] and one[0][1] < two[0][1]
+    for column in rects:
+        for (_, x, y, width, height), box in zip(column[::2], column[1::2], strict=True):
+            expected = [x + width / 4 - 1, y - 1, width / 2 + 2, height / 2 + 2]
+            assert box[1:] == pytest.approx(expected, abs=0.1)
+
+
+# What A4 leaves on its side between margins of 10 mm, at 96 pixels an inch.
+PAPER = 277 / 25.4 * 96
+
+
+def test_no_column_is_cut_off_on_paper(write, record, browser):
+    """The widest tables there can be: every metric, with long intervals, and a long name."""
+    long = Mean(-12345.678, (-12345.678, -12345.678), 4, 1, 0)
+    cells = {
+        group: dict.fromkeys(kind.metrics, long)
+        for group, kind in GROUPS.items()
+        if group != "sets"
+    }
+    name = "pseudo-pairs → Pix2Pix+Grad-CAM of a_long_name_without_a_break"
+    rows = [make_row(n, 12345, **cells) for n in (name, "other")]
+    differences = {
+        group: {key: Difference(-12345.678, long.ci95, 4, 1, 0, "worse") for key in found}
+        for group, found in cells.items()
+    }
+    record = replace(record, rows=rows, differences=[Differences(name, "other", 9, 9, differences)])
+    views = [SetView(row.name, {}, None, None, None, None, None) for row in rows]
+    write(record=record, rows=views, scenes=[])
+    browser.resize(int(PAPER), 700)
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    browser.open(write.path)
+    try:
+        tables = "[document.documentElement, ...document.querySelectorAll('.scroll')]"
+        beyond = browser.run(f"{tables}.map(e => e.scrollWidth - e.clientWidth)")
+        notes = browser.run("[...document.querySelectorAll('li')].map(e => e.checkVisibility())")
+        pdf = base64.b64decode(browser.call("Page.printToPDF", preferCSSPageSize=True)["data"])
+    finally:
+        browser.call("Emulation.setEmulatedMedia", media="")
+    assert len(beyond) > 6 and max(beyond) <= 0
+    assert len(notes) > 2 and all(notes), "nothing is folded on paper"
+    sheets = re.findall(rb"/MediaBox \[0 0 (\d+) (\d+)\]", pdf)
+    assert sheets and all(int(width) > int(height) for width, height in sheets)

@@ -14,7 +14,7 @@ from metrics.report.views import SetView
 from metrics.values import Distance, Mean
 
 FIRST, SECOND = (mark for mark, _ in zip(marks(), range(2), strict=False))
-EMPTY = SetView("empty", [], {}, None, None, None, None, None)
+EMPTY = SetView("empty", {}, None, None, None, None, None)
 
 
 def of_levels(histogram: np.ndarray) -> SetView:

@@ -13,6 +13,7 @@ from metrics.report.text_tables import (
     images_csv,
     markdown_tables,
     table_csv,
+    terminal_notes,
     terminal_tables,
 )
 from metrics.values import Distance, Mean
@@ -79,6 +80,13 @@ def test_what_is_wider_than_a_terminal_goes_on_below():
     repeated = ["fake_B vs real_B", "n"]
     expected = [metric.title for metric in PAIR_METRICS.values()]
     assert [title for title in shown if title not in repeated] == expected
+
+
+def test_what_matters_most_is_said_before_the_other_notes(record):
+    two = make_record([], notes=["b", "c"], warnings=["a"])
+    assert terminal_notes(two) == "What matters most:\n- a\n\nNotes:\n- b\n- c"
+    assert terminal_notes(record) == "Notes:\n- FID is <biased>."
+    assert markdown_tables(two) == "- a\n- b\n- c\n"
 
 
 def test_markdown_has_tables_that_names_cannot_break(record):
