@@ -122,7 +122,7 @@ def test_another_number_of_processes_goes_on_and_says_what_differs(flags, two, t
         shutil.copytree(tmp_path / "two", tmp_path / name)
         train.main(flags(name, "--continue_train", "--batch_size", batch_size))
         assert state(tmp_path / name)["position"]["step"] == steps
-        said = "a step had 2 images at the start before" in capsys.readouterr().out
+        said = "a batch had 2 images at the start before" in capsys.readouterr().out
         assert said == (batch_size == "1")
 
 
