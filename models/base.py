@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -14,6 +16,15 @@ from util.batch import Batch, DataFacts
 from util.compute import Compute
 from util.distributed import batch_mean, is_shared, scaled_for_average, sharing
 from util.errors import UserError
+
+
+@dataclass(frozen=True)
+class Part:
+    """One batch of a step. weight: of its images among those of the step."""
+
+    weight: float = 1.0
+    first: bool = True
+    last: bool = True
 
 
 class Model(ABC):
@@ -35,6 +46,7 @@ class Model(ABC):
         self.notes: list[str] = []  # what the user should know of how the model was built
         self.teacher: str | None = None  # digest of a frozen network that takes part in the loss
         self._finite: Tensor | None = None  # as `take_finite` says
+        self._part = Part()  # of the step, which is at work
         self._averagers: dict[str, DistributedDataParallel] = {}  # of gradients, over processes
 
     @staticmethod
@@ -55,15 +67,30 @@ class Model(ABC):
         over its own. What is drawn, pooled or divided by is of the whole batch: `util.distributed`.
         """
 
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        """`training_step` on this process's rows of a batch. The losses are those of all rows."""
-        with sharing(batch.share):
-            losses = self.training_step(batch)
-            if batch.share:
-                wrong, *means = batch_mean(torch.stack([~self._finite, *losses.values()]))
-                self._finite = wrong == 0
-                losses = dict(zip(losses, means, strict=True))
-        return losses
+    def step(self, *batches: Batch) -> dict[str, Tensor]:
+        """One step on the batches of --accumulate, of each this process's rows.
+
+        The networks change after the last one, by the mean gradient of all images. Returns the
+        losses by name, detached scalars, means over all images, those of other processes too.
+        """
+        total = sum(batch.total for batch in batches)
+        means: dict[str, Tensor] = {}
+        for number, batch in enumerate(batches, 1):
+            part = Part(batch.total / total, first=number == 1, last=number == len(batches))
+            self._part = part
+            self.compute.begin_step()
+            with sharing(batch.share):
+                losses = self._of_all_rows(self.training_step(batch))
+            means = {n: means.get(n, 0.0) + part.weight * loss for n, loss in losses.items()}
+        self._part = Part()
+        return means
+
+    def _of_all_rows(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        if not is_shared():
+            return losses
+        wrong, *means = batch_mean(torch.stack([~self._finite, *losses.values()]))
+        self._finite = wrong == 0
+        return dict(zip(losses, means, strict=True))
 
     def translate(self, images: Tensor) -> Tensor:
         """Whole images of A as they are tested, without gradient; of models that translate.
@@ -95,17 +122,26 @@ class Model(ABC):
         self.scalers[name] = torch.amp.GradScaler(enabled=self.compute.precision == "fp16")
 
     def update(self, name: str, loss: Tensor) -> None:
-        """One step of an optimiser down the gradient of `loss` in its own parameters alone."""
-        optimiser, scaler = self.optimisers[name], self.scalers[name]
+        """One step of an optimiser down the gradient of `loss` in its own parameters alone.
+
+        Where a step has several batches, each adds its gradient, and the last one takes the step.
+        """
+        optimiser, scaler, part = self.optimisers[name], self.scalers[name], self._part
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
-        optimiser.zero_grad(set_to_none=True)
-        if is_shared():
-            loss = self._averager(name, parameters)(scaled_for_average(loss))
-        # `inputs` spares the gradients of the networks that the loss only passes through.
-        scaler.scale(loss).backward(inputs=parameters)
+        averager = self._averager(name, parameters) if is_shared() else None
+        if part.first:
+            optimiser.zero_grad(set_to_none=True)
+        loss = part.weight * loss
+        with averager.no_sync() if averager and not part.last else nullcontext():
+            if averager:
+                loss = averager(scaled_for_average(loss))
+            # `inputs` spares the gradients of the networks that the loss only passes through.
+            scaler.scale(loss).backward(inputs=parameters)
         # Infinite gradients are all in a day's work of the scaler, which skips and scales down.
         gradients = [p.grad for p in parameters if p.grad is not None]
         self.note_finite(loss, [] if scaler.is_enabled() else gradients)
+        if not part.last:
+            return
         scaler.step(optimiser)
         scaler.update()
         if scaler.is_enabled():  # a scale that fell so far has met NaN, which no scale mends

@@ -147,7 +147,7 @@ class TranslationModel(Model):
 
     def update(self, name: str, loss: Tensor) -> None:
         super().update(name, loss)
-        if name == "G" and self.average is not None:
+        if name == "G" and self.average is not None and self._part.last:
             self.update_average()
 
     @torch.no_grad()

@@ -160,6 +160,11 @@ class LearningOptions(ModelOptions):
     """optimiser"""
 
     lr: float = option(2e-4, "learning rate of Adam", minimum=0, may_change=True)
+    accumulate: int = option(
+        1,
+        "batches a step, whose gradients are averaged: more images a step in the same memory",
+        minimum=1,
+    )
     beta1: float = option(0.5, "first moment decay of Adam", minimum=0, below=1, may_change=True)
     beta2: float = option(0.999, "second moment decay of Adam", minimum=0, below=1, may_change=True)
 

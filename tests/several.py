@@ -9,6 +9,7 @@ import random
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,10 @@ def cases(classifier: str) -> dict[str, tuple[str, ModelOptions]]:
         "cut, batch norm and dropout": ("cut", CutOptions(**CUT, **BATCH)),
         "fastcut": ("cut", CutOptions(**CUT, nce_idt=False, flip_equivariance=True)),
         "pix2pix": ("pix2pix", Pix2PixOptions(**NETS, **BATCH, pool_size=3, lambda_box=3)),
-        "pix2pix, sensor": ("pix2pix", Pix2PixOptions(**NETS, sensor="fit", ema=0.9)),
+        "pix2pix, sensor, average, two batches a step": (
+            "pix2pix",
+            Pix2PixOptions(**NETS, sensor="fit", ema=0.9, accumulate=2),
+        ),
         "pix2pix_gradcam": (
             "pix2pix_gradcam",
             Pix2PixGradcamOptions(**NETS, classifier=classifier, cam_layer="layer2"),
@@ -105,9 +109,10 @@ def run_case(name: str, options: ModelOptions, totals: tuple[int, ...]) -> dict[
     for optimiser in model.optimisers.values():
         optimiser.param_groups[0]["eps"] = 1e-3
     losses, gradients = [], {}
-    for step, batch in enumerate(batches(totals), 1):
+    left = batches(totals)
+    for step in range(1, len(totals) // options.accumulate + 1):
         seed_step(0, step)
-        losses.append(model.step(rows_of(batch)))
+        losses.append(model.step(*map(rows_of, islice(left, options.accumulate))))
         assert model.take_finite()
         if step == 1:
             gradients = {

@@ -1,8 +1,6 @@
-"""train.py, which a signal meets on its way.
+"""train.py, of which torchrun's process 1 kills itself before a step.
 
-    torchrun --nproc_per_node=2 tests/several_train.py STEP RANK SIGNAL FLAGS...
-
-Before this step the process of this rank sends the signal: SIGKILL to itself, others to torchrun.
+torchrun --nproc_per_node=2 tests/several_train.py STEP FLAGS...
 """
 
 import os
@@ -18,12 +16,12 @@ from util.errors import run_main
 from util.ranks import rank
 
 if __name__ == "__main__":
-    script, when, victim, name, *flags = sys.argv
-    seed_step, number = loop.seed_step, signal.Signals[name]
+    script, fatal, *flags = sys.argv
+    seed_step = loop.seed_step
 
     def meet(seed: int, step: int) -> None:
-        if (step, rank()) == (int(when), int(victim)):
-            os.kill(os.getpid() if number == signal.SIGKILL else os.getppid(), number)
+        if (step, rank()) == (int(fatal), 1):
+            os.kill(os.getpid(), signal.SIGKILL)
         seed_step(seed, step)
 
     loop.seed_step = meet

@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,9 @@ import train
 from data.images import write_image
 from models import MODELS
 from tests import several
-from util.errors import run_main
+from training import loop
+from util.errors import EXIT_STOPPED, run_main
+from util.ranks import rank
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -71,13 +74,26 @@ def flags(tmp_path):
 
 @pytest.fixture
 def two(tmp_path):
-    """Two processes of train.py with these flags: exit code and error messages of each."""
+    """Two processes of train.py with these flags: exit code and error messages of each.
 
-    def train_program(flags):
+    stop: before this step the second of them is sent SIGTERM.
+    """
+
+    def train_program(flags, stop):
+        seed_step = loop.seed_step
+
+        def meet(seed, step):
+            if (step, rank()) == (stop, 1):
+                os.kill(os.getpid(), signal.SIGTERM)
+            seed_step(seed, step)
+
+        loop.seed_step = meet
         sys.argv = ["train.py", *flags]
         run_main(train.main, patient=True, alone=False)
 
-    return lambda flags: several.Started(2, tmp_path, train_program, flags).finish()
+    return lambda flags, stop=None: several.Started(
+        2, tmp_path, train_program, flags, stop
+    ).finish()
 
 
 def torchrun(*words):
@@ -98,15 +114,17 @@ def state(folder):
 
 def test_killed_stopped_and_continued_ends_as_undisturbed(flags, two, tmp_path):
     assert [code for code, _ in two(flags("whole"))] == [0, 0]
-    killed = torchrun("tests/several_train.py", "3", "1", "SIGKILL", *flags("run"))
+    killed = torchrun("tests/several_train.py", "3", *flags("run"))
     assert killed.returncode != 0
     assert killed.stderr.count("error: another process of this run has ended") == 1
     assert "Signal 9 (SIGKILL)" in killed.stderr
     assert state(tmp_path / "run")["position"]["step"] == 2
 
     go_on = flags("run", "--continue_train")
-    stopped = torchrun("tests/several_train.py", "4", "0", "SIGTERM", *go_on)
-    assert stopped.stdout.count("stopped by SIGTERM after step 4, and saved") == 1
+    assert [code for code, _ in two(go_on, stop=4)] == [EXIT_STOPPED, EXIT_STOPPED]
+    words = [(tmp_path / f"2_{rank}.stdout").read_text() for rank in range(2)]
+    assert "stopped by SIGTERM after step 4, and saved" in words[0] and not words[1]
+    assert state(tmp_path / "run")["position"]["step"] == 4
 
     assert [code for code, _ in two(go_on)] == [0, 0]
     assert state(tmp_path / "run")["position"]["step"] == LAST
@@ -122,7 +140,7 @@ def test_another_number_of_processes_goes_on_and_says_what_differs(flags, two, t
         shutil.copytree(tmp_path / "two", tmp_path / name)
         train.main(flags(name, "--continue_train", "--batch_size", batch_size))
         assert state(tmp_path / name)["position"]["step"] == steps
-        said = "a step had 2 images at the start before" in capsys.readouterr().out
+        said = "a batch had 2 images at the start before" in capsys.readouterr().out
         assert said == (batch_size == "1")
 
 

@@ -6,6 +6,7 @@ from contextlib import closing, suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -91,15 +92,17 @@ class Training:
     def run_epoch(self) -> None:
         """The rest of the epoch, each step at the schedule's share of --lr."""
         clock = time.perf_counter()
-        for batch in self.batches():
-            waited, size = time.perf_counter() - clock, batch.total
+        for batches in self.batches_of_steps():
+            waited = time.perf_counter() - clock
+            size = sum(batch.total for batch in batches)
             rate = self.schedule.factor(self.position.epoch, self.position.share_done)
             self.model.set_rate(rate)
             with naming_want_of_memory(
-                f"a step on {batch}", lighter=way_on_with_less_memory(self.saved_step, self.folder)
+                f"a step on {batches[0]}",
+                lighter=way_on_with_less_memory(self.saved_step, self.folder),
             ):
-                losses = self.take_step(batch)
-            self.position.advance(size)
+                losses = self.take_step(batches)
+            self.position.advance(size, batches=len(batches))
             if losses:
                 self.progress.watched.add({"loss": losses[self.model.watched_loss]})
                 values = {
@@ -116,6 +119,12 @@ class Training:
             clock = time.perf_counter()
         self.check_finite()
         self.monitor.losses(self.position)
+
+    def batches_of_steps(self) -> Iterator[Sequence[Batch]]:
+        """Those of the rest of the epoch, --accumulate at a time; the last step may have fewer."""
+        batches = self.batches()
+        while found := list(islice(batches, self.model.options.accumulate)):
+            yield found
 
     def batches(self) -> Iterator[Batch]:
         """Those of the rest of the epoch. Raises UserError for a bad image.
@@ -136,15 +145,15 @@ class Training:
             advice = way_on(self.saved_step, "(with --on_bad_image skip, without such images)")
             raise UserError(f"{error} {advice[0].upper()}{advice[1:]}.") from None
 
-    def take_step(self, batch: Batch) -> Mapping[str, Tensor] | None:
+    def take_step(self, batches: Sequence[Batch]) -> Mapping[str, Tensor] | None:
         """The losses; None for a step that --on_nan skip has left out."""
         step = self.position.step + 1
         seed_step(self.seed, step)
         skipping = self.options.on_nan == "skip"
         before = deepcopy(self.model.state_dict()) if skipping else None
-        self.model.compute.begin_step()
-        losses = self.model.step(batch)
-        self.finite.add(step, batch.names, losses, self.model.take_finite())
+        losses = self.model.step(*batches)
+        names = [name for batch in batches for name in batch.names]
+        self.finite.add(step, names, losses, self.model.take_finite())
         if before is None:
             return losses
         found = self.finite.find()

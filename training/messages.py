@@ -42,8 +42,8 @@ def networks_and_images(run: RunOptions, model: Model, dataset: ImageDataset) ->
     return "\n".join([summary, *model.notes, *dataset.notes()])
 
 
-def images_a_step(data: DataOptions, before: int | None, *, again: int) -> str:
-    """How many images a step has, where there are several processes or it had another number.
+def images_a_batch(data: DataOptions, before: int | None, *, again: int) -> str:
+    """How many images a batch has, where there are several processes or it had another number.
 
     before: of the last start, None for a new run; again: images of this epoch that are seen again.
     """
@@ -51,14 +51,14 @@ def images_a_step(data: DataOptions, before: int | None, *, again: int) -> str:
     now = count * data.batch_size
     if count > 1:
         lines.append(
-            f"{count} processes: {now} images a step, --batch_size {data.batch_size} of each; "
+            f"{count} processes: {now} images a batch, --batch_size {data.batch_size} of each; "
             "--lr stays as it is, whatever their number"
         )
     if before not in (None, now):
         seen = f", and {again} images of this epoch are seen again" if again else ""
         lines.append(
-            f"a step had {before} images at the start before: the order of images stays, their "
-            f"steps are others from here on{seen}"
+            f"a batch had {before} images at the start before: the order of images stays, their "
+            f"batches are others from here on{seen}"
         )
     return "\n".join(lines)
 

@@ -43,9 +43,9 @@ class Position:
         self.batches = done // now
         return done - self.batches * now
 
-    def advance(self, size: int) -> None:
-        """One batch of `size` images further."""
-        self.batches += 1
+    def advance(self, size: int, *, batches: int = 1) -> None:
+        """One step on `size` images in so many batches further."""
+        self.batches += batches
         self.step += 1
         self.images += size
 

@@ -118,7 +118,7 @@ def begin(
     validation = start.validation(model, images)
     if validation:
         progress.best = progress.best.go_on(phase=options.val_phase, judge=validation.judge)
-    again = progress.position.regroup(start.images_a_step, images_a_step(start.config.data))
+    again = progress.position.regroup(start.images_a_batch, images_a_batch(start.config.data))
     record = of_first(partial(_take_folder, folder, lock, start, compute, images, model))
     if is_first():
         messages.say(
@@ -126,7 +126,7 @@ def begin(
             compared(start.config, record),
             messages.left_out(images.left_out),
             messages.networks_and_images(run, model, images.training),
-            messages.images_a_step(start.config.data, start.images_a_step, again=again),
+            messages.images_a_batch(start.config.data, start.images_a_batch, again=again),
             messages.value_ranges(images.training, range_uses(images.training)),
             messages.held_out(images.held_out),
             messages.new_order(start.digests, record["images"]),
@@ -169,7 +169,7 @@ def _take_folder(
     return record
 
 
-def images_a_step(data: DataOptions) -> int:
+def images_a_batch(data: DataOptions) -> int:
     """Those of all processes."""
     return data.batch_size * processes()
 
@@ -222,8 +222,8 @@ class Start:
     state: of the checkpoint it goes on from, None for a new run. value_maps, left_out, digests:
     what its last start has found in the data: by role, by path, and by role the names' digests;
     made_from: the `inputs` of then; starts: what it records of those before; changed: options that
-    its last start had otherwise, as words; images_a_step:
-    of all its processes, None for a new run.
+    its last start had otherwise, as words; images_a_batch: of all its processes, None for a new
+    run.
     """
 
     config: TrainConfig
@@ -234,7 +234,7 @@ class Start:
     made_from: Mapping[str, str] = field(default_factory=dict)
     starts: Sequence[Mapping[str, Any]] = ()
     changed: Sequence[str] = ()
-    images_a_step: int | None = None
+    images_a_batch: int | None = None
 
     @classmethod
     def of_record(
@@ -254,7 +254,7 @@ class Start:
             made_from=record.get("inputs", {}),
             starts=record.get("starts", ()),
             changed=[str(change) for change in differences(recorded, config)],
-            images_a_step=record["options"]["data"].get("batch_size", 1)
+            images_a_batch=record["options"]["data"].get("batch_size", 1)
             * record.get("processes", 1),
         )
 

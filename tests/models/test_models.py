@@ -77,6 +77,40 @@ def test_a_step_changes_every_network_and_gives_finite_losses(name, batch, class
         assert any(not torch.equal(before[key], after[key]) for key in trained), network
 
 
+def test_gradients_of_the_batches_of_a_step_are_averaged_by_their_images(batch):
+    def rows(*numbers):
+        found = batch.each(lambda tensor: tensor[list(numbers)])
+        return replace(found, names=tuple(map(str, numbers)))
+
+    def step(*batches):
+        model = build("pix2pix", Pix2PixOptions(**SMALL, lr=0.0))
+        losses = model.step(*batches)
+        return [
+            *losses.values(),
+            *(p.grad for n in model.networks.values() for p in n.parameters()),
+        ]
+
+    three, one = rows(0, 1, 0), rows(1)
+    for found, a, b in zip(step(three, one), step(three), step(one), strict=True):
+        torch.testing.assert_close(found, (3 * a + b) / 4, rtol=1e-3, atol=1e-5)
+
+
+def test_networks_change_with_the_last_batch_of_a_step(batch):
+    model = build("pix2pix", Pix2PixOptions(**SMALL, ema=0.5))
+    before, seen = snapshot(model), []
+    step = model.training_step
+
+    def watched(batch):
+        same = [torch.equal(value, before[key]) for key, value in snapshot(model).items()]
+        seen.append(all(same))
+        return step(batch)
+
+    model.training_step = watched
+    model.step(batch, batch, batch)
+    assert seen == [True, True, True]
+    assert not any(torch.equal(v, before[k]) for k, v in snapshot(model).items() if "1.weight" in k)
+
+
 @pytest.mark.parametrize("name", ["cut", "pix2pix"])
 def test_the_average_of_g_follows_its_steps(name, batch, classifier_file):
     options = replace(options_for(name, classifier_file), normG="batch", ema=0.75)

@@ -216,6 +216,27 @@ def test_a_slurm_job_that_was_stopped_is_queued_again(tmp_path, code, queued_aga
     assert (queue.read_text() if queue.exists() else "") == "requeue 7\n" * queued_again
 
 
+@pytest.mark.parametrize(("code", "queued_again"), [(0, False), (75, True), (2, False)])
+def test_a_slurm_job_on_several_nodes_starts_processes_of_one_run(tmp_path, code, queued_again):
+    place = "SLURM_PROCID=5 SLURM_LOCALID=1 SLURM_NTASKS=8 SLURM_NTASKS_PER_NODE=4"
+    told = '"$RANK of $WORLD_SIZE, $LOCAL_RANK of $LOCAL_WORLD_SIZE, $MASTER_ADDR:$MASTER_PORT, $*"'
+    commands = {
+        "srun": f'{place} "$@"',
+        "scontrol": '[ "$1" = show ] && printf "node1\\nnode2\\n" || echo "$@" > queued',
+        "python": f"echo {told} > told; exit {code}",
+    }
+    for name, body in commands.items():
+        (tmp_path / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHON": "python"}
+    env |= {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "node[1-2]"}
+    done = call("slurm/train_nodes.sbatch", "--name", "a b", env=env, cwd=tmp_path)
+    assert done.returncode == code
+    expected = "5 of 8, 1 of 4, node1:20007, train.py --resume --name a b\n"
+    assert (tmp_path / "told").read_text() == expected
+    assert (tmp_path / "queued").exists() == queued_again
+
+
 def test_a_script_that_is_told_to_stop_says_so_when_its_program_has_ended(places, tmp_path):
     """The program at work gets the signal too, and answers it in its own way."""
     python = tmp_path / "python"
