@@ -18,7 +18,7 @@ DRAWN = "--init_type xavier --init_gain 1 --ngf 4"
 RUNS = {
     "resnet": f"--model cut --netG resnet_4blocks {DRAWN}",
     "unet": f"--model pix2pix --netG unet_128 --normG batch {DRAWN}",
-    "sensor_inside": f"--model pix2pix --netG unet_128 --sensor fit {DRAWN}",
+    "sensor_inside": f"--model pix2pix --netG resnet_4blocks --sensor fit {DRAWN}",
     "sensor": "--model sensor_fit",
     "target_sensor": "--model sensor_fit --fit_target",
     "classifier": "--model classifier",
@@ -50,7 +50,7 @@ def unsettle(generator: nn.Module, *, targets: bool) -> None:
     if sensor is None:
         return
     if sensor is not generator:
-        *_, last = (part for part in generator.modules() if isinstance(part, nn.ConvTranspose2d))
+        *_, last = (part for part in generator.modules() if isinstance(part, nn.Conv2d))
         last.weight.normal_(0, 0.1)
     sensor.curve.copy_(torch.linspace(-1, 1, KNOTS).pow(3) * 0.9)
     sensor.level.fill_(0.1)

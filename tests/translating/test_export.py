@@ -51,7 +51,7 @@ def decoded(fake, target):
     ]
 
 
-@pytest.mark.parametrize("kind", ["resnet", "sensor_inside", "sensor"])
+@pytest.mark.parametrize("kind", ["unet", "sensor_inside", "sensor"])
 def test_onnx_runtime_gives_the_files_of_test(trained, tested, images, in_onnx, kind):
     run, session = trained(kind), in_onnx(kind)
     facts = session.get_modelmeta().custom_metadata_map
@@ -88,7 +88,7 @@ def test_a_batch_is_its_images(in_onnx):
     np.testing.assert_allclose(whole, np.concatenate(each), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["unet", "sensor"])
+@pytest.mark.parametrize("kind", ["resnet", "sensor"])
 def test_torch_alone_runs_the_other_format(trained, tested, images, tmp_path, kind):
     out = tmp_path / "generator.pt2"
     export_run(trained(kind), out, "--format", "torch_export")
