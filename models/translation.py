@@ -45,39 +45,41 @@ def make_generator(options: TranslationOptions) -> nn.Module:
 def translate(
     generator: nn.Module, images: Tensor, compute: Compute, boxes: Tensor | None = None
 ) -> Tensor:
-    """Whole images of any size through the generator, without gradient.
-
-    (B, C, H, W) in [-1, 1] -> (B, C', H, W). Sides are reflected at the bottom and right up to
-    what the generator needs, and cropped back. compute: what the generator was placed by; boxes:
-    (B, N, 4) of the targets, for a sensor that heeds them.
-    """
-    height, width = images.shape[-2:]
-    rows, columns = (
-        _reflected_positions(side, _side_for(generator, side), images.device)
-        for side in (height, width)
-    )
+    """`of_any_size` without gradient. compute: what the generator was placed by."""
     compute.begin_step()
     with torch.inference_mode(), compute.autocast():
-        if isinstance(generator, FittedSensor):
-            return generator(images, boxes)
-        images = see(generator, images, boxes)
-        if len(rows) != height:
-            images = images[:, :, rows]
-        if len(columns) != width:
-            images = images[:, :, :, columns]
-        return generator(images)[:, :, :height, :width]
+        return of_any_size(generator, images, boxes)
+
+
+def of_any_size(generator: nn.Module, images: Tensor, boxes: Tensor | None = None) -> Tensor:
+    """Whole images through the generator: (B, C, H, W) in [-1, 1] -> (B, C', H, W).
+
+    Sides are reflected at the bottom and right up to what the generator needs, and cropped back.
+    boxes: (B, N, 4) of the targets, for a sensor that heeds them. It has no branch that depends on
+    H or W, so that an exported generator is of any size, too.
+    """
+    if isinstance(generator, FittedSensor):
+        return generator(images, boxes)
+    height, width = images.shape[-2:]
+    seen = see(generator, images, boxes)
+    for dim, side in ((2, height), (3, width)):
+        padded = _side_for(generator, side)
+        seen = seen.index_select(dim, _reflected_positions(side, padded, images.device))
+    return generator(seen)[:, :, :height, :width]
 
 
 def _side_for(generator: nn.Module, side: int) -> int:
     """The least that the generator takes and that holds `side`."""
     multiple = generator.size_multiple
-    return max(generator.smallest_side, -(-side // multiple) * multiple)
+    least = torch.sym_max(generator.smallest_side, side)  # of ints and of an export's symbols
+    return (least + multiple - 1) // multiple * multiple
 
 
 def _reflected_positions(size: int, padded: int, device: torch.device) -> Tensor:
     """0..size-1 and then back and forth, `padded` positions: any amount, unlike F.pad."""
-    period = max(1, 2 * (size - 1))
-    position = torch.arange(padded, device=device) % period
+    position = torch.arange(padded, device=device)
+    period = torch.full_like(position, torch.sym_max(1, 2 * (size - 1)))
+    position = position % period
     return torch.where(position < size, position, period - position)
 
 

@@ -420,6 +420,19 @@ class TestOptions:
 
 
 @dataclass(frozen=True)
+class ExportOptions:
+    """export"""
+
+    name: str = option("experiment_name", "name of the run: its folder in checkpoints")
+    checkpoints_dir: str = option("checkpoints", "folder of all checkpoints")
+    epoch: str = option("latest", "checkpoint to export: latest, best or an epoch's number")
+    format: Literal["onnx", "torch_export"] = option(
+        "onnx", "onnx, for ONNX Runtime and others; torch_export, for torch.export.load"
+    )
+    out: str | None = option(None, "file to write (required)")
+
+
+@dataclass(frozen=True)
 class MeasuredOptions:
     """what is measured"""
 

@@ -17,6 +17,7 @@ from options.groups import (
     DataOptions,
     DisplayOptions,
     EvaluateOptions,
+    ExportOptions,
     ModelOptions,
     RunOptions,
     TestOptions,
@@ -47,6 +48,9 @@ python evaluate.py --results results/pix2pix/test_latest
 python evaluate.py --results results/pix2pix/test_latest --classifier JUDGE --report report
 python evaluate.py --fake TRANSLATED --real REAL --boxes labels.csv
 python evaluate.py --real REAL --set pix2pix DIR --set gradcam DIR --report report""",
+    "export.py": """\
+python export.py --name pix2pix --out pix2pix.onnx
+python export.py --name pix2pix --epoch best --format torch_export --out pix2pix.pt2""",
 }
 
 
@@ -143,6 +147,18 @@ def parse_evaluate(argv: Sequence[str] | None) -> EvaluateOptions:
     groups = {"evaluate": EvaluateOptions}
     values, _ = _parse(argv, groups, {}, prog="evaluate.py", about=about, models={})
     return values["evaluate"]
+
+
+def parse_export(argv: Sequence[str] | None) -> ExportOptions:
+    """Options of export.py. Exits with 2 on bad flags."""
+    about = (
+        "Write the generator of a run to a file that other programs run without this one: images "
+        "in [-1, 1], of any number and size, in and out. The file's metadata says which values -1 "
+        "and 1 are."
+    )
+    groups = {"export": ExportOptions}
+    values, _ = _parse(argv, groups, {}, prog="export.py", about=about, models={})
+    return values["export"]
 
 
 def to_dict(config: TrainConfig) -> dict[str, dict[str, Any]]:

@@ -50,7 +50,7 @@ def python(*words, **environment):
 
 
 def test_the_programs_are_found():
-    expected = {"train.py", "test.py", "evaluate.py", "downstream.py", "datasets/scan.py"}
+    expected = {"train.py", "test.py", "evaluate.py", "export.py", "datasets/scan.py"}
     assert expected <= set(PROGRAMS)
 
 

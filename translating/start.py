@@ -4,15 +4,15 @@ from pathlib import Path
 
 from data.build import build_test_dataset
 from data.fingerprint import image_fingerprint
-from data.value_map import recorded_maps
 from models import MODEL_OPTIONS
 from models.networks import load_weights
-from models.networks.sensor import FittedSensor, SensorGenerator
+from models.networks.sensor import sensor_of
 from models.translation import make_generator
-from options import TestConfig, TranslationOptions, tested_options
+from options import TestConfig, tested_options
 from training.run_folder import RunFolder
 from translating.annotations import Annotations
 from translating.loop import Translation
+from translating.trained import Trained, require_generator
 from util.checkpoint import digest, load
 from util.errors import UserError
 
@@ -20,39 +20,35 @@ from util.errors import UserError
 def begin(config: TestConfig) -> Translation:
     """The generator of the run, or of --weights, and the images. Raises UserError."""
     if config.test.weights is None:
-        folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)
-        record = folder.record()
+        bare = ", or give a bare state dict with --weights"
+        folder = RunFolder.of(config.run.checkpoints_dir, config.run.name, otherwise=bare)
+        trained = Trained.of(folder, config.run.epoch)
         try:
-            config = tested_options(config, record["options"], MODEL_OPTIONS)
+            config = tested_options(config, trained.record["options"], MODEL_OPTIONS)
         except ValueError as error:
             raise UserError(f"{folder.path}: {error}.") from None
-        _require_generator(config)
-        value_maps = recorded_maps(record)
-        networks = folder.load_networks(config.run.epoch, ["G", "G_ema"])
-        name = "G_ema" if "G_ema" in networks else "G"
-        weights, source = networks[name], str(folder.network_file(config.run.epoch, name))
-        teacher = record.get("teacher")
+        generator, value_maps = trained.generator, trained.value_maps
+        source, teacher = str(trained.source), trained.record.get("teacher")
     else:
-        _require_generator(config)
+        require_generator(config)
         source, value_maps, teacher = config.test.weights, {}, None
         weights = load(Path(source), hint="check --weights")
-    generator = make_generator(config.model)
-    noisy = isinstance(generator, FittedSensor | SensorGenerator)
-    if config.test.no_noise and not noisy:
+        generator = make_generator(config.model)
+        load_weights(generator, weights, source=source)
+    sensor = sensor_of(generator)
+    if config.test.no_noise and sensor is None:
         raise UserError(
             f"--no_noise is for a fitted sensor, and --model {config.run.model} without --sensor "
             "adds no noise; leave it out."
         )
-    load_weights(generator, weights, source=source)
     generator.train(not config.test.eval)
-    sensor = generator.sensor if isinstance(generator, SensorGenerator) else generator
     dataset = build_test_dataset(
         config.data,
         config.model,
         seed=config.run.seed,
         value_maps=value_maps,
         asked=config.test.num_test,
-        read_boxes=isinstance(sensor, FittedSensor) and sensor.controls_targets,
+        read_boxes=sensor is not None and sensor.controls_targets,
     )
     annotations = Annotations.of(dataset)
     inputs = {
@@ -68,10 +64,5 @@ def begin(config: TestConfig) -> Translation:
         annotations=annotations,
         teacher=teacher,
         inputs=inputs,
-        noisy=noisy and not config.test.no_noise,
+        noisy=sensor is not None and not config.test.no_noise,
     )
-
-
-def _require_generator(config: TestConfig) -> None:
-    if not isinstance(config.model, TranslationOptions):
-        raise UserError(f"--model {config.run.model} translates nothing; name another run.")

@@ -83,14 +83,16 @@ def flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file through `replacing`."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(content)
+        flush(file)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text through `replacing`; what is not valid Unicode becomes "?"."""
-    with (
-        replacing(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="replace", newline="\n") as file,
-    ):
-        file.write(text)
-        flush(file)
+    write_bytes(path, text.encode("utf-8", errors="replace"))
 
 
 def append_bytes(

@@ -35,6 +35,14 @@ def uses_bias(norm: Norm) -> bool:
     return norm == "instance"
 
 
+def is_fused() -> bool:
+    """Whether torch.compile makes kernels of what is called now.
+
+    An exported graph has torch's own operators, which other runtimes have, too.
+    """
+    return torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+
+
 class InstanceNorm(nn.InstanceNorm2d):
     """Each channel of each image to mean 0 and variance 1 (Ulyanov et al. 2016).
 
@@ -45,9 +53,9 @@ class InstanceNorm(nn.InstanceNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> the same shape and type, on the CPU the same memory format."""
-        if torch.compiler.is_compiling():
+        if is_fused():
             return fusible.instance_norm(x, self.eps)
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or torch.compiler.is_exporting():
             return super().forward(x)
         return functions.InstanceNormCpu.apply(x, self.eps)
 
@@ -110,8 +118,10 @@ class ReflectionPad(nn.ReflectionPad2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> (B, C, H + 2 width, W + 2 width)."""
-        if torch.compiler.is_compiling():
+        if is_fused():
             return fusible.reflection_pad(x, self.width)
+        if torch.compiler.is_exporting():
+            return super().forward(x)
         return functions.ReflectionPad.apply(x, self.width)
 
 
@@ -131,8 +141,11 @@ class Downsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> (B, C, ceil(H/2), ceil(W/2))."""
-        if torch.compiler.is_compiling():
+        if is_fused():
             return fusible.downsample(x)
+        if torch.compiler.is_exporting():
+            padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
+            return F.conv2d(padded, self.filt, stride=2, groups=len(self.filt))
         return functions.Blur.apply(x, self.filt)
 
 
@@ -149,7 +162,7 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> (B, C, 2H, 2W)."""
-        if torch.compiler.is_compiling():
+        if is_fused():
             return fusible.upsample(x)
         return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 

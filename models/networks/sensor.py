@@ -112,13 +112,31 @@ class FittedSensor(nn.Module):
 
     def blurred(self, images: Tensor) -> Tensor:
         """(B, 1, H, W) through the MTF, mirrored at its edges."""
-        height, width = images.shape[-2:]
-        mirrored = torch.cat([images, images.flip(3)], 3)
-        mirrored = torch.cat([mirrored, mirrored.flip(2)], 2)
-        down = torch.fft.fftfreq(2 * height, device=images.device)[:, None]
-        across = torch.fft.rfftfreq(2 * width, device=images.device)
-        spectrum = torch.fft.rfft2(mirrored) * self.mtf(torch.hypot(down, across))
-        return torch.fft.irfft2(spectrum, s=mirrored.shape[-2:])[..., :height, :width]
+        count, _, height, width = images.shape
+        # Without broadcasting, which would make another graph of an exported batch of one.
+        down, across = (
+            self._blur_along(side, images).expand(count, -1, -1) for side in (height, width)
+        )
+        with torch.autocast(images.device.type, enabled=False):
+            return torch.bmm(torch.bmm(down, images[:, 0]), across)[:, None]
+
+    def _blur_along(self, side: int, images: Tensor) -> Tensor:
+        """(side, side), symmetric: the MTF of one direction, for columns or rows of `images`.
+
+        Mirrored at both ends, these are sums of cosines with the period of twice the side, and so
+        is the point spread function.
+        """
+        pixels = torch.arange(side, device=images.device)
+        length = torch.full_like(pixels, side)  # a number would be none to an exported graph
+        # Reduced to one turn as whole numbers: floats would lose digits in large angles.
+        distances = torch.arange(side + 1, device=images.device)
+        halves = distances[:, None] * pixels % (2 * length)
+        waves, length, halves = (x.to(images.dtype) for x in (pixels, length, halves))
+        gain = self.mtf(waves / (2 * length)) * (1 + waves.clamp(max=1)) / (2 * length)
+        spread = (torch.cos(math.pi * halves / length) * gain).sum(1)
+        direct = (pixels[:, None] - pixels).abs()
+        mirrored = side - (pixels[:, None] + pixels + 1 - side).abs()
+        return spread[direct] + spread[mirrored]
 
     def mtf(self, frequency: Tensor) -> Tensor:
         """Contrast that is left at frequencies in cycles a pixel, 0..1; of the same shape."""
@@ -226,6 +244,12 @@ class SensorGenerator(nn.Module):
     @staticmethod
     def _add(seen: Tensor, learnt: Tensor) -> Tensor:
         return Saturate.apply(seen[:, 1:] + 2 * learnt)
+
+
+def sensor_of(generator: nn.Module) -> FittedSensor | None:
+    """The fitted sensor that a generator is, or has inside; None for any other."""
+    found = generator.sensor if isinstance(generator, SensorGenerator) else generator
+    return found if isinstance(found, FittedSensor) else None
 
 
 def see(
