@@ -76,24 +76,22 @@ def flags(tmp_path):
 def two(tmp_path):
     """Two processes of train.py with these flags: exit code and error messages of each.
 
-    stop: before this step the second of them is sent SIGTERM.
+    at: step and rank before which something is done, and what.
     """
 
-    def train_program(flags, stop):
+    def train_program(flags, at):
         seed_step = loop.seed_step
 
         def meet(seed, step):
-            if (step, rank()) == (stop, 1):
-                os.kill(os.getpid(), signal.SIGTERM)
+            if at and (step, rank()) == at[:2]:
+                at[2]()
             seed_step(seed, step)
 
         loop.seed_step = meet
         sys.argv = ["train.py", *flags]
         run_main(train.main, patient=True, alone=False)
 
-    return lambda flags, stop=None: several.Started(
-        2, tmp_path, train_program, flags, stop
-    ).finish()
+    return lambda flags, at=None: several.Started(2, tmp_path, train_program, flags, at).finish()
 
 
 def torchrun(*words):
@@ -121,7 +119,9 @@ def test_killed_stopped_and_continued_ends_as_undisturbed(flags, two, tmp_path):
     assert state(tmp_path / "run")["position"]["step"] == 2
 
     go_on = flags("run", "--continue_train")
-    assert [code for code, _ in two(go_on, stop=4)] == [EXIT_STOPPED, EXIT_STOPPED]
+    assert [
+        code for code, _ in two(go_on, at=(4, 1, lambda: os.kill(os.getpid(), signal.SIGTERM)))
+    ] == [EXIT_STOPPED, EXIT_STOPPED]
     words = [(tmp_path / f"2_{rank}.stdout").read_text() for rank in range(2)]
     assert "stopped by SIGTERM after step 4, and saved" in words[0] and not words[1]
     assert state(tmp_path / "run")["position"]["step"] == 4
@@ -160,3 +160,15 @@ def test_what_ends_one_process_ends_all_with_one_sentence(
     (told,) = [line for line in lines if line.startswith("error: ")]
     assert re.search(words, told)
     assert not any("Traceback" in line for line in lines)
+
+
+def test_a_disk_that_is_full_for_the_writer_ends_all_at_the_last_checkpoint(flags, two, tmp_path):
+    resource = pytest.importorskip("resource")
+
+    def fill_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+
+    ended = two(flags("run"), at=(3, 0, fill_disk))
+    assert [code for code, _ in ended] == [2, 2]
+    assert "".join(errors for _, errors in ended).count("error: cannot write ") == 1
+    assert state(tmp_path / "run")["position"]["step"] == 2

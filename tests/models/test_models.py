@@ -92,7 +92,7 @@ def test_gradients_of_the_batches_of_a_step_are_averaged_by_their_images(batch):
 
     three, one = rows(0, 1, 0), rows(1)
     for found, a, b in zip(step(three, one), step(three), step(one), strict=True):
-        torch.testing.assert_close(found, (3 * a + b) / 4, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(found, (3 * a + b) / 4, rtol=1e-3, atol=1e-4)
 
 
 def test_networks_change_with_the_last_batch_of_a_step(batch):
