@@ -83,7 +83,10 @@ class ClassifierModel(Model):
         terms = {"cross_entropy": self.cross_entropy(scores.float(), batch.label)}
         if log_shares is not None:
             target = cell_shares(batch.box_a, log_shares.shape[1:], batch.a.shape[-2:])
-            terms["attention"] = attention_kl(log_shares, target)
+            terms["attention"] = _of_whole_batch(
+                attention_kl(log_shares, target),
+                (target.sum(dim=(1, 2)) > 0).to(target.dtype).mean(),
+            )
         self.update("classifier", sum(terms.values()))
         accuracy = (scores.argmax(dim=1) == batch.label).float().mean()
         return {**{name: loss.detach() for name, loss in terms.items()}, "accuracy": accuracy}
@@ -92,10 +95,7 @@ class ClassifierModel(Model):
         """Of scores (B, K); where classes have weights, a mean by those of the whole batch."""
         weights, smoothing = self.class_weights, self.recipe.smoothing
         loss = F.cross_entropy(scores, label, weight=weights, label_smoothing=smoothing)
-        if weights is None:
-            return loss
-        own = weights[label].mean()  # by which torch has divided
-        return loss * (own / batch_mean(own))
+        return loss if weights is None else _of_whole_batch(loss, weights[label].mean())
 
     def exports(self) -> dict[str, Any]:
         """The classifier with its classes, normalisation and last validation."""
@@ -107,3 +107,8 @@ class ClassifierModel(Model):
     def load_state_dict(self, state: Mapping[str, Any], *, source: str) -> None:
         super().load_state_dict(state, source=source)
         self.report = state["report"]
+
+
+def _of_whole_batch(loss: Tensor, weight: Tensor) -> Tensor:
+    """A mean that was divided by the mean weight of this process's rows, by that of all rows."""
+    return loss * (weight / batch_mean(weight).clamp(min=1e-12))

@@ -67,6 +67,7 @@ def cases(classifier: str) -> dict[str, tuple[str, ModelOptions]]:
         # Batch norm over a few single positions is steep: steps of the usual length would magnify
         # rounding tenfold each.
         "classifier": ("classifier", ClassifierOptions(lr=1e-6)),
+        "attention": ("classifier", ClassifierOptions(netC="attention", lr=1e-6)),
     }
 
 
