@@ -21,8 +21,8 @@ from util.errors import UserError
 class Trained:
     """The generator of a run.
 
-    generator: on the CPU, in eval mode, with --ema the average; source: its file; options: that the run was trained with;
-    value_maps: of domain A and B; record: what run.json says.
+    generator: on the CPU, in eval mode, with --ema the average; source: its file; options: that the
+    run was trained with; value_maps: of domain A and B; record: what run.json says.
     """
 
     generator: nn.Module
