@@ -79,12 +79,12 @@ def check_weights(setting: Setting) -> Iterator[Finding]:
     """The published networks that some metrics stand on."""
     from metrics.metric_properties import metrics_that_need
     from metrics.pretrained import (
-        LITE0_PACKAGES,
         WEIGHTS,
         find_weights,
         missing_note,
         missing_packages_note,
     )
+    from models.networks.classifiers.lite0 import LITE0_PACKAGES
     from util.packages import missing
 
     for key in WEIGHTS:

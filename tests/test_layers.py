@@ -30,7 +30,7 @@ LAYERS = {
     "training": ("training", "metrics", "models", "data", "util", "options"),
     "translating": ("translating", "training", "models", "data", "util", "options"),
     "overview": ("overview", "training", "data", "util", "options"),
-    "diagnosis": ("diagnosis", "training", "metrics", "util", "options"),
+    "diagnosis": ("diagnosis", "training", "models", "metrics", "util", "options"),
     "datasets": OWN,
     "benchmarks": (*OWN, *ENTRY_POINTS),
     **dict.fromkeys(ENTRY_POINTS, OWN),

@@ -13,6 +13,7 @@ import evaluate
 import test as test_program
 import train
 import translating.start
+import translating.trained
 from data.images import read_image, read_type, write_image
 from data.value_map import find_value_map
 from data.value_type import ValueType
@@ -71,8 +72,9 @@ def call(tmp_path, data, monkeypatch):
         places += ["--dataroot", str(data)]
         if program is test_program:
             places += ["--results_dir", str(tmp_path / "results"), *WHOLE]
-            monkeypatch.setattr(translating.start, "make_generator", lambda options: Identity())
-            monkeypatch.setattr(translating.start, "load_weights", lambda *args, **kwargs: None)
+            for module in (translating.start, translating.trained):  # of --weights, and of a run
+                monkeypatch.setattr(module, "make_generator", lambda options: Identity())
+                monkeypatch.setattr(module, "load_weights", lambda *args, **kwargs: None)
         else:
             places += SMALL
         program.main([*places, *map(str, flags)])

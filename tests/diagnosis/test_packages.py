@@ -91,4 +91,4 @@ def test_a_visdom_server_is_asked(server, code, state, words):
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "no address"])
 def test_where_no_server_is_it_is_said_how_to_start_one(server, address):
     (finding,) = check_visdom(Setting((), None, "-1", address))
-    assert finding.state == "optional" and "-m visdom.server -bind_local" in finding.text
+    assert finding.state == "optional" and "bash scripts/visdom.sh" in finding.text
