@@ -137,6 +137,15 @@ def test_sentences_say_where_a_baseline_is_not_beaten(beaten):
     assert any("over 10 to 20 recordings: too narrow" in text for text in others)
 
 
+def test_ranges_are_counted_where_a_baseline_is_not_beaten_over_all():
+    labels, ranges = np.tile([0, 1], 30), np.repeat([1000.0, 2000.0, 3000.0], 20)
+    images = held_out(labels, ranges=ranges)
+    own = contender(np.where(ranges < 1500, labels, 1 - labels))
+    report = report_of(images, own, [contender(labels, "HOG")])
+    (said,) = [text for text in sentences(report) if "does not beat HOG in accuracy" in text]
+    assert said.endswith("), 3 of 3 ranges") and said.count("(") == 1
+
+
 def test_a_guesser_is_called_one():
     random = np.random.default_rng(0)
     labels, predicted = random.integers(0, 4, (2, 80))
