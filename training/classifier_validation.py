@@ -92,15 +92,25 @@ class ClassifierValidation(Validation):
             for batch in self.images:
                 seen = judge.activations(batch.a)
                 predicted.append(seen.predicted.cpu().numpy())
-                aims.append(Aim.of(judge.attention(seen, batch.label), _boxes(batch)))
-        return Contender("classifier", np.concatenate(predicted), Aim.joined(aims))
+                if self._can_aim:
+                    aims.append(Aim.of(judge.attention(seen, batch.label), _boxes(batch)))
+        return Contender(
+            "classifier", np.concatenate(predicted), Aim.joined(aims) if aims else None
+        )
 
     @cached_property
     def _baselines(self) -> tuple[Contender, ...]:
         """The images stay the same while the classifier learns."""
-        aims = [Aim.of(dog_energy(batch.a), _boxes(batch)) for batch in self.images]
         hog = Contender("HOG", self._hog_predictions())
+        if not self._can_aim:
+            return (hog,)
+        aims = [Aim.of(dog_energy(batch.a), _boxes(batch)) for batch in self.images]
         return hog, Contender("DoG", aim=Aim.joined(aims))
+
+    @property
+    def _can_aim(self) -> bool:
+        """Whether there is anywhere else to look than at the target, as there is not in chips."""
+        return self.images.dataset.view != "chip"
 
     def _hog_predictions(self) -> np.ndarray:
         """(n,) class indices that HOG and a linear classifier give held-out images."""

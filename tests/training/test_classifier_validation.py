@@ -192,3 +192,14 @@ def test_a_box_beyond_the_image_is_named_before_training(model, labelled, row):
     table.write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError, match=rf"labels\.csv.* line {row + 1}.*outside the 80×80"):
         validation(model, labelled)
+
+
+def test_in_chips_nobody_looks_for_the_target(model, labelled):
+    """It is in the middle of each."""
+    learnt, held_out = datasets(labelled, "--view", "chip")
+    images = HeldOut(held_out, 3, num_threads=0, device=torch.device("cpu"))
+    found = ClassifierValidation(model, images, learnt)
+    assert found.measure() == {"balanced_accuracy": 0.5}
+    figures = found.report.rows[0].figures
+    assert figures.keys() == {"classifier", "HOG"} and "pointing" not in figures["classifier"]
+    assert "pointing" not in found.closing_words()
