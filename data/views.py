@@ -8,6 +8,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -212,18 +213,11 @@ class WindowDataset(PartDataset):
     view = "window"
     size = WINDOW
 
-    def __init__(
-        self,
-        selection: Selection,
-        items: Sequence[LabeledImage],
-        *,
-        classes: tuple[str, ...],
-        augment: bool,
-        note: str = "",
-    ) -> None:
-        super().__init__(selection, items, classes=classes, augment=augment, note=note)
+    @cached_property
+    def reach(self) -> tuple[float, float] | None:
+        """Metres from which targets are shown; None where no range is known."""
         known = [range_m for range_m in self.ranges if range_m is not None]
-        self.reach = (REACH[0] * min(known), REACH[1] * max(known)) if known else None
+        return (REACH[0] * min(known), REACH[1] * max(known)) if known else None
 
     def notes(self) -> list[str]:
         reach = "half to twice their range"
@@ -359,4 +353,4 @@ def view_of(options: ClassifierOptions) -> View:
     """How training images are seen."""
     if options.view != "auto":
         return options.view
-    return USUAL.get(getattr(options, "netC", "resnet18"), "frame")
+    return USUAL.get(options.netC, "frame")

@@ -51,7 +51,7 @@ class ChipJudging:
 
     def __init__(self, judge: Judge, value_map: ValueMap, labels: LabelIndex) -> None:
         self.judge, self.value_map = judge, value_map
-        own = getattr(judge.classifier, "chip_scale", None)
+        own = judge.classifier.chip_scale
         self._scale = cache(lambda height, width: chip_scale(own, labels, height, width))
         self.flips: dict[str, Tensor] = {}
         self._features: dict[str, FeatureStore] = {}
