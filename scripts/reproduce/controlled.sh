@@ -27,6 +27,7 @@ study() (
     [ -e "$images/demo.json" ] || rm -rf "$images" # left by an interrupted run
     "$PYTHON" "$ROOT/datasets/make_demo.py" --out "$images" --gap "$1" --num_train 240 \
         --num_test 200 --size 128 --seed 1
+    judge "$DATASETS/judge" "$1"
     sets=(--set simulator "$images/truth/A" "$images/truth/B")
     unpaired fit_
     for fit in sensor_fit target_fit; do # nothing in them is random
@@ -38,8 +39,17 @@ study() (
         designs "s${seed}_" "$seed"
     done
     "$PYTHON" "$ROOT/evaluate.py" --real "$images/truth/B" "${sets[@]}" --boxes "$images/labels.csv" \
+        --chip_classifier "$CHECKPOINTS/chips/latest_net_classifier.pth" \
         --training "$images/real/train" --report "$RESULTS/truth"
 )
+
+# judge FOLDER GAP: a classifier of vehicles, on sensor frames of scenes that nothing else has seen
+judge() {
+    [ -e "$1/demo.json" ] || rm -rf "$1"
+    "$PYTHON" "$ROOT/datasets/make_demo.py" --out "$1" --gap "$2" --num_train 600 --num_test 8 --size 128 --seed 9
+    train chips --model classifier --netC efficientnet_lite0 --dataroot "$1/real" --n_epochs 8 --n_epochs_decay 8 \
+        --val_freq 16 --print_freq 480
+}
 
 # The flags are lists of words by design: unquoted.
 # shellcheck disable=SC2086
