@@ -152,9 +152,10 @@ def endless(flags):
     """A run without end with two readers, whose first lines have been read; its output by name."""
     started = []
 
-    def start(**streams):
+    def start(*more, **streams):
+        command = [sys.executable, ROOT / "train.py"]
         process = subprocess.Popen(
-            [sys.executable, ROOT / "train.py", *flags(*CUT, "--n_epochs", 10**6, *READERS)],
+            [*command, *flags(*CUT, "--n_epochs", 10**6, *READERS, *more)],
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
             text=True,
             start_new_session=True,
@@ -189,6 +190,34 @@ def test_a_signal_to_all_processes_of_a_run_leaves_no_traceback(number, endless,
     assert errors == f"{number.name}: saving; the same again leaves at once\n"
     assert out.splitlines()[-1].startswith(f"stopped by {number.name} after step ")
     assert (folder / "latest.pth").exists()
+
+
+@pytest.mark.usefixtures("signals_heard")
+def test_the_page_follows_a_run_and_tells_how_it_ended(endless, folder, browser):
+    def shown():
+        browser.open(folder / "web" / "index.html")
+        return browser.run("[...document.querySelectorAll('dd')].map(part => part.textContent)")
+
+    process = endless("--update_html_freq", 1)
+    until_it_trains(process, "(epoch: 2")
+    first = shown()
+    until_it_trains(process, "(epoch: 4")
+    later = shown()
+    assert first[0] == later[0] == "running" and first != later
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=300)
+    assert shown()[0] == "stopped"
+    process = endless("--continue_train")
+    until_it_trains(process)
+    process.kill()
+    process.communicate()
+    assert shown()[0] == "running"  # as far as anybody knows
+    hour_later = browser.call(
+        "Page.addScriptToEvaluateOnNewDocument",
+        source="Date.now = () => new Date().valueOf() + 3_600_000",
+    )
+    assert shown()[0].startswith("died? no word since")
+    browser.call("Page.removeScriptToEvaluateOnNewDocument", **hour_later)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
