@@ -281,8 +281,8 @@ def _validation_notes(instruments: Instruments, options: EvaluateOptions) -> Ite
     for judge, found in instruments.validations.items():
         # How accurate the judge is was said with its name.
         sentences = found["sentences"][judge == "classifier" :]
-        for sentence in (found["in_short"], *sentences):
-            yield f"{files[judge]}, on its own held-out images: {sentence}."
+        told = "; ".join([found["in_short"], *sentences])
+        yield f"{files[judge]}, on its own held-out images: {told}."
 
 
 def _aim_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:

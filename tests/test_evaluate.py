@@ -710,8 +710,8 @@ def test_what_training_found_of_the_judge_is_said(tmp_path, classifier_file, usa
     judges = ("classifier", "chip_classifier")
     assert report["validations"] == (dict.fromkeys(judges, found) if usable else {})
     # How good the classifier is was said; of the judge of chips it was not.
-    texts = ["all, 9 images: accuracy 0.4", "does not beat HOG"]
-    texts += ["all, 9 images: accuracy 0.4", "first", "does not beat HOG"]
+    texts = ["all, 9 images: accuracy 0.4; does not beat HOG"]
+    texts += ["all, 9 images: accuracy 0.4; first; does not beat HOG"]
     expected = [f"{judge}, on its own held-out images: {text}." for text in texts]
     assert told == (expected if usable else [])
 
