@@ -1,8 +1,10 @@
 """Shared fixtures. One thread: for small tensors, threads that wait for each other cost more."""
 
+import random
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
@@ -16,6 +18,14 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(autouse=True)
+def seeded():
+    """What a test draws without a seed of its own does not hang on the tests before it."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
 def no_lite0(monkeypatch):
     """As if its packages were not there: its features take longer than most tests as a whole."""
     monkeypatch.setattr("metrics.instruments.LITE0_PACKAGES", ("not-installed",))
@@ -26,8 +36,6 @@ def reference():
     """Load one file of recorded inputs and outputs of the public networks, or skip."""
 
     def load(name: str):
-        import numpy as np
-
         path = SHARED / "reference" / f"{name}.npz"
         if not path.exists():
             pytest.skip(f"reference outputs of the public networks are not here ({name}.npz)")
