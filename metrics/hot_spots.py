@@ -5,6 +5,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from metrics.baselines.dog import difference_of_gaussians
 from metrics.boxes import regions
 
 CENTRE, SURROUNDINGS = 1.0, 3.0  # deviations of the two Gaussians, pixels
@@ -21,18 +22,15 @@ def hot_spots(images: Tensor, boxes: Tensor) -> Tensor:
     `metrics.boxes.regions`. A spot is a maximum, the largest of its 5x5 pixels, of the difference
     of Gaussians (Marr and Hildreth 1980).
     """
-    outside = regions(boxes, *images.shape[-2:])[2]
-    known = outside.any(dim=-1).any(dim=-1).tolist()
-    pairs = zip(images[:, 0].double().cpu().numpy(), outside.cpu().numpy(), strict=True)
-    counts = [
-        _count(*pair) if has_box else np.nan for pair, has_box in zip(pairs, known, strict=True)
-    ]
+    outside = regions(boxes, *images.shape[-2:])[2].cpu().numpy()
+    response = difference_of_gaussians(images, narrow=CENTRE, wide=SURROUNDINGS)
+    parts = (part[:, 0].double().cpu().numpy() for part in (images, response))
+    counts = [_count(*of) if of[2].any() else np.nan for of in zip(*parts, outside, strict=True)]
     return torch.tensor(counts, dtype=torch.float64)
 
 
-def _count(image: np.ndarray, outside: np.ndarray) -> int:
-    """Of one frame: two arrays (H, W), the second True outside of targets."""
-    response = ndimage.gaussian_filter(image, CENTRE) - ndimage.gaussian_filter(image, SURROUNDINGS)
+def _count(image: np.ndarray, response: np.ndarray, outside: np.ndarray) -> int:
+    """Of one frame: three arrays (H, W), the last True outside of targets."""
     free = ndimage.binary_erosion(outside, np.ones((3, 3)), iterations=MARGIN, border_value=1)
     if not free.any():
         return 0

@@ -307,7 +307,7 @@ class _Measuring:
         boxed = not bool(boxes.isnan().all())
         if self.instruments.labels:
             values["contrast"] = target_contrast(grey, boxes)
-            values["vanished"] = vanished(grey, boxes)
+            values["vanished"] = vanished(values["contrast"], values["noise"])
             values["hot_spots"] = hot_spots(grey, images.targets)
             values["box_share"] = box_share(boxes, size)
             values |= _aim(dog_energy(grey) if boxed else None, boxes, "dog_pointing", "dog_energy")

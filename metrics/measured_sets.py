@@ -194,11 +194,10 @@ class Evaluation:
 
         That is sizes, types, boxes and value ranges; what only pixels tell is not.
         """
-        others = [found for found in (self.real, self.training) if found is not None]
-        for images in [*sets, *others]:
+        for images in [*sets, *filter(None, [self.real, self.training])]:
             types = find_types(images.files)
             sizes = check_heads(images, types=types)
-            if images not in others:
+            if "fake_B" in types:
                 self._tuned(_references(images, types, self.real))
             for kind in self._described(types):
                 for image, size in zip(images.images(kind), sizes[kind], strict=True):

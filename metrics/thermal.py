@@ -51,13 +51,12 @@ def target_contrast(images: Tensor, boxes: Tensor) -> Tensor:
     return torch.sqrt((mean - _mean_where(background, grey)).square() + variance)
 
 
-def vanished(images: Tensor, boxes: Tensor) -> Tensor:
-    """1 where the target has less contrast than the noise, else 0; NaN without a box: (B,) float64.
+def vanished(contrast: Tensor, noise: Tensor) -> Tensor:
+    """1 where the target has less contrast than the noise, else 0; NaN where one is: (B,) float64.
 
-    images: (B, 1, H, W); boxes: (B, 4), see `metrics.boxes`. The contrast is `target_contrast` less
-    what the noise σ adds to it, √(contrast² - σ²) < σ with σ of `spatial_noise`.
+    contrast: (B,) of `target_contrast`, of which what the noise adds is taken away; noise: (B,), σ
+    of `spatial_noise`, in the same counts: √(contrast² - σ²) < σ.
     """
-    contrast, noise = target_contrast(images, boxes), spatial_noise(images)
     gone = contrast.square() < 2 * noise.square()
     return gone.double().masked_fill(contrast.isnan() | noise.isnan(), torch.nan)
 

@@ -20,7 +20,9 @@ from util.errors import UserError
 
 @dataclass(frozen=True)
 class Part:
-    """One batch of a step. weight: of its images among those of the step."""
+    """One batch of a step. weight: share of its images in those of the step, in (0, 1]; first,
+    last: whether it is the step's first and last one.
+    """
 
     weight: float = 1.0
     first: bool = True

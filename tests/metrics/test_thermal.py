@@ -120,8 +120,10 @@ def test_a_target_below_the_noise_has_vanished(contrast, expected):
     images = 3 * white_noise(8, 128, 128) + 100
     images[..., 40:80, 40:80] += 3 * contrast
     box = torch.tensor([[40.0, 40.0, 80.0, 80.0]]).expand(8, -1)
-    assert vanished(images, box).tolist() == [expected] * 8
-    assert vanished(images, torch.tensor([NO_BOX]).expand(8, -1)).isnan().all()
+    noise = spatial_noise(images)
+    assert vanished(target_contrast(images, box), noise).tolist() == [expected] * 8
+    without = target_contrast(images, torch.tensor([NO_BOX]).expand(8, -1))
+    assert vanished(without, noise).isnan().all()
 
 
 @pytest.mark.parametrize("size", [(64, 64), (48, 80), (33, 47)])
