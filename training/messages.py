@@ -181,8 +181,11 @@ def other_values(
     )
 
 
-def finished(folder: RunFolder, run: RunOptions, data: DataOptions) -> str:
-    """After the last epoch, or the fit: where everything is, and what comes next."""
+def finished(folder: RunFolder, run: RunOptions, data: DataOptions, *, chips: bool = False) -> str:
+    """After the last epoch, or the fit: where everything is, and what comes next.
+
+    chips: whether it is a classifier that knows chips alone.
+    """
     page, events = folder.path / "web" / "index.html", folder.path / "tensorboard"
     lines = [f"finished: {folder.path}"]
     if page.is_file():
@@ -191,10 +194,9 @@ def finished(folder: RunFolder, run: RunOptions, data: DataOptions) -> str:
         lines.append(f"the same: {shlex.join(['tensorboard', '--logdir', str(events)])}")
     if data.dataset_mode == "labeled":
         weights = shlex.quote(str(folder.network_file("latest", "classifier")))
-        lines.append(
-            f"next: python train.py --model pix2pix_gradcam --classifier {weights} ..., or python "
-            f"evaluate.py --classifier {weights} ..."
-        )
+        teach = f"python train.py --model pix2pix_gradcam --classifier {weights} ..., or "
+        judge = f"python evaluate.py --{'chip_' if chips else ''}classifier {weights} ..."
+        lines.append(f"next: {'' if chips else teach}{judge}")
     else:
         words = ["python", "test.py", "--dataroot", data.dataroot, "--name", run.name]
         if run.checkpoints_dir != RunOptions.checkpoints_dir:

@@ -16,10 +16,11 @@ from data.datasets import ImageDataset
 from data.fingerprint import digests, image_fingerprint
 from data.loader import Loader
 from data.value_map import ValueMap, recorded_maps
+from data.views import view_of
 from models import FITTED, MODEL_OPTIONS, model_class
 from models.base import Model
 from options import DataOptions, RunOptions, TrainConfig, continue_options, option_table
-from options.groups import GanOptions
+from options.groups import ClassifierOptions, GanOptions
 from options.recorded import differences, input_files, recorded_options
 from training import messages
 from training.classifier_validation import ClassifierValidation
@@ -136,7 +137,9 @@ def begin(
         options=options,
         seed=run.seed,
         folder=folder,
-        farewell=partial(messages.finished, folder, run, start.config.data),
+        farewell=partial(
+            messages.finished, folder, run, start.config.data, chips=_knows_chips(start.config)
+        ),
         lock=lock,
         record=record,
         schedule=schedule,
@@ -440,7 +443,13 @@ def _leave_finished(folder: RunFolder, config: TrainConfig, last_epoch: int) -> 
             "raise --n_epochs or --n_epochs_decay (totals) to go on."
         )
     folder.mark_finished(last_epoch)
-    messages.say(messages.finished(folder, config.run, config.data))
+    chips = _knows_chips(config)
+    messages.say(messages.finished(folder, config.run, config.data, chips=chips))
+
+
+def _knows_chips(config: TrainConfig) -> bool:
+    """Whether it is a classifier of chips alone."""
+    return isinstance(config.model, ClassifierOptions) and view_of(config.model) == "chip"
 
 
 def _load_pretrained(

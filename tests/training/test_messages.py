@@ -4,7 +4,7 @@ from pathlib import Path
 
 from data.value_map import ValueMap
 from data.value_type import UINT8
-from options import TrainingOptions
+from options import DataOptions, RunOptions, TrainingOptions
 from training import messages
 from training.run_folder import RunFolder
 
@@ -48,3 +48,14 @@ def test_the_way_on_names_the_checkpoint_and_what_is_not_yet_done():
         "the checkpoint of step 40 is good: --continue_train with a lower --lr, or leave such "
         "steps out (--on_nan skip)"
     )
+
+
+def test_what_comes_next_takes_the_classifier_that_was_trained(tmp_path):
+    """One of chips teaches nobody, and judges chips alone."""
+    folder, data = RunFolder(tmp_path / "run"), DataOptions(dataset_mode="labeled")
+    weights = tmp_path / "run" / "latest_net_classifier.pth"
+    of_frames = messages.finished(folder, RunOptions(name="run"), data)
+    assert f"pix2pix_gradcam --classifier {weights} " in of_frames
+    assert f"evaluate.py --classifier {weights} " in of_frames
+    of_chips = messages.finished(folder, RunOptions(name="run"), data, chips=True)
+    assert of_chips.endswith(f"next: python evaluate.py --chip_classifier {weights} ...")
