@@ -5,7 +5,7 @@
 # are always the same. What is finished stays, so an interrupted study goes on by the same command;
 # the table of each gap is results/controlled/GAP/truth/report.html.
 set -euo pipefail
-ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+source "$(dirname "${BASH_SOURCE[0]}")/scenes.sh"
 scripts="$ROOT/scripts"
 crops="--load_size 143 --crop_size 128 --print_freq 240"
 cut="--netG resnet_4blocks --ngf 16 --ndf 16 --netF_nc 64 --num_patches 128 --lr 0.0004
@@ -19,16 +19,7 @@ export GRADCAM_FLAGS="--netG unet_128 --ngf 16 --ndf 16 $crops
 
 # study GAP: all runs of one kind of simulator, and their table
 study() (
-    export DATASETS="$ROOT/datasets/controlled/$1" CHECKPOINTS="$ROOT/checkpoints/controlled/$1"
-    export RESULTS="$ROOT/results/controlled/$1" RESUME=1
-    unset NAME_PREFIX
-    source "$scripts/common.sh"
-    images="$DATASETS/images"
-    [ -e "$images/demo.json" ] || rm -rf "$images" # left by an interrupted run
-    "$PYTHON" "$ROOT/datasets/make_demo.py" --out "$images" --gap "$1" --num_train 240 \
-        --num_test 200 --size 128 --seed 1
-    judge "$DATASETS/judge" "$1"
-    sets=(--set simulator "$images/truth/A" "$images/truth/B")
+    scenes "$1"
     unpaired fit_
     for fit in sensor_fit target_fit; do # nothing in them is random
         NAME_PREFIX=fit_ "$scripts/run_$fit.sh"
@@ -38,38 +29,27 @@ study() (
         published "s${seed}_" "$seed"
         designs "s${seed}_" "$seed"
     done
-    "$PYTHON" "$ROOT/evaluate.py" --real "$images/truth/B" "${sets[@]}" --boxes "$images/labels.csv" \
-        --chip_classifier "$CHECKPOINTS/chips/latest_net_classifier.pth" \
-        --training "$images/real/train" --report "$RESULTS/truth"
+    compare truth
 )
 
-# judge FOLDER GAP: a classifier of vehicles, on sensor frames of scenes that nothing else has seen
-judge() {
-    [ -e "$1/demo.json" ] || rm -rf "$1"
-    "$PYTHON" "$ROOT/datasets/make_demo.py" --out "$1" --gap "$2" --num_train 600 --num_test 8 --size 128 --seed 9
-    train chips --model classifier --netC efficientnet_lite0 --dataroot "$1/real" --n_epochs 8 --n_epochs_decay 8 \
-        --val_freq 16 --print_freq 480
-}
-
+# published PREFIX SEED: the classifier, CUT, pseudo-pairs, Pix2Pix, and Grad-CAM feedback
 # The flags are lists of words by design: unquoted.
 # shellcheck disable=SC2086
-# published PREFIX SEED: CUT, pseudo-pairs, Pix2Pix, and Grad-CAM feedback
 published() {
-    RECIPE=published NAME_PREFIX="$1" "$scripts/run_pipeline.sh" "$images" --seed "$2"
+    NAME_PREFIX="$1" "$scripts/run_classifier.sh" "$images" $CLASSIFIER_FLAGS --seed "$2"
+    pix2pix "$1" "$2"
+    NAME_PREFIX="$1" "$scripts/run_pix2pix_gradcam.sh" $GRADCAM_FLAGS --seed "$2"
     truth "$1mwir_pix2pix" "Pix2Pix, seed $2"
     truth "$1mwir_pix2pix_gradcam" "Pix2Pix + Grad-CAM, seed $2"
 }
 
-# shellcheck disable=SC2086
 # designs PREFIX SEED: D blind to the target, and networks that begin as the target fit
+# shellcheck disable=SC2086
 designs() {
     train "$1cut_on_fit" --model cut --dataroot "$DATASETS/$1mwir_sim2cut" --preprocess none \
         --sensor fit_mwir_target_fit $cut $blind --print_freq 240 --seed "$2"
     truth "$1cut_on_fit" "blind CUT on the target fit, seed $2"
-    unpaired "$1blind_"
-    NAME_PREFIX="$1blind_" "$scripts/run_real2cut.sh" $CUT_FLAGS $blind --seed "$2"
-    NAME_PREFIX="$1blind_" "$scripts/make_pseudo_pairs.sh" $CUT_FLAGS $blind --seed "$2"
-    NAME_PREFIX="$1blind_" "$scripts/run_pix2pix.sh" $PIX2PIX_FLAGS --seed "$2"
+    pix2pix "$1blind_" "$2" $blind
     truth "$1blind_mwir_pix2pix" "Pix2Pix on pairs of blind CUT, seed $2"
     train "$1pix2pix_on_fit" --model pix2pix --dataroot "$DATASETS/$1blind_mwir_pix2pix" \
         --preprocess none --netG resnet_4blocks $narrow --sensor fit_mwir_target_fit \
@@ -77,16 +57,20 @@ designs() {
     truth "$1pix2pix_on_fit" "the same on the target fit, L1 x10 in boxes, seed $2"
 }
 
+# pix2pix PREFIX SEED [FLAGS OF CUT...]: CUT, pseudo-pairs and Pix2Pix
+# shellcheck disable=SC2086
+pix2pix() (
+    unpaired "$1"
+    export NAME_PREFIX="$1"
+    "$scripts/run_real2cut.sh" $CUT_FLAGS "${@:3}" --seed "$2"
+    "$scripts/make_pseudo_pairs.sh" $CUT_FLAGS "${@:3}" --seed "$2"
+    "$scripts/run_pix2pix.sh" $PIX2PIX_FLAGS --seed "$2"
+)
+
 # unpaired PREFIX: the datasets of CUT and of the fits
 unpaired() {
     "$PYTHON" "$ROOT/datasets/make_unpaired.py" --real "$images/real" --sim "$images/sim" \
         --out "$DATASETS" --prefix "$1"
-}
-
-# truth NAME ROW: translate the scenes whose truth is known, for a row of the table
-truth() {
-    translate "$1" --dataroot "$images" --phase truth --dataset_mode aligned --num_test all
-    sets+=(--set "$2" "$RESULTS/$1/truth_latest")
 }
 
 [ $# -gt 0 ] || set -- mild hard
