@@ -34,3 +34,15 @@ def model_class(name: str) -> "type[Model]":
     """The class of --model `name`, a key of MODELS."""
     module, _, attribute = MODELS[name][0].partition(":")
     return getattr(import_module(module), attribute)
+
+
+def flag_of_boxes(name: str, options: ModelOptions) -> str | None:
+    """The flag of --model `name`, of MODEL_OPTIONS, that needs boxes of the targets; or None."""
+    if name in FITTED:
+        return "--fit_target" if options.fit_target else None
+    return model_class(name).flag_of_boxes(options)
+
+
+def reads_boxes(name: str, options: ModelOptions) -> bool:
+    """Whether --model `name` uses boxes of targets where there are any, without need of them."""
+    return name not in FITTED and model_class(name).reads_boxes(options)

@@ -14,6 +14,7 @@ from data.raw import RawImages
 from data.transforms import Preprocessing
 from metrics.sensor_fit import fit_sensor
 from metrics.target_fit import fit_targets
+from models import flag_of_boxes
 from options import DisplayOptions, TrainConfig, TrainingOptions
 from training import messages
 from training.lock import RunLock
@@ -68,7 +69,7 @@ def fit(config: TrainConfig, folder: RunFolder, lock: RunLock) -> None:
         full_size_after=0,
         value_maps={},
         left_out={},
-        boxes_for="--fit_target" if config.model.fit_target else None,
+        boxes_for=flag_of_boxes(config.run.model, config.model),
     )
     preprocessing = Preprocessing.from_options(config.data, training=False)
     images = {role: WholeImages(d, preprocessing) for role, d in dataset.domains.items()}

@@ -17,7 +17,7 @@ from data.fingerprint import digests, image_fingerprint
 from data.loader import Loader
 from data.value_map import ValueMap, recorded_maps
 from data.views import view_of
-from models import FITTED, MODEL_OPTIONS, model_class
+from models import FITTED, MODEL_OPTIONS, flag_of_boxes, model_class, reads_boxes
 from models.base import Model
 from options import DataOptions, RunOptions, TrainConfig, continue_options, option_table
 from options.groups import ClassifierOptions, GanOptions
@@ -298,8 +298,8 @@ class Start:
             full_size_after=options.n_epochs,
             value_maps=self.value_maps,
             left_out=self.left_out,
-            boxes_for=self.model_class.flag_of_boxes(config.model),
-            read_boxes=self.sensor is not None or self.model_class.reads_boxes(config.model),
+            boxes_for=flag_of_boxes(config.run.model, config.model),
+            read_boxes=self.sensor is not None or reads_boxes(config.run.model, config.model),
         )
         self._refuse_idle_flags(labelled=held_out is not None)
         if not options.val_freq:

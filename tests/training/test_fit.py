@@ -282,6 +282,19 @@ def test_what_learnt_beside_a_sensor_goes_on_beside_the_same(place, capsys):
     assert not (place.path / "checkpoints" / "third").exists()
 
 
+def test_a_finished_fit_is_left_as_it_is_and_one_of_other_images_refused(place, capsys):
+    folder = place.train("--resume")
+    before = (folder / "latest_net_G.pth").stat()
+    place.train("--resume")
+    assert "left as it is" in capsys.readouterr().out
+    assert (folder / "latest_net_G.pth").stat() == before
+    place.write("trainB", "0", scene(0))
+    with pytest.raises(UserError, match="made from other training images"):
+        place.train("--resume")
+    with pytest.raises(UserError, match="--preprocess"):
+        place.train("--resume", "--preprocess", "resize")
+
+
 def test_another_sensor_is_another_run(place):
     place.train()
     flags = [*BESIDE, "--netF_nc", "8", "--num_patches", "8", "--resume"]
@@ -362,6 +375,17 @@ def test_a_fit_to_targets_heeds_boxes_where_images_are_translated(place, capsys)
     made = images(place.translate("--no_noise"))["0"]
     assert np.median(made[12:20, 14:22]) > 235
     assert np.median(made[:6]) < 235
+
+
+def test_a_fit_to_other_targets_is_another_run(place, capsys):
+    with_boxes(place)
+    place.train("--fit_target", "--resume")
+    place.train("--fit_target", "--resume")
+    assert "left as it is" in capsys.readouterr().out
+    table = place.path / "data" / "labels.csv"
+    table.write_text(table.read_text().replace("8,8,20,16", "8,8,20,17"))
+    with pytest.raises(UserError, match="made from other training images"):
+        place.train("--fit_target", "--resume")
 
 
 def test_a_fit_to_targets_without_boxes_is_refused(place):
