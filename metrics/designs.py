@@ -18,12 +18,10 @@ from metrics.metric_properties import GROUPS
 from metrics.seeds import trainings
 from metrics.student import student_interval
 from metrics.summary import mean_of
-from metrics.values import Cell, Difference, Mean, TrainingMean
+from metrics.values import Cell, Difference, Mean, Means, TrainingMean
 
 Members = Mapping[str | None, MeasuredSet]  # by seed; a row of no design has none
-# Group, as in GROUPS -> metric -> of one training, or over all of them.
-Numbers = Mapping[str, Mapping[str, float]]
-Means = Mapping[str, Mapping[str, Mean]]
+Numbers = Mapping[str, Mapping[str, float]]  # group, as in GROUPS -> metric -> of one training
 
 
 @dataclass(frozen=True)
@@ -111,8 +109,8 @@ def _biased(rows: Sequence[MeasuredSet], group: str, key: str) -> bool:
     return any(cell is not None and cell.biased for cell in cells)
 
 
-def means_over(trained: Sequence[Mapping[str, Mapping[str, Cell]]]) -> Means:
-    """Of the numbers in the cells of each training, with intervals over these."""
+def means_over(trained: Sequence[Mapping[str, Mapping[str, Cell]]]) -> dict[str, Means]:
+    """By group, of the numbers in the cells of each training, with intervals over these."""
     return _means([_numbers(cells) for cells in trained])
 
 
@@ -122,7 +120,7 @@ def _numbers(cells: Mapping[str, Mapping[str, Cell]]) -> Numbers:
     }
 
 
-def _means(trained: Sequence[Numbers]) -> Means:
+def _means(trained: Sequence[Numbers]) -> dict[str, Means]:
     """Of each metric over trainings, where one of them has it; it is undefined in the others."""
     found = {}
     for name, group in GROUPS.items():
