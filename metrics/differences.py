@@ -1,13 +1,13 @@
 """How rows differ on the images that they share, with intervals over recordings."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from metrics.measure import ImageValues
 from metrics.measured_sets import MeasuredSet
-from metrics.metric_properties import COMPARISONS, GROUPS
+from metrics.metric_properties import COMPARISONS, GROUPS, SET_METRICS
 from metrics.summary import means_of
 from metrics.values import Difference, Mean
 
@@ -30,21 +30,31 @@ class Differences:
     recordings: int
     cells: Mapping[str, Mapping[str, Difference]]
 
+    @property
+    def n(self) -> int:
+        """What the means are over."""
+        return self.images
+
 
 def differences_to(rows: Sequence[MeasuredSet], against: Sequence[str]) -> list[Differences]:
-    """Of all rows to fitted sensors and to those named in `against`, where they share images.
-
-    Those of two rows are there once.
-    """
+    """Of all rows to fitted sensors and to the rows among `against`, where they share images."""
     named = {row.images.name: row for row in rows}
     fitted = [name for name, row in named.items() if row.images.models == BASELINE]
-    found: dict[frozenset[str], Differences | None] = {}
-    for baseline in dict.fromkeys([*fitted, *against]):
-        for name, row in named.items():
+    baselines = [*fitted, *(name for name in against if name in named)]
+    pairs = pairs_with(baselines, named)
+    found = [difference(named[name], named[baseline]) for name, baseline in pairs]
+    return [differences for differences in found if differences]
+
+
+def pairs_with(baselines: Iterable[str], names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Each of `names` beside each other one of `baselines`; two that are both are there once."""
+    found: set[frozenset[str]] = set()
+    for baseline in dict.fromkeys(baselines):
+        for name in names:
             pair = frozenset([name, baseline])
             if len(pair) == 2 and pair not in found:
-                found[pair] = difference(row, named[baseline])
-    return [differences for differences in found.values() if differences]
+                found.add(pair)
+                yield name, baseline
 
 
 def difference(row: MeasuredSet, baseline: MeasuredSet) -> Differences | None:
@@ -88,12 +98,13 @@ def _differences(pairs: Pairs, group: str, recordings: Sequence[str]) -> dict[st
     with np.errstate(invalid="ignore"):  # of two that are infinite
         means = means_of(names, values[:, 0] - values[:, 1], groups=recordings)
     return {
-        name: Difference(**asdict(mean), verdict=_verdict(group, name, mean))
+        name: Difference(**asdict(mean), verdict=verdict(group, name, mean))
         for name, mean in means.items()
     }
 
 
-def _verdict(group: str, name: str, mean: Mean) -> str:
+def verdict(group: str, name: str, mean: Mean) -> str:
+    """Of a mean difference of a metric of `group`: better, worse, "" where neither is sure."""
     better = GROUPS[group].metrics[name].better
     if mean.ci95 is None or better == "real":
         return ""
@@ -103,10 +114,26 @@ def _verdict(group: str, name: str, mean: Mean) -> str:
     return "better" if (low > 0) == (better == "higher") else "worse"
 
 
-def judged(differences: Differences) -> Iterator[tuple[str, bool]]:
-    """Names of the metrics of images in which a row can be better, and whether this one is."""
-    for group, cells in differences.cells.items():
-        for name, cell in cells.items():
+def distance_differences(row: MeasuredSet, baseline: MeasuredSet) -> dict[str, float]:
+    """Metric of sets -> its value of a row less that of a baseline.
+
+    What is beyond the best value that there is counts as this. Left out are metrics that rank
+    nothing, and biased values of different numbers of images.
+    """
+    found = {}
+    for key, metric in SET_METRICS.items():
+        cells = [of.distances[key] for of in (row, baseline) if key in of.distances]
+        if len(cells) == 2 and metric.ranked:
+            own, other = cells
+            if own.n == other.n or not (own.biased or other.biased):
+                found[key] = max(own.number, metric.chance) - max(other.number, metric.chance)
+    return found
+
+
+def judged(cells: Mapping[str, Mapping[str, Difference]]) -> Iterator[tuple[str, bool]]:
+    """By groups of cells, names of the metrics that can be better, and whether they are."""
+    for group, found in cells.items():
+        for name, cell in found.items():
             metric = GROUPS[group].metrics[name]
             if metric.better != "real":
                 yield metric.name, cell.verdict == "better"

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import t as student
 from torch import Tensor
 
 from data.fingerprint import digests, fingerprint
@@ -14,9 +13,9 @@ from data.folders import ImageFile
 from data.labeled_images import find_labeled
 from data.labels import Label, group_of, split_column
 from metrics.confusion import accuracy, balanced_accuracy
+from metrics.student import student_interval
 from util.errors import UserError
 
-LEVEL = 0.95
 COLUMNS = ("trained on", "images", "steps", "balanced accuracy", "95 % interval")
 COLUMNS += ("difference to {}", "95 % interval", "accuracy")
 
@@ -131,16 +130,13 @@ class Estimate:
 
 
 def estimate(values: Sequence[float], *, least: float) -> Estimate:
-    """Mean and its 95 % interval by Student's t (1908), cut to the range least ... 1 of the values.
-
-    With a handful of seeds a bootstrap is much too narrow: of three values it knows ten resamples.
-    """
-    n, mean = len(values), float(np.mean(values))
-    if n == 1:
+    """Mean and its 95 % interval by Student's t, cut to the range least ... 1 of the values."""
+    mean, interval = float(np.mean(values)), student_interval(values)
+    if interval is None:
         return Estimate(list(values), mean, None, None, None)
+    low, high = interval
     std = float(np.std(values, ddof=1))
-    half = float(student.ppf((1 + LEVEL) / 2, n - 1)) * std / n**0.5
-    return Estimate(list(values), mean, std, max(least, mean - half), min(1.0, mean + half))
+    return Estimate(list(values), mean, std, max(least, low), min(1.0, high))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from data.label_index import LabelIndex
+from metrics.designs import designs_of
 from metrics.differences import differences_to
 from metrics.instruments import load_instruments
 from metrics.measured_sets import (
@@ -56,9 +57,14 @@ def evaluate(options: EvaluateOptions) -> Iterator[str]:
     evaluation.check(sets)
     rows = [evaluation.measure(images) for images in sets]
     reference = evaluation.reference(rows)
-    differences = differences_to(rows, options.against)
     record = record_of(
-        rows, reference, instruments, options, differences=differences, matching=matching
+        rows,
+        reference,
+        instruments,
+        options,
+        differences=differences_to(rows, options.against),
+        designs=designs_of(rows, options.against),
+        matching=matching,
     )
     yield "\n\n".join([terminal_tables(record), terminal_notes(record), ""])
     yield from files.write(record, rows, reference)

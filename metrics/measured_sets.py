@@ -16,6 +16,7 @@ from metrics.matching import match_ranges
 from metrics.measure import ImageValues, Measurement, measurable, measure
 from metrics.pairing import Pairing, judge_pairing
 from metrics.profile import Profile, compare_profiles
+from metrics.seeds import trainings
 from metrics.sets import (
     ImageSet,
     check_heads,
@@ -26,7 +27,7 @@ from metrics.sets import (
     pool,
 )
 from metrics.summary import summarise
-from metrics.values import Distances, Means
+from metrics.values import Cell, Distances, Means
 from options import EvaluateOptions
 from util.errors import UserError
 
@@ -74,6 +75,11 @@ class MeasuredSet:
     means: dict[str, Means]
     distances: Distances
     flips: Tensor | None = None
+
+    @property
+    def cells(self) -> Mapping[str, Mapping[str, Cell]]:
+        """All that was measured of it: group, as in GROUPS -> metric -> value."""
+        return {**self.means, "sets": self.distances}
 
 
 def find_sets(options: EvaluateOptions) -> tuple[list[ImageSet], ImageSet | None]:
@@ -134,9 +140,15 @@ def _check_sets(options: EvaluateOptions, sets: Sequence[ImageSet], real: ImageS
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"--set {twice} is given twice; every row needs its own name.")
-    unknown = next((name for name in options.against if name not in names), None)
+    designs = trainings(names)
+    taken = next((d for d in designs if d in names or (real is not None and d == real.name)), None)
+    if taken is not None:
+        mean = f"the mean over {', '.join(designs[taken].values())}"
+        raise UserError(f"{taken} would be taken for {mean}; give the sets another name.")
+    listed = [*names, *designs]
+    unknown = next((name for name in options.against if name not in listed), None)
     if unknown is not None or (options.against and len(names) < 2):
-        rows = ", ".join(names) if len(names) > 1 else "one row alone; name several with --set"
+        rows = ", ".join(listed) if len(names) > 1 else "one row alone; name several with --set"
         raise UserError(f"--against {unknown or names[0]}: there is no such row beside: {rows}.")
     alone = next((s for s in sets if real is None and s.files.keys() == {"fake_B"}), None)
     if alone is not None:

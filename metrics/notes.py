@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from metrics.differences import BASELINE, Differences, judged
+from metrics.designs import DesignDifferences, Designs
+from metrics.differences import BASELINE, Differences, distance_differences, judged
 from metrics.instruments import Instruments
 from metrics.measured_sets import MeasuredSet
 from metrics.metric_properties import COMPARISONS, IMAGE_METRICS, SET_METRICS
@@ -20,13 +21,14 @@ def warnings_on(
     instruments: Instruments,
     options: EvaluateOptions,
     differences: Sequence[Differences],
+    designs: Designs,
 ) -> Iterator[str]:
     """Sentences without which the numbers are misread, most important first."""
     yield from _named(rows, lambda row: _row_warnings(row, instruments, options))
     if instruments.above_chance is False:
         yield _judge_skill(instruments, options)
     yield from _aim_notes(rows)
-    yield from _baseline_warnings(rows, differences)
+    yield from _baseline_warnings(rows, differences, designs)
     yield from _bias_notes(rows)
 
 
@@ -35,12 +37,13 @@ def notes_on(
     instruments: Instruments,
     options: EvaluateOptions,
     differences: Sequence[Differences],
+    designs: Designs,
 ) -> Iterator[str]:
     """All other sentences, most important first."""
     alone = len(rows) == 1
     yield from _named(rows, lambda row: _row_notes(row, instruments, alone=alone))
-    yield from _baseline_notes(rows, differences)
-    yield from _difference_notes(rows, differences, options.against)
+    yield from _baseline_notes(rows, differences, designs)
+    yield from _difference_notes(rows, differences, designs, options.against)
     yield from _size_notes(rows)
     yield from _judge_notes(rows, instruments, options)
     yield from _validation_notes(instruments, options)
@@ -151,12 +154,12 @@ def _flip_notes(row: MeasuredSet, instruments: Instruments) -> Iterator[str]:
 
 
 def _baseline_warnings(
-    rows: Sequence[MeasuredSet], differences: Sequence[Differences]
+    rows: Sequence[MeasuredSet], differences: Sequence[Differences], designs: Designs
 ) -> Iterator[str]:
     """In how many metrics rows beat the fitted sensor's translations of the same sources."""
     won: dict[str, list[str]] = {}
-    for found, of_images, of_sets in _beside_fitted(rows, differences):
-        better = [is_better for _, is_better in (*of_images, *of_sets)]
+    for found, compared in _beside_fitted(rows, differences, designs):
+        better = [is_better for metrics in compared.values() for _, is_better in metrics]
         if not all(better):
             words = f"by {found.row} in {sum(better)} of {len(better)}"
             won.setdefault(found.baseline, []).append(words)
@@ -165,11 +168,10 @@ def _baseline_warnings(
 
 
 def _baseline_notes(
-    rows: Sequence[MeasuredSet], differences: Sequence[Differences]
+    rows: Sequence[MeasuredSet], differences: Sequence[Differences], designs: Designs
 ) -> Iterator[str]:
     """Which rows do not beat the fitted sensor's translations of the same sources, and in what."""
-    for found, of_images, of_sets in _beside_fitted(rows, differences):
-        compared = {"paired differences, 95 % intervals": of_images, "values alone": of_sets}
+    for found, compared in _beside_fitted(rows, differences, designs):
         lost = {how: [name for name, better in c if not better] for how, c in compared.items()}
         parts = [f"{', '.join(names)} ({how})" for how, names in lost.items() if names]
         if parts:
@@ -179,46 +181,74 @@ def _baseline_notes(
             )
 
 
+Judged = list[tuple[str, bool]]  # name of a metric, and whether a row is better in it
+
+
 def _beside_fitted(
-    rows: Sequence[MeasuredSet], differences: Sequence[Differences]
-) -> Iterator[tuple[Differences, list[tuple[str, bool]], list[tuple[str, bool]]]]:
-    """Each comparison with a fitted sensor: names of metrics of images and of sets, and whether
-    the row is better in them.
+    rows: Sequence[MeasuredSet], differences: Sequence[Differences], designs: Designs
+) -> Iterator[tuple[Differences | DesignDifferences, dict[str, Judged]]]:
+    """Each comparison with a fitted sensor, of a design in place of its rows: by how it was made,
+    what the row is better in.
     """
     named = {row.images.name: row for row in rows}
     for found in differences:
         row, fitted = named[found.row], named[found.baseline]
-        if fitted.images.models == BASELINE:
-            yield found, list(judged(found)), list(_nearer(row, fitted))
+        if fitted.images.models == BASELINE and found.row not in designs.trained:
+            of_images, of_sets = list(judged(found.cells)), list(_nearer(row, fitted))
+            yield (
+                found,
+                {"paired differences, 95 % intervals": of_images, "values alone": of_sets},
+            )
+    for found in designs.differences:
+        fitted = [named[baseline] for _, baseline in found.pairs]
+        if all(row.images.models == BASELINE for row in fitted):
+            how = f"differences over {found.n} trainings, 95 % intervals"
+            yield found, {how: list(judged(found.cells))}
 
 
 def _nearer(row: MeasuredSet, other: MeasuredSet) -> Iterator[tuple[str, bool]]:
     """Names of the metrics of sets, and whether `row` is better in them than `other`."""
-    for key, metric in SET_METRICS.items():
-        if key in row.distances and key in other.distances:
-            a, b = row.distances[key].number, other.distances[key].number
-            worse = (a <= b) if metric.better == "higher" else (a >= b)
-            yield metric.name, not worse
+    for key, less in distance_differences(row, other).items():
+        metric = SET_METRICS[key]
+        yield metric.name, less > 0 if metric.better == "higher" else less < 0
 
 
 def _difference_notes(
-    rows: Sequence[MeasuredSet], differences: Sequence[Differences], against: Sequence[str]
+    rows: Sequence[MeasuredSet],
+    differences: Sequence[Differences],
+    designs: Designs,
+    against: Sequence[str],
 ) -> Iterator[str]:
-    """Between which rows there are none, and over how many recordings the others are."""
-    pairs = [{found.row, found.baseline} for found in differences]
+    """Between which rows there are none, and what the intervals of the others are over."""
+    pairs = [{found.row, found.baseline} for found in (*differences, *designs.differences)]
+    names = [row.images.name for row in rows]
     for name in against:
-        others = [r.images.name for r in rows if r.images.name != name]
-        alone = [other for other in others if {other, name} not in pairs]
+        others = names if name in names else [design.name for design in designs.means]
+        alone = [other for other in others if other != name and {other, name} not in pairs]
         if alone:
+            seeds = "" if name in names else "no seed, or "
             yield (
-                f"no differences between {name} and {', '.join(alone)}: they have no images of "
-                "equal names, type and source or target in common."
+                f"no differences between {name} and {', '.join(alone)}: they have {seeds}no images "
+                "of equal names, type and source or target in common."
             )
-    counts = sorted({found.recordings for found in differences})
+    shown = [found for found in differences if found.row not in designs.trained]
+    counts = sorted({found.recordings for found in shown})
     if counts:
-        shown = " to ".join(str(n) for n in sorted({counts[0], counts[-1]}))
         few = ": too narrow" if counts[0] < FEW_FOR_INTERVALS else ""
-        yield f"95 % intervals of differences are over {shown} recordings{few}."
+        yield f"95 % intervals of differences are over {_span(counts)} recordings{few}."
+    counts = sorted({len(design.rows) for design in designs.means} - {1})
+    if counts:
+        yield (
+            f"95 % intervals of designs are over {_span(counts)} trainings (Student's t): of other "
+            "seeds on the same images."
+        )
+    if len(shown) < len(differences):
+        yield "the differences of single trainings, image by image, are in the JSON and CSV files."
+
+
+def _span(counts: Sequence[int]) -> str:
+    """Of sorted numbers: "3", "3 to 5"."""
+    return " to ".join(str(n) for n in sorted({counts[0], counts[-1]}))
 
 
 def _bias_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:

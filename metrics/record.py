@@ -7,10 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
+from metrics.designs import Design, DesignDifferences, Designs
 from metrics.differences import Differences
 from metrics.instruments import Instruments
 from metrics.measured_sets import MeasuredSet, Reference
-from metrics.metric_properties import COMPARISONS, IMAGE_METRICS, PAIR_METRICS, SET_METRICS, Metric
+from metrics.metric_properties import COMPARISONS, GROUPS, IMAGE_METRICS, Metric
 from metrics.notes import judged_by_teacher, notes_on, warnings_on
 from metrics.provenance import versions
 from metrics.values import Cell, Means
@@ -89,7 +90,7 @@ class Record:
     rows: of different names; reference: the real images that stand beside all rows; notes: what a
     reader should know, most important first; differences: between rows, by baseline; warnings:
     what a reader must know, or will misread the numbers; validations: judge -> the report in its
-    file, where there is one.
+    file, where there is one; designs: what rows are over seeds of training.
     """
 
     rows: Sequence[RowRecord]
@@ -99,6 +100,7 @@ class Record:
     differences: Sequence[Differences] = ()
     warnings: Sequence[str] = ()
     validations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    designs: Designs = field(default_factory=Designs)
 
 
 def record_of(
@@ -108,6 +110,7 @@ def record_of(
     options: EvaluateOptions,
     *,
     differences: Sequence[Differences] = (),
+    designs: Designs,
     matching: Sequence[str] = (),
 ) -> Record:
     """The record of what was measured; reference: as there; matching: what `match_sets` says."""
@@ -115,10 +118,11 @@ def record_of(
         [_row_record(row, instruments) for row in rows],
         _reference_record(reference, instruments),
         _protocol(instruments, options),
-        [*matching, *notes_on(rows, instruments, options, differences)],
+        [*matching, *notes_on(rows, instruments, options, differences, designs)],
         differences,
-        warnings=list(warnings_on(rows, instruments, options, differences)),
+        warnings=list(warnings_on(rows, instruments, options, differences, designs)),
         validations=instruments.validations,
+        designs=designs,
     )
 
 
@@ -127,7 +131,7 @@ def _row_record(row: MeasuredSet, instruments: Instruments) -> RowRecord:
     return RowRecord(
         row.images.name,
         n=len(row.values),
-        cells={**row.means, "sets": row.distances},
+        cells=row.cells,
         real=_reference_record(row.reference, instruments),
         unpaired_real_B=row.pairing.unpaired,
         pairing=row.pairing.note,
@@ -177,7 +181,7 @@ def _protocol(instruments: Instruments, options: EvaluateOptions) -> Protocol:
         labels_sha256={table: file_hash(Path(table)) for table in options.labels},
         match_range=options.match_range,
         interval="95 % percentile bootstrap of the mean over images, of differences over "
-        "recordings, 2,000 resamples, seed 0",
+        "recordings, 2,000 resamples, seed 0; over trainings Student's t",
         weights_digest=dict(instruments.weights),
         versions=versions(),
     )
@@ -190,6 +194,8 @@ def plain_values(record: Record) -> dict[str, Any]:
     shared = {
         "reference": {"name": reference.name, **_plain_reference(reference)} if reference else None,
         "differences": [_plain_differences(found) for found in record.differences],
+        "designs": {design.name: _plain_design(design) for design in record.designs.means},
+        "design_differences": [_plain_differences(found) for found in record.designs.differences],
         "protocol": asdict(record.protocol),
         "notes": [*record.warnings, *record.notes],
         "validations": dict(record.validations),
@@ -206,20 +212,27 @@ def _plain_row(row: RowRecord) -> dict[str, Any]:
         del facts[name]
     return {
         "n": row.n,
-        **{
-            comparison: _plain_cells(row.cells[comparison], PAIR_METRICS)
-            if comparison in row.cells
-            else None
-            for comparison in COMPARISONS
-        },
-        "fake_B": _plain_cells(row.cells["fake_B"], IMAGE_METRICS),
-        "sets": _plain_cells(row.cells["sets"], SET_METRICS),
+        **_plain_groups(row.cells),
         "real": _plain_reference(row.real) if row.real else None,
         **facts,
     }
 
 
-def _plain_differences(differences: Differences) -> dict[str, Any]:
+def _plain_design(design: Design) -> dict[str, Any]:
+    return {"rows": list(design.rows), **_plain_groups(design.cells)}
+
+
+def _plain_groups(cells: Mapping[str, Mapping[str, Cell]]) -> dict[str, Any]:
+    """All groups; None for a comparison that could not be made."""
+    return {
+        name: _plain_cells(cells.get(name, {}), group.metrics)
+        if name in cells or name not in COMPARISONS
+        else None
+        for name, group in GROUPS.items()
+    }
+
+
+def _plain_differences(differences: Differences | DesignDifferences) -> dict[str, Any]:
     facts = asdict(differences)
     cells = facts.pop("cells")
     return {**facts, **cells}

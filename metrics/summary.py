@@ -28,17 +28,17 @@ def means_of(
     """The mean of each column and its interval. table: (n, names); groups: as for the bootstrap."""
     intervals = confidence_intervals(table, groups=groups)
     return {
-        name: _mean(column, interval)
-        for name, column, interval in zip(names, table.T, intervals, strict=True)
+        name: mean_of(column, tuple(interval) if np.isfinite(interval).all() else None)
+        for name, column, interval in zip(names, table.T, intervals.tolist(), strict=True)
     }
 
 
-def _mean(column: np.ndarray, interval: np.ndarray) -> Mean:
+def mean_of(column: np.ndarray, interval: tuple[float, float] | None) -> Mean:
+    """Of the finite ones of values (n,)."""
     finite = column[np.isfinite(column)]
-    low, high = interval.tolist()
     return Mean(
         math.fsum(finite) / len(finite) if len(finite) else None,
-        ci95=(low, high) if math.isfinite(low) and math.isfinite(high) else None,
+        ci95=interval,
         n=len(finite),
         infinite=int(np.isinf(column).sum()),
         undefined=int(np.isnan(column).sum()),

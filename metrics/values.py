@@ -3,19 +3,19 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class Mean:
-    """Of a metric over the images of a set; the fields are those of the JSON file.
+    """Of a metric over the images of a set, or over trainings; the fields are those of JSON.
 
     mean: over the finite values, None without any: an infinite PSNR (equal images) would hide all
-    other values, and JSON has no infinity; ci95: its 95 % bootstrap interval, None where it is not
-    defined; n, infinite, undefined: how many values are finite, infinite and NaN.
+    other values, and JSON has no infinity; ci95: its 95 % interval, None where it is not defined;
+    n, infinite, undefined: how many values are finite, infinite and NaN.
     """
 
-    biased: ClassVar[bool] = False
+    biased = False  # no field: only distances are
 
     mean: float | None
     ci95: tuple[float, float] | None
@@ -37,19 +37,26 @@ class Mean:
 
     @property
     def total(self) -> int:
-        """Images, those without a finite value too."""
+        """Images or trainings, those without a finite value too."""
         return self.n + self.infinite + self.undefined
 
 
 @dataclass(frozen=True)
 class Difference(Mean):
-    """Of a metric between two rows, over the images that they share.
+    """Of a metric between two rows, over the images that they share, or over their trainings.
 
     verdict: what the interval says of the first row; "" where it holds 0, and where neither way is
     better.
     """
 
     verdict: Literal["better", "worse", ""]
+
+
+@dataclass(frozen=True)
+class TrainingMean(Mean):
+    """Of a metric over the trainings of a design. biased: whether a distance among them is."""
+
+    biased: bool
 
 
 @dataclass(frozen=True)

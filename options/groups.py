@@ -454,7 +454,9 @@ class MeasuredOptions:
         flags=("--boxes",),
     )
     against: tuple[str, ...] = option(
-        (), "names of rows: differences of all other rows to these, image by image, with intervals"
+        (),
+        "names of rows, or of designs (rows NAME, seed 1; NAME, seed 2): differences of all others "
+        "to these, with intervals",
     )
     match_range: float | None = option(
         None,

@@ -1228,6 +1228,69 @@ def test_differences_between_rows_stand_in_all_files(tmp_path, capsys):
     assert '<span class="better" title="better">−10.0</span>' in page
 
 
+def test_designs_stand_in_all_files(tmp_path, capsys):
+    """MAE of 10 and 12, of 18 and 18 counts to the target, and of 20 of a fitted sensor."""
+    sets, offsets = [], {"new, seed 1": 10, "old, seed 1": 18, "new, seed 2": 12, "old, seed 2": 18}
+    for place, (name, offset) in enumerate([("fit", 20), *offsets.items()]):
+        results = make_results(tmp_path / f"r{place}", offsets=(29 - offset, offset))
+        model = "sensor_fit" if name == "fit" else "cut"
+        (results / "result.json").write_text(record_of(model))
+        sets += ["--set", name, results]
+    real = tmp_path / "r0" / "images" / "real_B"
+    flags = [*sets, "--real", real, "--against", "old", "--report", tmp_path / "report"]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    assert list(report["designs"]) == ["fit", "new", "old"]
+    new = report["designs"]["new"]
+    assert new["rows"] == ["new, seed 1", "new, seed 2"]
+    mae = new["fake_B_vs_real_B"]["mae"]
+    assert mae["mean"] == pytest.approx(11) and mae["n"] == 2
+    assert mae["ci95"] == pytest.approx([11 - 12.706, 11 + 12.706], abs=1e-3)
+    found = {(f["row"], f["baseline"]): f for f in report["design_differences"]}
+    assert list(found) == [("new", "fit"), ("old", "fit"), ("new", "old")]
+    assert found["new", "old"]["pairs"] == [
+        [f"{n}, seed {s}" for n in ("new", "old")] for s in "12"
+    ]
+    old = found["old", "fit"]["fake_B_vs_real_B"]["mae"]
+    assert old["mean"] == pytest.approx(-2) and old["verdict"] == "better"
+    assert found["new", "old"]["sets"]["grey_levels"]["mean"] == pytest.approx(-7)
+    assert len(report["differences"]) == 4, "of each training less the fitted sensor"
+    printed = capsys.readouterr().out
+    for words in (
+        "fake_B vs real_B, means  trainings",
+        "fake_B vs real_B, less old  trainings",
+        "95 % intervals of designs are over 2 trainings",
+    ):
+        assert words in printed
+    # SSIM alone, and the spectrum, which differs by noise in the last digit.
+    beaten = "fit, a sensor fitted in closed form, is beaten by new in [12] of 5"
+    assert re.search(beaten, printed)
+    lost = r"new does not beat fit, .* in PSNR, MAE, .*grey levels \(differences over 2 trainings, "
+    assert re.search(lost, printed) and "new, seed 1 does not beat" not in printed
+    assert "fake_B vs real_B, less fit  n" not in printed and "recordings" not in printed
+    lines = {(r["set"], r["group"], r["metric"]): r for r in rows_of(tmp_path / "report/table.csv")}
+    line = lines["new less old", "fake_B_vs_real_B", "mae"]
+    assert (float(line["value"]), line["n"], line["over"]) == (pytest.approx(-7), "2", "trainings")
+    assert lines["new", "fake_B_vs_real_B", "mae"]["over"] == "trainings"
+    assert lines["old, seed 1 less fit", "fake_B_vs_real_B", "mae"]["over"] == "recordings"
+    assert lines["fit", "fake_B_vs_real_B", "mae"]["over"] == "images"
+    tables = (tmp_path / "report" / "table.md").read_text()
+    assert "## set against real images, less fit\n\n| set | trainings |" in tables
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "<h2>Means over trainings</h2>" in page and "<h2>Differences between rows" not in page
+    assert '<span class="better" title="better">−2.0' in page
+
+
+@pytest.mark.parametrize("name", ["a", "real"])
+def test_a_design_is_not_taken_for_a_row(tmp_path, name):
+    results = make_results(tmp_path / "r")
+    names = [f"{name}, seed 1", f"{name}, seed 2", "a"]
+    sets = [word for found in names for word in ("--set", found, results)]
+    flags = [*sets, "--real", results / "images" / "real_B"]
+    words = f"{name} would be taken for the mean over {name}, seed 1, {name}, seed 2"
+    with pytest.raises(UserError, match=words):
+        main([str(word) for word in flags])
+
+
 def test_rows_of_other_images_have_no_differences(tmp_path, capsys):
     sets = [["--set", n, make_results(tmp_path / n, names=n)] for n in ("abc", "xyz")]
     report = evaluate(*sets[0], *sets[1], "--against", "abc", out=tmp_path / "means.json")

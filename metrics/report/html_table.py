@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from metrics.differences import Differences
 from metrics.metric_properties import GROUPS, Metric
 from metrics.record import Flips, Record
+from metrics.report.blocks import Block
 from metrics.report.columns import Column, best_rows
 from metrics.report.marks import REFERENCE, Mark
 from metrics.report.plain_text import format_deviation, format_difference, format_value
@@ -106,34 +106,30 @@ def main_table(record: Record, columns: Sequence[Column], marks: Mapping[str, Ma
     reference = record.reference
     if reference is not None and any(c.of_reference(record) is not None for c in columns):
         cells = [(c, c.of_reference(record), "") for c in columns]
-        body.add(_row(REFERENCE, reference.name, reference.n, cells, cls="real"))
+        body.add(_row(REFERENCE, reference.name, f"{reference.n:,}", cells, cls="real"))
     best = {column: best_rows(record, column) for column in columns}
     for row in record.rows:
         cells = [(c, c.of(row), "best" if row.name in best[c] else "") for c in columns]
-        body.add(_row(marks[row.name], row.name, row.n, cells))
+        body.add(_row(marks[row.name], row.name, f"{row.n:,}", cells))
     return _scrolling(_head(columns), body)
 
 
-def difference_tables(
-    differences: Sequence[Differences], marks: Mapping[str, Mark]
-) -> Iterator["html_tag"]:
-    """All of one baseline: a table each group, a row each set; better and worse as intervals tell.
+def block_table(block: Block, marks: Mapping[str, Mark]) -> "html_tag":
+    """A row each line; better and worse as intervals tell.
 
-    marks: of the rows by name.
+    marks: of sets and real images by name; designs have none.
     """
     from dominate import tags
 
-    for name, group in GROUPS.items():
-        found = [row for row in differences if name in row.cells]
-        keys = [key for key in group.metrics if any(key in row.cells[name] for row in found)]
-        columns = [Column(name, key) for key in keys]
-        body = tags.tbody()
-        for row in found:
-            cells = [(column, row.cells[name].get(column.key)) for column in columns]
-            judged = [(column, cell, cell.verdict if cell else "") for column, cell in cells]
-            body.add(_row(marks[row.row], row.row, row.images, judged))
-        if columns:
-            yield _scrolling(_head(columns), body)
+    columns = [Column(block.group, key) for key in block.metrics]
+    body = tags.tbody()
+    for line in block.lines:
+        cells = [(column, line.cells.get(column.key)) for column in columns]
+        judged = [
+            (c, cell, cell.verdict if isinstance(cell, Difference) else "") for c, cell in cells
+        ]
+        body.add(_row(marks.get(line.name), line.name, line.n, judged))
+    return _scrolling(_head(columns, counted=block.counted), body)
 
 
 def flips_table(flips: Flips) -> "html_tag":
@@ -160,10 +156,10 @@ def _scrolling(head: "html_tag", body: "html_tag") -> "html_tag":
     return tags.div(tags.table(head, body), cls="scroll", tabindex="0")
 
 
-def _head(columns: Sequence[Column]) -> "html_tag":
+def _head(columns: Sequence[Column], *, counted: str = "n") -> "html_tag":
     from dominate import tags
 
-    groups = tags.tr(tags.th("set", rowspan=2, scope="col"), tags.th("n", rowspan=2, scope="col"))
+    groups = tags.tr(tags.th(title, rowspan=2, scope="col") for title in ("set", counted))
     for group, members in groupby(columns, key=lambda column: column.group):
         title, what = GROUPS[group].title, GROUPS[group].what
         span = {"colspan": len(list(members)), "scope": "colgroup"}
@@ -183,12 +179,17 @@ def _with_starts(columns: Sequence[Column]) -> Iterator[tuple[Column, str]]:
 
 
 def _row(
-    mark: Mark, name: str, n: int, cells: Sequence[tuple[Column, Cell | None, str]], cls: str = ""
+    mark: Mark | None,
+    name: str,
+    n: str,
+    cells: Sequence[tuple[Column, Cell | None, str]],
+    cls: str = "",
 ) -> "html_tag":
     """cells: with what each of them is beside the others: best, better, worse or nothing."""
     from dominate import tags
 
-    row = tags.tr(tags.th(mark.swatch(), name, scope="row"), tags.td(f"{n:,}"), cls=cls)
+    title = [mark.swatch(), name] if mark else [name]
+    row = tags.tr(tags.th(title, scope="row"), tags.td(n), cls=cls)
     starts = [start for _, start in _with_starts([column for column, _, _ in cells])]
     for (column, cell, rank), start in zip(cells, starts, strict=True):
         row.add(_cell(column.metric, cell, rank, start))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,16 @@ from metrics.metric_properties import GROUPS
 from metrics.record import Protocol, Record
 from metrics.report import html_scenes, html_table, plots
 from metrics.report import marks as mark_module
+from metrics.report.blocks import (
+    Block,
+    design_blocks,
+    design_difference_blocks,
+    row_difference_blocks,
+)
 from metrics.report.columns import Column, measured_columns
 from metrics.report.html_scenes import scene_sections
 from metrics.report.html_table import (
-    difference_tables,
+    block_table,
     flips_table,
     heading,
     key_to_signs,
@@ -100,7 +107,7 @@ def write_report(
     named = dict(zip((row.name for row in record.rows), marks(), strict=False))
     shown = [(named[view.name], view) for view in rows]
     columns = list(measured_columns(record))
-    sections = [_table(record, columns, named), _notes(record), _differences(record, named)]
+    sections = [_table(record, columns, named), _notes(record), *_compared(record, named)]
     sections += scene_sections(scenes, named)
     sections += [_flips(record, named), _means(record, columns, shown)]
     sections.append(_distributions(shown + ([(REFERENCE, reference)] if reference else [])))
@@ -162,27 +169,57 @@ def _table(record: Record, columns: Sequence[Column], named: Mapping[str, Mark])
     return tags.section(tags.h2("Metrics"), *tables, key_to_signs(record, columns))
 
 
-def _differences(record: Record, named: Mapping[str, Mark]) -> "html_tag | None":
-    """Of all rows to each baseline."""
+def _compared(record: Record, named: Mapping[str, Mark]) -> Iterator["html_tag | None"]:
+    """Designs, and the differences of these and of rows."""
     from dominate import tags
 
-    if not record.differences:
-        return None
-    about = tags.p(
-        "A row's value less the baseline's, image by image: the mean and, below, its 95 % interval "
-        "over recordings. ",
+    if record.reference:
+        named = {record.reference.name: REFERENCE, **named}
+    yield _blocks(
+        design_blocks(record),
+        named,
+        "Means over trainings",
+        "Rows of one name but for their seeds: their mean and, below, its 95 % interval by "
+        "Student's t over the trainings. Rows of other names stand beside them as they are.",
+    )
+    verdicts = (
         tags.span("Better", cls="better"),
         " and ",
         tags.span("worse", cls="worse"),
         " where the interval leaves 0 out.",
-        cls="about",
     )
-    section = tags.section(tags.h2("Differences between rows"), about)
-    for baseline in dict.fromkeys(found.baseline for found in record.differences):
-        found = [found for found in record.differences if found.baseline == baseline]
-        section.add(tags.h3("less ", named[baseline].swatch(), baseline))
-        section.add(list(difference_tables(found, named)))
-    return section
+    yield _blocks(
+        design_difference_blocks(record),
+        named,
+        "Differences over trainings",
+        "Values of a design's trainings less the baseline's, two designs seed by seed: the mean "
+        "and, below, its 95 % interval by Student's t over the pairs. ",
+        *verdicts,
+    )
+    yield _blocks(
+        row_difference_blocks(record),
+        named,
+        "Differences between rows",
+        "A row's value less the baseline's, image by image: the mean and, below, its 95 % interval "
+        "over recordings. ",
+        *verdicts,
+    )
+
+
+def _blocks(
+    blocks: Iterator[Block], named: Mapping[str, Mark], title: str, *about: "str | html_tag"
+) -> "html_tag | None":
+    """Those with values, under their baselines."""
+    from dominate import tags
+
+    section = tags.section(tags.h2(title), tags.p(*about, cls="about"))
+    filled = [block for block in blocks if block.metrics]
+    for baseline, found in groupby(filled, key=lambda block: block.baseline):
+        if baseline:
+            mark = named.get(baseline)
+            section.add(tags.h3("less ", mark.swatch() if mark else "", baseline))
+        section.add([block_table(block, named) for block in found])
+    return section if filled else None
 
 
 def _flips(record: Record, named: Mapping[str, Mark]) -> "html_tag | None":

@@ -4,79 +4,14 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from metrics.measure import ImageValues
 from metrics.metric_properties import COMPARISONS, GROUPS, IMAGE_METRICS, PAIR_METRICS, Metric
 from metrics.record import Record
+from metrics.report.blocks import Block, blocks_of
 from metrics.report.plain_text import format_difference, format_value
 from metrics.values import Cell, Difference, Distance, Mean
 from util.columns import aligned
-
-# Group of a row -> title of its table, in the order of the tables.
-TITLES = {
-    **{comparison: GROUPS[comparison].what for comparison in COMPARISONS},
-    "sets": "set against real images",
-    "fake_B": "single images",
-}
-
-
-@dataclass(frozen=True)
-class Line:
-    """name: of the set; n: its number of images; cells: metric -> what was measured."""
-
-    name: str
-    n: str
-    cells: Mapping[str, Cell]
-
-
-@dataclass(frozen=True)
-class Block:
-    """One small table: a line each set, or each set less another.
-
-    metrics: those that were measured on one of them.
-    """
-
-    title: str
-    metrics: Mapping[str, Metric]
-    lines: Sequence[Line]
-
-
-def blocks_of(record: Record) -> Iterator[Block]:
-    """The tables of a record, less those without any value."""
-    for group, title in TITLES.items():
-        lines = []
-        if group == "fake_B" and record.reference:
-            real = record.reference
-            lines.append(Line(real.name, str(real.n), real.means))
-        for row in record.rows:
-            cells = row.cells.get(group, {})
-            n = _sizes(cells) if group == "sets" else str(row.n)
-            lines.append(Line(row.name, n, cells))
-        yield from _block(title, group, lines)
-    for baseline in dict.fromkeys(found.baseline for found in record.differences):
-        differences = [found for found in record.differences if found.baseline == baseline]
-        for group, title in TITLES.items():
-            lines = [
-                Line(found.row, str(found.images), found.cells[group])
-                for found in differences
-                if group in found.cells
-            ]
-            yield from _block(f"{title}, less {baseline}", group, lines)
-
-
-def _block(title: str, group: str, lines: Sequence[Line]) -> Iterator[Block]:
-    """None where nothing was measured."""
-    measured = {key for line in lines for key in line.cells}
-    metrics = {k: metric for k, metric in GROUPS[group].metrics.items() if k in measured}
-    if metrics:
-        yield Block(title, metrics, lines)
-
-
-def _sizes(cells: Mapping[str, Cell]) -> str:
-    """How many translations and how many real images, as 50 : 201."""
-    sizes = next((cell.n for cell in cells.values()), None)
-    return "-" if sizes is None else f"{sizes[0]} : {sizes[1]}"
 
 
 def terminal_tables(record: Record) -> str:
@@ -85,7 +20,7 @@ def terminal_tables(record: Record) -> str:
 
 
 def _terminal_table(block: Block) -> str:
-    lines = [[block.title, "n", *_titles(block)]]
+    lines = [[block.title, block.counted, *_titles(block)]]
     for line in block.lines:
         cells = [(metric, line.cells.get(key)) for key, metric in block.metrics.items()]
         lines.append([line.name, line.n, *[_value(metric, c, line.n) for metric, c in cells]])
@@ -114,7 +49,7 @@ def _value(metric: Metric, cell: Cell | None, n: str) -> str:
         return text
     if cell.biased:
         text += "†"
-    if isinstance(cell, Mean) and str(cell.n) != n:
+    if isinstance(cell, Mean) and n not in ("-", f"{cell.n:,}"):
         text += f" ({cell.n})"
     return text
 
@@ -145,7 +80,7 @@ def markdown_tables(record: Record) -> str:
     parts = []
     for block in blocks_of(record):
         titles = _titles(block)
-        lines = [["set", "n", *titles], ["---", "---:", *["---:" for _ in titles]]]
+        lines = [["set", block.counted, *titles], ["---", "---:", *["---:" for _ in titles]]]
         for line in block.lines:
             cells = []
             for key, metric in block.metrics.items():
@@ -165,37 +100,37 @@ def markdown_text(text: str) -> str:
 
 
 def table_csv(record: Record) -> str:
-    """A row each number: set, group, metric, value, its interval or deviation, and n."""
+    """A row each number: set, group, metric, value, its interval or deviation, n, and what the
+    interval is over.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["set", "group", "metric", "value", "low", "high", "std", "n"])
-    for name, group, key, cell in _numbers(record):
+    writer.writerow(["set", "group", "metric", "value", "low", "high", "std", "n", "over"])
+    for name, group, key, cell, over in _numbers(record):
         low, high = cell.ci95 or ("", "")
         if isinstance(cell, Mean):
-            writer.writerow([name, group, key, cell.mean, low, high, "", cell.n])
+            writer.writerow([name, group, key, cell.mean, low, high, "", cell.n, over])
         else:
-            writer.writerow([name, group, key, cell.value, low, high, cell.std, min(cell.n)])
+            writer.writerow([name, group, key, cell.value, low, high, cell.std, min(cell.n), over])
     return text.getvalue()
 
 
-def _numbers(record: Record) -> Iterator[tuple[str, str, str, Cell]]:
-    """(set, group, metric, cell) of all that was measured."""
-    parts = [
-        (row.name, group, GROUPS[group].metrics, row.cells.get(group, {}))
-        for row in record.rows
-        for group in (*COMPARISONS, "fake_B", "sets")
-    ]
+def _numbers(record: Record) -> Iterator[tuple[str, str, str, Cell, str]]:
+    """(set, group, metric, cell, what its interval is over) of all that was measured."""
+    designs = [design for design in record.designs.means if len(design.rows) > 1]
+    parts = [(row.name, row.cells, "images") for row in record.rows]
+    parts += [(f"{d.row} less {d.baseline}", d.cells, "recordings") for d in record.differences]
+    parts += [(design.name, design.cells, "trainings") for design in designs]
     parts += [
-        (f"{found.row} less {found.baseline}", group, GROUPS[group].metrics, cells)
-        for found in record.differences
-        for group, cells in found.cells.items()
+        (f"{d.row} less {d.baseline}", d.cells, "trainings") for d in record.designs.differences
     ]
+    for name, cells, over in parts:
+        for group in GROUPS:
+            for key, cell in cells.get(group, {}).items():
+                yield name, group, key, cell, over
     if record.reference:
-        parts.append((record.reference.name, "real_B", IMAGE_METRICS, record.reference.means))
-    for name, group, metrics, cells in parts:
-        for key in metrics:
-            if key in cells:
-                yield name, group, key, cells[key]
+        for key, cell in record.reference.means.items():
+            yield record.reference.name, "real_B", key, cell, "images"
 
 
 def images_csv(sets: Mapping[str, Sequence[ImageValues]]) -> str:

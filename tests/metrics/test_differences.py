@@ -3,44 +3,9 @@
 import numpy as np
 import pytest
 
-from data.value_type import UINT8, UINT16
+from data.value_type import UINT16
 from metrics.differences import difference, differences_to, judged
-from metrics.instruments import Instruments
-from metrics.measure import ImageValues
-from metrics.measured_sets import MeasuredSet
-from metrics.pairing import Pairing
-from metrics.sets import ImageSet
-
-TARGET = "fake_B_vs_real_B"
-
-
-def row(name, values, *, scene="scene", recordings=None, bits=UINT8, unpaired=False, **facts):
-    """values: metric of TARGET -> its values in the images 0, 1, ..."""
-    n = len(next(iter(values.values())))
-    images = [
-        ImageValues(
-            f"{i}",
-            {
-                TARGET: {key: column[i] for key, column in values.items()},
-                "fake_B": {"noise": float(i)},
-            },
-            {"fake_B": name.encode(), "real_B": f"{scene}{i}".encode()},
-            recordings[i] if recordings else f"{i}",
-        )
-        for i in range(n)
-    ]
-    names = [image.name for image in images]
-    return MeasuredSet(
-        images=ImageSet(name, names, {}, [], **facts),
-        types={"fake_B": bits},
-        instruments=Instruments("cpu"),
-        values=images,
-        profile=None,
-        reference=None,
-        pairing=Pairing(unpaired, ""),
-        means={},
-        distances={},
-    )
+from tests.metrics.samples import TARGET, row
 
 
 @pytest.fixture
@@ -59,7 +24,7 @@ def test_a_constant_lead_has_an_interval_without_width(rng):
     assert psnr.mean == pytest.approx(1) and psnr.ci95 == pytest.approx([1, 1])
     assert (psnr.verdict, mae.verdict) == ("better", "worse")
     assert found.cells["fake_B"]["noise"].verdict == ""
-    assert [name for name, better in judged(found) if not better] == ["MAE"]
+    assert [name for name, better in judged(found.cells) if not better] == ["MAE"]
 
 
 def test_the_interval_is_over_recordings(rng):
@@ -83,7 +48,7 @@ def test_one_recording_has_no_interval(rng):
         row("b", {"psnr": np.zeros(6)}),
     )
     assert found.cells[TARGET]["psnr"].ci95 is None
-    assert [name for name, better in judged(found) if not better] == ["PSNR"]
+    assert [name for name, better in judged(found.cells) if not better] == ["PSNR"]
 
 
 def test_of_common_names_alone(rng):

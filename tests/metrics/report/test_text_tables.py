@@ -9,7 +9,6 @@ from metrics.measure import ImageValues
 from metrics.metric_properties import IMAGE_METRICS, PAIR_METRICS
 from metrics.record import ReferenceRecord
 from metrics.report.text_tables import (
-    blocks_of,
     images_csv,
     markdown_tables,
     table_csv,
@@ -43,15 +42,6 @@ def record():
     ]
     reference = ReferenceRecord(7, {"noise": mean(2.5)}, [], "")
     return make_record(rows, reference=reference, notes=["FID is <biased>."])
-
-
-def test_only_what_was_measured_has_a_column(record):
-    blocks = {block.title: list(block.metrics) for block in blocks_of(record)}
-    assert blocks == {
-        "real_A vs fake_B": ["psnr", "ssim"],
-        "set against real images": ["fid", "kid"],
-        "single images": ["noise"],
-    }
 
 
 def test_the_terminal_shows_means_and_below_them_intervals(record):
