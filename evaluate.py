@@ -9,16 +9,17 @@ import sys
 from collections.abc import Sequence
 
 from options import parse_evaluate
-from util.errors import run_main
+from util.errors import run_main, telling_once
 
 LIGHTER = "measure smaller images, or on the CPU (--gpu_ids -1)"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse, then measure, print and write."""
-    options = parse_evaluate(argv)
-    if sys.stdout.isatty():
-        print("loading torch ...", flush=True)
+    with telling_once():
+        options = parse_evaluate(argv)
+        if sys.stdout.isatty():
+            print("loading torch ...", flush=True)
     # Only now, as torch takes seconds: --help and a wrong flag are answered without.
     from metrics.evaluate import evaluate
 
@@ -27,4 +28,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_main(main, patient=True, lighter=LIGHTER)
+    run_main(main, patient=True, alone=False, lighter=LIGHTER)

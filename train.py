@@ -2,24 +2,20 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr
-from io import StringIO
 
 from models import MODEL_OPTIONS
 from options import parse_train
-from util.errors import run_main
-from util.ranks import is_first
+from util.errors import run_main, telling_once
 
 LIGHTER = "start again with a smaller --batch_size, --crop_size or --load_size"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse, then train until the last epoch is done."""
-    # Of several processes all find the same in the flags, and the first alone tells.
-    with redirect_stderr(sys.stderr if is_first() else StringIO()):
+    with telling_once():
         config = parse_train(argv, MODEL_OPTIONS)
-    if is_first() and sys.stdout.isatty():
-        print(f"{config.run.name}: loading torch ...", flush=True)
+        if sys.stdout.isatty():
+            print(f"{config.run.name}: loading torch ...", flush=True)
     # Not at the top: torch takes seconds to load, and --help and a wrong flag need none of it.
     from training.start import train
 

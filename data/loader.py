@@ -50,7 +50,7 @@ class Loader:
     first samples of the dataset; None for all. num_threads: processes that read, no more than there
     are cores; 0 reads in this one. most_pixels: batches are divided where the size of their images
     changes, and where those of A have more pixels than this together; with None other sizes in a
-    batch are an error. rank, processes: as of EpochOrder.
+    batch are an error. rank, processes, every: as of EpochOrder.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Loader:
         most_pixels: int | None = None,
         rank: int = 0,
         processes: int = 1,
+        every: int = 1,
     ) -> None:
         self.order = EpochOrder(
             length or len(dataset),
@@ -75,6 +76,7 @@ class Loader:
             strata=dataset.strata,
             rank=rank,
             processes=processes,
+            every=every,
         )
         self.device, self.prepare = device, dataset.prepare
         on_gpu = device.type == "cuda"

@@ -20,7 +20,8 @@ class EpochOrder(Sampler[list[Key]]):
 
     strata: of all samples, for a `balanced` order where they are shuffled; None: each comes once.
     rank, processes: several processes have the batches of one with `processes` times the
-    `batch_size`, each its share of every one.
+    `batch_size`, each its share of every one. every: whole batches are left out, all but each
+    `every`-th from `first_batch` on.
     """
 
     def __init__(
@@ -33,13 +34,14 @@ class EpochOrder(Sampler[list[Key]]):
         strata: Sequence[tuple[int, int]] | None = None,
         rank: int = 0,
         processes: int = 1,
+        every: int = 1,
     ) -> None:
         self.length, self.shuffle, self.seed, self.strata = length, shuffle, seed, strata
         self.batch_size, self.rank, self.processes = batch_size * processes, rank, processes
-        self.epoch, self.first_batch = 1, 0
+        self.epoch, self.first_batch, self.every = 1, 0, every
 
     def __len__(self) -> int:
-        return -(-self.length // self.batch_size)
+        return -(-self.length // (self.batch_size * self.every))
 
     def __iter__(self) -> Iterator[list[Key]]:
         order = range(self.length)
@@ -49,7 +51,8 @@ class EpochOrder(Sampler[list[Key]]):
             if self.strata is not None:
                 order = list(islice(balanced(self.strata, rng), self.length))
         keys = list(self._keys(order))
-        for start in range(self.first_batch * self.batch_size, self.length, self.batch_size):
+        first, step = self.first_batch * self.batch_size, self.every * self.batch_size
+        for start in range(first, self.length, step):
             yield self._share_of(start).take(keys[start : start + self.batch_size])
 
     def _share_of(self, start: int) -> Share:

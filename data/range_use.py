@@ -10,6 +10,7 @@ from torch import Tensor
 
 from data.datasets import Domain
 from data.value_map import ValueMap
+from util.distributed import gather
 
 SAMPLED = 256  # images, spread over the set
 TAIL = 1e-4  # share of the pixels at each end that may be dead, hot or a glint
@@ -126,6 +127,11 @@ class EndsTally:
         """images: of any shape. Waits for no device: the number stays where the images are."""
         self.found = self.found + (images.abs() > self.limit).sum()
         self.pixels += images.numel()
+
+    def add_others(self) -> None:
+        """Once all of several processes have added theirs: what the others have counted."""
+        counts = gather((int(self.found), self.pixels))
+        self.found, self.pixels = map(sum, zip(*counts, strict=True))
 
     @property
     def share(self) -> float:

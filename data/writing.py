@@ -14,6 +14,7 @@ from torch import Tensor
 
 from data.images import write_image
 from data.value_type import Unit
+from util.ranks import local_processes
 
 MOST_THREADS = 8
 AHEAD = 32  # images that may wait, so that memory stays flat however slow the disk is
@@ -49,7 +50,8 @@ class ImageWriter:
     """
 
     def __init__(self, *, threads: int | None = None, ahead: int = AHEAD) -> None:
-        self.pool = ThreadPoolExecutor(threads or min(os.cpu_count() or 1, MOST_THREADS))
+        cores = max(1, (os.cpu_count() or 1) // local_processes())
+        self.pool = ThreadPoolExecutor(threads or min(cores, MOST_THREADS))
         self.waiting: deque[Future[None]] = deque()
         self.ahead = ahead
 

@@ -25,11 +25,12 @@ class ChipClasses:
     """label, told: (B,) int64, the class that the table names and the one that the judge sees.
 
     -1 for an image without a box or, where chips go by it, a range, and for a class that is unknown
-    to the table or to the judge.
+    to the table or to the judge. features: (B, D) of the judge's last stage; NaN without a chip.
     """
 
     label: Tensor
     told: Tensor
+    features: Tensor
 
     @property
     def kept(self) -> Tensor:
@@ -39,7 +40,7 @@ class ChipClasses:
 
     def of(self, places: list[int]) -> "ChipClasses":
         """Those of some of the images."""
-        return ChipClasses(self.label[places], self.told[places])
+        return ChipClasses(self.label[places], self.told[places], self.features[places])
 
 
 class ChipJudging:
@@ -50,36 +51,39 @@ class ChipJudging:
     """
 
     def __init__(self, judge: Judge, value_map: ValueMap, labels: LabelIndex) -> None:
-        self.judge, self.value_map = judge, value_map
+        self._judge, self.value_map = judge, value_map
         own = judge.classifier.chip_scale
         self._scale = cache(lambda height, width: chip_scale(own, labels, height, width))
         self.flips: dict[str, Tensor] = {}
         self._features: dict[str, FeatureStore] = {}
 
-    def add(
-        self, kind: str, counts: Tensor, boxes: Tensor, labels: Sequence[ImageLabel | None]
+    def judge(
+        self, counts: Tensor, boxes: Tensor, labels: Sequence[ImageLabel | None]
     ) -> ChipClasses:
-        """Judge the next images of a kind: (B, 1 or 3, H, W) in file values; boxes: (B, 4)."""
-        known = [self.judge.index_of(label.class_name) if label else None for label in labels]
+        """What it makes of images (B, 1 or 3, H, W) in file values; boxes: (B, 4)."""
+        known = [self._judge.index_of(label.class_name) if label else None for label in labels]
         label = torch.tensor([-1 if index is None else index for index in known])
         told = torch.full((len(counts),), -1)
-        features = torch.full((len(counts), self.judge.classifier.embedding_size), torch.nan)
+        features = torch.full((len(counts), self._judge.classifier.embedding_size), torch.nan)
         ranges = [label and label.range_m for label in labels]
         boxed = (~boxes.isnan().any(dim=1)).nonzero().flatten().tolist()
         scale = self._scale(*counts.shape[-2:]) if boxed else None
         shown = [place for place in boxed if not isnan(scale.side_at(ranges[place]))]
         if shown:
             images, ranges = self.value_map.scale(counts[shown]), [ranges[i] for i in shown]
-            seen = self.judge.activations(cut_chips(images, boxes[shown], ranges, scale))
+            seen = self._judge.activations(cut_chips(images, boxes[shown], ranges, scale))
             told[shown] = seen.predicted.cpu()
             features[shown] = seen.embeddings[LAST_STAGE].cpu()
-        self._features.setdefault(kind, FeatureStore()).append(features)
-        return ChipClasses(label, told)
+        return ChipClasses(label, told, features)
+
+    def add(self, kind: str, found: ChipClasses) -> None:
+        """The next images of a kind, to be found by `retrieved`."""
+        self._features.setdefault(kind, FeatureStore()).append(found.features)
 
     def count(self, kind: str, found: ChipClasses) -> None:
         """Add to `flips` what is known of both."""
         known = (found.label >= 0) & (found.told >= 0)
-        classes = len(self.judge.classifier.classes)
+        classes = len(self._judge.classifier.classes)
         counts = confusion_matrix(found.label[known], found.told[known], classes=classes)
         self.flips[kind] = self.flips.get(kind, 0) + counts
 

@@ -36,41 +36,50 @@ from metrics.report.text_tables import (
 from metrics.sets import ImageSet
 from options import EvaluateOptions
 from util.compute import select_compute
+from util.device import require_a_process_a_gpu
+from util.distributed import joined
 from util.errors import UserError
 from util.files import check_writable, write_text
 from util.packages import require
+from util.ranks import is_first
 
 
 def evaluate(options: EvaluateOptions) -> Iterator[str]:
     """Find the images, measure each set, write the files; yields what is to be read on the screen.
 
-    Raises UserError.
+    Several processes share the images of each set; all else is the first one's. Raises UserError.
     """
-    sets, real = find_sets(options)
-    files = Files.of(options)
-    instruments = load_instruments(options, _device(options))
-    _check_requirable(options, sets, instruments.labels)
-    matching: list[str] = []
-    if options.match_range is not None:
-        sets, real, matching = match_sets(sets, real, instruments.labels, width=options.match_range)
-    evaluation = Evaluation(instruments, real, find_training(options))
-    evaluation.check(sets)
-    rows = [evaluation.measure(images) for images in sets]
-    reference = evaluation.reference(rows)
-    record = record_of(
-        rows,
-        reference,
-        instruments,
-        options,
-        differences=differences_to(rows, options.against),
-        designs=designs_of(rows, options.against),
-        matching=matching,
-    )
-    yield "\n\n".join([terminal_tables(record), terminal_notes(record), ""])
-    yield from files.write(record, rows, reference)
-    for row in rows:
-        yield from update_results_pages(row)
-    _check_required(options, record)
+    with joined():
+        require_a_process_a_gpu(options.gpu_ids)
+        sets, real = find_sets(options)
+        files = Files.of(options)
+        instruments = load_instruments(options, _device(options))
+        _check_requirable(options, sets, instruments.labels)
+        matching: list[str] = []
+        if options.match_range is not None:
+            sets, real, matching = match_sets(
+                sets, real, instruments.labels, width=options.match_range
+            )
+        evaluation = Evaluation(instruments, real, find_training(options))
+        evaluation.check(sets)
+        rows = [evaluation.measure(images) for images in sets]
+        reference = evaluation.reference(rows)
+        if not is_first():
+            return
+        record = record_of(
+            rows,
+            reference,
+            instruments,
+            options,
+            differences=differences_to(rows, options.against),
+            designs=designs_of(rows, options.against),
+            matching=matching,
+        )
+        yield "\n\n".join([terminal_tables(record), terminal_notes(record), ""])
+        yield from files.write(record, rows, reference)
+        for row in rows:
+            yield from update_results_pages(row)
+        _check_required(options, record)
 
 
 def _device(options: EvaluateOptions) -> torch.device:

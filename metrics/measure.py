@@ -1,9 +1,10 @@
 """Every metric of every image, in one pass over the files; few images are in memory at a time."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -34,11 +35,13 @@ from metrics.instruments import Instruments
 from metrics.judge import Activations, Judge
 from metrics.metric_properties import COMPARISONS
 from metrics.paired import luminance, mae, psnr, ssim
-from metrics.profile import Profile
+from metrics.profile import Portion, Profile
 from metrics.sets import Arrays, ImageSet, read_images
 from metrics.thermal import spatial_noise, target_contrast, vanished
+from util.distributed import gather, of_each, together
 from util.errors import UserError
 from util.pages import as_digits
+from util.ranks import is_first, processes, rank
 
 BATCH_SIZE = 16  # images in memory at a time
 SIDE = 16  # of attention maps for people, which are of 8×8 features of images of 256×256
@@ -95,27 +98,66 @@ def measure(
 ) -> Measurement:
     """All images of a set, with a bar of progress on a terminal.
 
+    Several processes measure a batch each at a time, and all come to the same.
     types: of each kind; comparisons: of `measurable`; described: kinds that get metrics of one
     image and a profile; distinct: kinds of which equal images count once.
     Raises UserError for files that cannot be read or compared.
     """
     measuring = _Measuring(instruments, types, comparisons, described, distinct)
-    values = []
-    bar = tqdm(desc=images.name, total=len(images), unit="image", leave=False, disable=None)
+    bar = tqdm(
+        desc=images.name,
+        total=len(images),
+        unit="image",
+        leave=False,
+        disable=None if is_first() else True,
+    )
     # The decoders release the interpreter's lock: threads use all cores.
     with ThreadPoolExecutor() as pool, bar:
-        for start in range(0, len(images), BATCH_SIZE):
-            stop = min(start + BATCH_SIZE, len(images))
-            files = [{k: f[i] for k, f in images.files.items()} for i in range(start, stop)]
-            arrays = list(pool.map(lambda f: read_images(f, types=types), files))
-            contents = [{kind: _digest(array) for kind, array in a.items()} for a in arrays]
-            arrays = map(_alike, arrays)
-            named = zip(images.names[start:stop], files, contents, arrays, strict=True)
-            for _, group in groupby(named, key=lambda item: [a.shape for a in item[3].values()]):
-                values += measuring.group(*zip(*group, strict=True))
-            bar.update(stop - start)
-    measuring.retrieve(values)
-    return Measurement(values, measuring.profiles, measuring.flips)
+        for batches in _rounds(len(images)):
+            with together():
+                own = _read(images, batches[rank()], types, pool)
+            fresh = measuring.fresh(gather([image.contents for image in own]))[rank()]
+            for found in of_each(partial(measuring.batch, own, fresh)):
+                measuring.add(found)
+            bar.update(sum(map(len, batches)))
+    measuring.retrieve()
+    return Measurement(measuring.values, measuring.profiles, measuring.flips)
+
+
+def _rounds(count: int) -> Iterator[list[range]]:
+    """The images of one batch for each process, until none is left; those of the last may be few.
+
+    Batches are those of one process: what networks make of an image depends on it by a last digit.
+    """
+    for start in range(0, count, BATCH_SIZE * processes()):
+        starts = range(start, start + BATCH_SIZE * processes(), BATCH_SIZE)
+        yield [range(first, min(first + BATCH_SIZE, count)) for first in starts]
+
+
+@dataclass(frozen=True)
+class _Named:
+    """The images of one name, kind by kind. contents: digests of the pixels."""
+
+    name: str
+    files: Mapping[str, Path]
+    arrays: Arrays
+    contents: dict[str, bytes]
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of the arrays."""
+        return [array.shape for array in self.arrays.values()]
+
+
+def _read(
+    images: ImageSet, places: range, types: Mapping[str, ValueType], pool: ThreadPoolExecutor
+) -> list[_Named]:
+    """Those at these places of a set."""
+    files = [{kind: paths[place] for kind, paths in images.files.items()} for place in places]
+    arrays = list(pool.map(lambda f: read_images(f, types=types), files))
+    contents = [{kind: _digest(array) for kind, array in a.items()} for a in arrays]
+    names = [images.names[place] for place in places]
+    return list(map(_Named, names, files, map(_alike, arrays), contents))
 
 
 @dataclass(frozen=True)
@@ -147,8 +189,21 @@ class _Images:
         )
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What was measured on images of equal shapes, in values that any process can be sent.
+
+    portions, counted: kind -> of the images that count; chips: kind -> of all.
+    """
+
+    rows: list[ImageValues]
+    portions: dict[str, Portion]
+    chips: dict[str, ChipClasses]
+    counted: dict[str, ChipClasses]
+
+
 class _Measuring:
-    """The measurement of one batch after the other; profiles: of what was measured so far."""
+    """The measurement of one batch after the other. values, profiles: what was added so far."""
 
     def __init__(
         self,
@@ -160,6 +215,7 @@ class _Measuring:
     ) -> None:
         self.instruments, self.types = instruments, types
         self.comparisons, self.distinct = comparisons, distinct
+        self.values: list[ImageValues] = []
         self.profiles = {kind: Profile(instruments.unit_map) for kind in described}
         self._judged = {"fake_B", *comparisons.values(), *described}
         self._chips = None
@@ -169,54 +225,68 @@ class _Measuring:
             )
         self._seen: set[tuple[str, bytes]] = set()
 
-    def group(
-        self,
-        names: Sequence[str],
-        files: Sequence[Mapping[str, Path]],
-        contents: Sequence[dict[str, bytes]],
-        arrays: Sequence[Arrays],
-    ) -> list[ImageValues]:
-        """Images of equal shapes."""
-        kinds = {}
-        for kind in arrays[0]:
-            labels = self._labels(names, [found[kind] for found in files])
-            kinds[kind] = self._images(kind, [found[kind] for found in arrays], labels)
+    def fresh(self, batches: Sequence[Sequence[dict[str, bytes]]]) -> list[list[set[str]]]:
+        """The kinds of each image that count. batches: contents of the next images.
+
+        A random real_B stands under many names, but is one image.
+        """
+        return [[self._fresh_kinds(contents) for contents in batch] for batch in batches]
+
+    def _fresh_kinds(self, contents: dict[str, bytes]) -> set[str]:
+        found = set(contents.items())
+        repeated = {kind for kind, _ in found & self._seen if kind in self.distinct}
+        self._seen |= found
+        return contents.keys() - repeated
+
+    def batch(self, images: Sequence[_Named], fresh: Sequence[set[str]]) -> list[_Found]:
+        """Measure images, which `add` adds. fresh: of `fresh`, for each of them."""
+        found = []
+        pairs = zip(images, fresh, strict=True)
+        for _, group in groupby(pairs, key=lambda pair: pair[0].shapes):
+            found.append(self._group(*zip(*group, strict=True)))
+        return found
+
+    def add(self, batch: Sequence[_Found]) -> None:
+        """The next images of the set."""
+        for found in batch:
+            self.values += found.rows
+            for kind, portion in found.portions.items():
+                self.profiles[kind].add(portion)
+            for kind, chips in found.chips.items():
+                self._chips.add(kind, chips)
+            for kind, chips in found.counted.items():
+                self._chips.count(kind, chips)
+
+    def _group(self, images: Sequence[_Named], fresh: Sequence[set[str]]) -> _Found:
+        """Of equal shapes."""
+        kinds = {kind: self._images(kind, images) for kind in images[0].arrays}
         own = kinds["fake_B" if "fake_B" in kinds else "real_B"].labels
         rows = [
-            ImageValues(name, {}, content, (label and label.recording) or name)
-            for name, content, label in zip(names, contents, own, strict=True)
+            ImageValues(image.name, {}, image.contents, (label and label.recording) or image.name)
+            for image, label in zip(images, own, strict=True)
         ]
-        for comparison, kind in self.comparisons.items():
-            if not self.instruments.luma:
-                _check_bands(kinds["fake_B"].counts, kinds[kind].counts, files[0], kind)
-            values = self._compare(kinds["fake_B"], kinds[kind], apart=kind == "real_B")
-            if self._judge:
-                fakes, references = kinds["fake_B"].seen, kinds[kind].seen
-                maps = self._attention(fakes, references)
-                values |= _compare_attention(*maps)
-                values["class_agreement"] = (fakes.predicted == references.predicted).double()
-                _keep_attention(rows, {"fake_B": maps[0], kind: maps[1]})
-            _distribute(values, rows, comparison)
-        for kind, profile in self.profiles.items():
-            fresh = [place for place, row in enumerate(rows) if self._is_fresh(kind, row)]
-            for place in fresh:
-                profile.add_name(names[place], contents[place][kind], rows[place].recording)
-            if fresh:
-                images = kinds[kind].of(fresh)
-                values = self._describe(images, profile)
-                if images.told:
-                    values["class_kept"] = images.told.kept
-                    self._chips.count(kind, images.told)
-                if kind == "fake_B" and "real_A" in kinds and self.instruments.labels:
-                    values |= _ghosts(images, kinds["real_A"])
-                _distribute(values, [rows[place] for place in fresh], kind)
-        return rows
+        self._compare_kinds(kinds, rows, images[0].files)
+        portions, counted = {}, {}
+        for kind in self.profiles:
+            places = [place for place, counting in enumerate(fresh) if kind in counting]
+            if not places:
+                continue
+            seen, seen_rows = kinds[kind].of(places), [rows[place] for place in places]
+            values, portions[kind] = self._describe(kind, seen, seen_rows)
+            if seen.told:
+                values["class_kept"] = seen.told.kept
+                counted[kind] = seen.told
+            if kind == "fake_B" and "real_A" in kinds and self.instruments.labels:
+                values |= _ghosts(seen, kinds["real_A"])
+            _distribute(values, seen_rows, kind)
+        chips = {kind: seen.told for kind, seen in kinds.items() if seen.told}
+        return _Found(rows, portions, chips, counted)
 
-    def retrieve(self, rows: Sequence[ImageValues]) -> None:
+    def retrieve(self) -> None:
         """Once all images were measured: whether each chip finds its own partner first."""
         for comparison, kind in self.comparisons.items() if self._chips else ():
             found = torch.from_numpy(self._chips.retrieved(kind))
-            _distribute({"retrieval": found}, rows, comparison)
+            _distribute({"retrieval": found}, self.values, comparison)
 
     @property
     def flips(self) -> dict[str, Tensor]:
@@ -227,17 +297,16 @@ class _Measuring:
     def _judge(self) -> Judge | None:
         return self.instruments.judge
 
-    def _images(
-        self, kind: str, arrays: Sequence[np.ndarray], labels: Sequence[ImageLabel | None]
-    ) -> _Images:
-        counts = self._counts(arrays, kind)
+    def _images(self, kind: str, images: Sequence[_Named]) -> _Images:
+        labels = self._labels([ImageFile(image.files[kind], image.name) for image in images])
+        counts = self._counts([image.arrays[kind] for image in images], kind)
         size = tuple(counts.shape[-2:])
         boxes, targets = (f(labels, size).to(counts.device) for f in (_boxes, _targets))
         seen = told = None
         if kind in self._judged and self._judge:
             seen = self._judge.activations(self.instruments.judge_map.scale(counts))
         if kind in self._judged and self._chips:
-            told = self._chips.add(kind, counts, boxes, labels)
+            told = self._chips.judge(counts, boxes, labels)
         return _Images(counts, labels, boxes, targets, seen, told)
 
     def _counts(self, arrays: Sequence[np.ndarray], kind: str) -> Tensor:
@@ -247,18 +316,25 @@ class _Measuring:
         images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
         return images.to(self.instruments.device, dtype)
 
-    def _labels(self, names: Sequence[str], files: Sequence[Path]) -> list[ImageLabel | None]:
+    def _labels(self, images: Sequence[ImageFile]) -> list[ImageLabel | None]:
         index = self.instruments.labels
-        if index is None:
-            return [None] * len(names)
-        return [index.find(ImageFile(*pair)) for pair in zip(files, names, strict=True)]
+        return [None if index is None else index.find(image) for image in images]
 
-    def _is_fresh(self, kind: str, row: ImageValues) -> bool:
-        """Whether an image counts. A random real_B stands under many names, but is one image."""
-        key = (kind, row.contents[kind])
-        repeated = kind in self.distinct and key in self._seen
-        self._seen.add(key)
-        return not repeated
+    def _compare_kinds(
+        self, kinds: Mapping[str, _Images], rows: Sequence[ImageValues], files: Mapping[str, Path]
+    ) -> None:
+        """All comparisons, into the rows. files: of the first one."""
+        for comparison, kind in self.comparisons.items():
+            if not self.instruments.luma:
+                _check_bands(kinds["fake_B"].counts, kinds[kind].counts, files, kind)
+            values = self._compare(kinds["fake_B"], kinds[kind], apart=kind == "real_B")
+            if self._judge:
+                fakes, references = kinds["fake_B"].seen, kinds[kind].seen
+                maps = self._attention(fakes, references)
+                values |= _compare_attention(*maps)
+                values["class_agreement"] = (fakes.predicted == references.predicted).double()
+                _keep_attention(rows, {"fake_B": maps[0], kind: maps[1]})
+            _distribute(values, rows, comparison)
 
     def _compare(self, fakes: _Images, references: _Images, *, apart: bool) -> dict[str, Tensor]:
         """Pixel by pixel and by LPIPS: metric -> (B,). apart: in the box and outside, too."""
@@ -299,8 +375,10 @@ class _Measuring:
         a, b = (self._judge.attention(seen, label).double() for seen in (fakes, references))
         return a, b
 
-    def _describe(self, images: _Images, profile: Profile) -> dict[str, Tensor]:
-        """Metrics of one image, and the images' share in the whole."""
+    def _describe(
+        self, kind: str, images: _Images, rows: Sequence[ImageValues]
+    ) -> tuple[dict[str, Tensor], Portion]:
+        """Metrics of one image, and the images' share in the whole. rows: of the images."""
         counts, boxes, judged = images.counts, images.boxes, images.seen
         grey, size = luminance(counts), tuple(counts.shape[-2:])
         values = {"noise": spatial_noise(grey)}
@@ -319,8 +397,8 @@ class _Measuring:
                 values |= _aim(maps, boxes, "pointing", "cam_energy")
         for network, extract in self.instruments.extractors.items():
             features[network] = extract((self.instruments.unit_map.scale(counts) + 1) / 2)
-        profile.add(grey, features)
-        return values
+        named = [(row.name, row.contents[kind], row.recording) for row in rows]
+        return values, self.profiles[kind].portion(named, grey, features)
 
     def _attention_of_targets(
         self, judged: Activations, labels: Sequence[ImageLabel | None]

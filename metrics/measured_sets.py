@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -29,6 +30,7 @@ from metrics.sets import (
 from metrics.summary import summarise
 from metrics.values import Cell, Distances, Means
 from options import EvaluateOptions
+from util.distributed import of_first
 from util.errors import UserError
 
 FEWEST_MATCHED = 8  # images; sets thinned to fewer say less than sets of other ranges
@@ -208,7 +210,7 @@ class Evaluation:
         """
         for images in [*sets, *filter(None, [self.real, self.training])]:
             types = find_types(images.files)
-            sizes = check_heads(images, types=types)
+            sizes = of_first(partial(check_heads, images, types=types))
             if "fake_B" in types:
                 self._tuned(_references(images, types, self.real))
             for kind in self._described(types):
@@ -271,7 +273,7 @@ class Evaluation:
         """The instruments with value maps that follow from the references `files`."""
         key = tuple(files)
         if key not in self.value_maps:
-            self.value_maps[key] = find_value_map(files)
+            self.value_maps[key] = of_first(partial(find_value_map, files))
         own = self.value_maps[key]
         judges = self.instruments.judge, self.instruments.chip_judge
         maps = [judged_values(judge.classifier, own) if judge else None for judge in judges]
@@ -287,12 +289,14 @@ class Evaluation:
         if reference is None or reference.profile.value_map.type != profile.value_map.type:
             return {}
         judge = self.instruments.judge
-        return compare_profiles(
+        compare = partial(
+            compare_profiles,
             profile,
             reference.profile,
             training=self._reference(self.training, files).profile if self.training else None,
             feature_stage=judge.feature_stage if judge else LAST_STAGE,
         )
+        return of_first(compare)
 
     def _reference(self, real: ImageSet, values: Sequence[Path] | None = None) -> Reference:
         """values: files that decide what real images are measured through, None for themselves."""

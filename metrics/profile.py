@@ -1,7 +1,8 @@
 """What a set of images looks like as a whole, gathered batch by batch, and how two sets differ."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
@@ -19,7 +20,7 @@ from metrics.distribution import (
 from metrics.feature_store import FeatureStore
 from metrics.judge import LAST_STAGE
 from metrics.metric_properties import SET_METRICS, Metric
-from metrics.thermal import GreyLevels, RadialSpectrum, spectral_distance, wasserstein
+from metrics.thermal import RadialSpectrum, grey_levels, spectral_distance, wasserstein
 from metrics.two_sample import Accuracy, two_sample_test
 from metrics.values import Distance, Distances
 
@@ -31,34 +32,62 @@ NETWORKS = {
 }
 
 
+@dataclass(frozen=True)
+class Portion:
+    """What some images add to the `Profile` of their set, in arrays: another process can add it.
+
+    named: of each image its name, a digest of its pixels and its recording; histogram, power: as of
+    `grey_levels` and `RadialSpectrum.power`; features: network -> (B, D).
+    """
+
+    named: Sequence[tuple[str, bytes, str]]
+    histogram: np.ndarray
+    power: tuple[np.ndarray, np.ndarray]
+    features: Mapping[str, np.ndarray]
+
+
 class Profile:
     """One set of images of one type. Memory stays flat in their number.
 
-    value_map: of the references; features: extractors and stages of the judge -> features, as far
-    as there are such networks; recordings: of each image, see `ImageValues`.
+    value_map: of the references; histogram: pixels of each of its levels; features: extractors and
+    stages of the judge -> features, as far as there are such networks; recordings: of each image,
+    see `ImageValues`.
     names_and_contents: a hash over all images, for whoever wants the same set again.
     """
 
     def __init__(self, value_map: ValueMap) -> None:
-        self.value_map, self.count = value_map, 0
-        self.grey_levels, self.spectrum = GreyLevels(value_map.levels()), RadialSpectrum()
+        self.value_map, self.levels, self.count = value_map, value_map.levels(), 0
+        self.histogram = np.zeros(self.levels.count, np.int64)
+        self.spectrum = RadialSpectrum()
         self.features: dict[str, FeatureStore] = {}
         self.recordings: list[str] = []
         self._hash = hashlib.sha256()
 
-    def add(self, grey: Tensor, features: Mapping[str, Tensor]) -> None:
-        """grey: (B, 1, H, W) in counts; features: network -> (B, D)."""
-        self.count += len(grey)
-        self.grey_levels.add(grey)
-        self.spectrum.add(grey)
-        for network, rows in features.items():
-            self.features.setdefault(network, FeatureStore()).append(rows)
+    def portion(
+        self,
+        named: Sequence[tuple[str, bytes, str]],
+        grey: Tensor,
+        features: Mapping[str, Tensor],
+    ) -> Portion:
+        """What these images would add. named: as in `Portion`; grey: (B, 1, H, W) in counts."""
+        return Portion(
+            named,
+            grey_levels(grey, self.levels),
+            self.spectrum.power(grey),
+            {network: rows.float().cpu().numpy() for network, rows in features.items()},
+        )
 
-    def add_name(self, name: str, content: bytes, recording: str) -> None:
-        """One image, in order; content: a digest of its pixels."""
-        self.recordings.append(recording)
-        # A file name need not be valid Unicode.
-        self._hash.update(f"{name}\t{content.hex()}\n".encode(errors="surrogateescape"))
+    def add(self, portion: Portion) -> None:
+        """The next images of the set."""
+        self.count += len(portion.named)
+        self.histogram += portion.histogram
+        self.spectrum.add_power(*portion.power)
+        for network, rows in portion.features.items():
+            self.features.setdefault(network, FeatureStore()).append(rows)
+        for name, content, recording in portion.named:
+            self.recordings.append(recording)
+            # A file name need not be valid Unicode.
+            self._hash.update(f"{name}\t{content.hex()}\n".encode(errors="surrogateescape"))
 
     @property
     def names_and_contents(self) -> str:
@@ -85,10 +114,9 @@ def compare_profiles(
     judge, for the modality gap (MMD, CORAL); seed: of KID's subsets.
     """
     spectra = fake.spectrum.mean(), real.spectrum.mean()
-    levels = fake.grey_levels.histogram(), real.grey_levels.histogram()
     values: dict[str, float | Kid | Accuracy] = {
         "spectrum": spectral_distance(*spectra),
-        "grey_levels": wasserstein(*levels) * fake.grey_levels.levels.step,
+        "grey_levels": wasserstein(fake.histogram, real.histogram) * fake.levels.step,
     }
     for network, (frechet, kernel) in NETWORKS.items():
         a, b = fake.features_of(network), real.features_of(network)

@@ -78,12 +78,20 @@ class RadialSpectrum:
 
     def __init__(self) -> None:
         self.frequencies = (np.arange(RINGS) + 0.5) / (2 * RINGS)
-        self._sum = np.zeros(RINGS)
-        self._count = np.zeros(RINGS)
+        self._sum, self._count = np.zeros(RINGS), np.zeros(RINGS)
         self._rings: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def add(self, images: Tensor) -> None:
         """images: (B, 1, H, W) in counts."""
+        self.add_power(*self.power(images))
+
+    def add_power(self, sums: np.ndarray, counts: np.ndarray) -> None:
+        """What `power` gives."""
+        self._sum += sums
+        self._count += counts
+
+    def power(self, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Of (B, 1, H, W) in counts, ring by ring: sum of the images' means, number of these."""
         height, width = size = tuple(images.shape[-2:])
         if size not in self._rings:
             self._rings[size] = _rings(height, width)
@@ -96,8 +104,9 @@ class RadialSpectrum:
             spectrum = torch.fft.rfft2(image.double() * window.to(image.device))
             power += torch.view_as_real(spectrum).square().sum(dim=-1)
         weighted = power.cpu().numpy() * share / float(window.square().sum())
-        self._sum += np.bincount(ring.ravel(), weighted.ravel(), minlength=RINGS + 1)[:RINGS]
-        self._count[np.unique(ring[ring < RINGS])] += len(images)
+        counts = np.zeros(RINGS)
+        counts[np.unique(ring[ring < RINGS])] = len(images)
+        return np.bincount(ring.ravel(), weighted.ravel(), minlength=RINGS + 1)[:RINGS], counts
 
     def mean(self) -> np.ndarray:
         """(RINGS,) in squared counts: mean over the images that have frequencies in a ring.
@@ -140,22 +149,14 @@ def spectral_distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.where(a == b, 0.0, decibels).mean())
 
 
-class GreyLevels:
-    """Histogram of a set of images; one bin a count, of floats as the levels say."""
+def grey_levels(images: Tensor, levels: Levels) -> np.ndarray:
+    """Pixels of each bin, one a count, of floats as the levels say: (levels.count,) int64.
 
-    def __init__(self, levels: Levels) -> None:
-        self.levels = levels
-        self._histogram = np.zeros(levels.count, np.int64)
-
-    def add(self, images: Tensor) -> None:
-        """images: (B, 1, H, W) in file values; luminance goes to the nearest bin."""
-        places = ((images - self.levels.first) / self.levels.step).round()
-        bins = places.clamp(0, self.levels.count - 1).long().flatten()
-        self._histogram += torch.bincount(bins, minlength=self.levels.count).cpu().numpy()
-
-    def histogram(self) -> np.ndarray:
-        """Pixels of each bin: (levels.count,) int64."""
-        return self._histogram.copy()
+    images: (B, 1, H, W) in file values; luminance goes to the nearest bin.
+    """
+    places = ((images - levels.first) / levels.step).round()
+    bins = places.clamp(0, levels.count - 1).long().flatten()
+    return torch.bincount(bins, minlength=levels.count).cpu().numpy()
 
 
 def wasserstein(a: np.ndarray, b: np.ndarray) -> float:

@@ -62,7 +62,10 @@ def test_help_and_mistakes_do_not_wait_for_torch(program, flag):
     assert done.stdout.splitlines()[-1] == "imported:"
 
 
-@pytest.mark.parametrize("program", [name for name in PROGRAMS if name != "train.py"])
+SHARED = ("train.py", "test.py", "evaluate.py")
+
+
+@pytest.mark.parametrize("program", [name for name in PROGRAMS if name not in SHARED])
 def test_one_of_several_processes_begins_nothing(program):
     done = python(program, "--help", WORLD_SIZE="2")
     assert (done.returncode, done.stdout) == (2, "")
@@ -70,9 +73,10 @@ def test_one_of_several_processes_begins_nothing(program):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("program", SHARED)
 @pytest.mark.parametrize(("rank", "lines"), [("0", 1), ("1", 0)])
-def test_a_mistake_in_the_flags_of_several_processes_is_told_once(rank, lines):
-    done = python("train.py", "--no_such_flag", WORLD_SIZE="2", RANK=rank)
+def test_a_mistake_in_the_flags_of_several_processes_is_told_once(program, rank, lines):
+    done = python(program, "--no_such_flag", WORLD_SIZE="2", RANK=rank)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", lines)
 
 

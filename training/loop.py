@@ -17,7 +17,7 @@ from models.base import Model
 from options import TrainingOptions
 from training.finite import FiniteWatch
 from training.lock import RunLock
-from training.messages import say, way_on, way_on_from_nan, way_on_with_less_memory
+from training.messages import WAY_ON_ALONE, say, way_on, way_on_from_nan, way_on_with_less_memory
 from training.monitor import Monitor
 from training.position import Position
 from training.restored import Progress
@@ -83,7 +83,8 @@ class Training:
         self.position.epoch_batches = len(self.loader)
         self.monitor.begin(self.position)
         # Closing too: torch tells of a reader that died at the end of any other.
-        with naming_lost_readers(), self.stop, closing(self.loader), naming_lost_processes():
+        others = naming_lost_processes(WAY_ON_ALONE)
+        with naming_lost_readers(), self.stop, closing(self.loader), others:
             while self.position.epoch <= self.schedule.last_epoch:
                 self.run_epoch()
                 self.end_epoch()

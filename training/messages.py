@@ -15,6 +15,8 @@ from training.validation import Best, Validation
 from util.ranks import processes
 
 SHOWN_LEFT_OUT = 10  # bad images whose reasons are printed
+# Of the last process of several.
+WAY_ON_ALONE = "the last checkpoint is good: --continue_train goes on"
 
 
 def say(*sentences: str) -> None:

@@ -40,7 +40,7 @@ from training.sensor import load_sensor
 from training.validation import HeldOut, Validation, build_validation
 from util.checkpoint import digest
 from util.compute import Compute, select_compute
-from util.device import hardware, set_repeatability
+from util.device import hardware, require_a_process_a_gpu, set_repeatability
 from util.distributed import joined, of_first
 from util.errors import UserError
 from util.files import write_text
@@ -55,8 +55,9 @@ def train(config: TrainConfig) -> None:
     Of several processes each calls this. Raises UserError for what the user can mend, SystemExit
     where a signal asks the run to stop.
     """
-    with joined(on_cuda=config.run.gpu_ids != "-1" and torch.cuda.is_available()):
-        _require_a_process_a_gpu(config.run.gpu_ids)
+    on_cuda = config.run.gpu_ids != "-1" and torch.cuda.is_available()
+    with joined(on_cuda=on_cuda, way_on=messages.WAY_ON_ALONE):
+        require_a_process_a_gpu(config.run.gpu_ids)
         if config.training.like:
             config = repeated(config)
         folder = RunFolder.of(config.run.checkpoints_dir, config.run.name)
@@ -78,18 +79,6 @@ def _train(config: TrainConfig, folder: RunFolder, lock: RunLock | None) -> None
         fit(config, folder, lock)
     elif training := begin(config, folder, lock, going_on=going_on):
         training.run()
-
-
-def _require_a_process_a_gpu(gpu_ids: str) -> None:
-    """Raises UserError, with the line to type, for several GPUs."""
-    gpus = [number for number in gpu_ids.split(",") if number]
-    if len(gpus) > 1:
-        words = [word for word in sys.argv if word != gpu_ids and "--gpu_ids" not in word]
-        words = ["torchrun", f"--nproc_per_node={len(gpus)}", *words]
-        raise UserError(
-            f"--gpu_ids {gpu_ids} names {len(gpus)} GPUs, which take a process each: "
-            f"CUDA_VISIBLE_DEVICES={','.join(gpus)} {shlex.join(words)}"
-        )
 
 
 def _require_one_process(model: str) -> None:

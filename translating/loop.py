@@ -2,8 +2,10 @@
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -25,12 +27,14 @@ from models.translation import translate
 from options import TestConfig, to_dict
 from options.recorded import differences, recorded_options
 from translating.annotations import Annotations
-from translating.page import ResultsPage
+from translating.page import PageRow, ResultsPage
 from util.batch import Batch
 from util.checkpoint import run_path
 from util.compute import select_compute
+from util.distributed import of_each, of_first, together
 from util.errors import UserError, WriteError, naming_want_of_memory
 from util.files import remove_leftovers, write_text
+from util.ranks import is_first, processes, rank
 from util.resume import REMOVE, count_missing, refuse_changed, refuse_other_inputs
 from util.seeding import seed_step
 
@@ -74,6 +78,18 @@ def _stored(config: TestConfig, dataset: ImageDataset) -> dict[str, Stored]:
 
 
 @dataclass(frozen=True)
+class Made:
+    """What became of one image. files: by folder and kind, as in `Finished`, from the folder of the
+    results on; size: of the translation, (H, W); row: of the page.
+    """
+
+    name: str
+    files: Mapping[tuple[str, str], Path]
+    size: tuple[int, int]
+    row: PageRow
+
+
+@dataclass(frozen=True)
 class Finished:
     """A translated batch: what becomes of it in files, by the folder and the kind of image.
 
@@ -89,6 +105,8 @@ class Finished:
 class Translation:
     """The loop over images, and the files it writes.
 
+    Several processes take turns at the batches, and each writes the images of its own; the first
+    one writes and says all else.
     source: file of the generator; annotations: of the images, None for none; teacher: digest of
     the classifier that took part in its training, if any; inputs: digests of all that the results
     are made from, by their names for people; noisy: whether the generator, a fitted sensor or one
@@ -122,8 +140,6 @@ class Translation:
         self.beyond = EndsTally(self.stored["real_A"].domain, beyond=True)
         self.at_ends = EndsTally(self.stored["fake_B"].domain, beyond=False)
         self.page = ResultsPage(dataset, self.stored, paired=bool(self.paired()))
-        self.written: set[Path] = set()
-        self.sizes: list[tuple[str, Path, tuple[int, int]]] = []  # name, file, height and width
 
     @property
     def count(self) -> int:
@@ -138,7 +154,10 @@ class Translation:
                 yield self.folder / self.file_of(file.name, folder="images", kind=kind)
 
     def is_done(self) -> bool:
-        """Whether these results are there. Raises UserError for others in their place."""
+        """Whether results of these inputs and flags are there, perhaps without some images.
+
+        Raises UserError for others in their place.
+        """
         file = self.folder / "result.json"
         if not file.exists():
             return False
@@ -155,15 +174,37 @@ class Translation:
 
     def run(self) -> None:
         """Translate up to --num_test images and write the page; once only, with --resume."""
-        if self.config.run.resume and self.is_done():
-            missing = count_missing(self.expected_files())
-            if not missing:
-                print(f"{self.folder} is of the same data, flags and generator: left as it is")
-                return
-            print(f"{self.folder} lacks {missing} of its images: they are translated again")
+        if self.config.run.resume and of_first(self.is_complete):
+            print(f"{self.folder} is of the same data, flags and generator: left as it is")
+            return
         batch_size, most_pixels = self.batches()
         if most_pixels is None:
             self.dataset.check_batches(batch_size)
+        of_first(self.clear_folder)
+        print(self.values_in_words())
+        total, count = len(self.dataset), self.count
+        if count < total:
+            more = "; --num_test all takes all" if "num_test" not in self.config.given else ""
+            print(f"{count} of {total} images{more}")
+        made = self.make_images()
+        for tally in (self.beyond, self.at_ends):
+            tally.add_others()
+        of_first(partial(self.write_documents, made))
+        notes = [self.page.note, *(image.row.note for image in made)]
+        for note in filter(None, [next(filter(None, notes), ""), *self.range_notes()]):
+            print(note)
+        print(f"{count} images in {self.folder / 'images'}, page {self.folder / 'index.html'}")
+        print(f"next: python evaluate.py --results {shlex.quote(str(self.folder))}")
+
+    def is_complete(self) -> bool:
+        """Whether these results are there, with all images. Raises UserError as `is_done`."""
+        missing = count_missing(self.expected_files()) if self.is_done() else None
+        if missing:
+            print(f"{self.folder} lacks {missing} of its images: they are translated again")
+        return missing == 0
+
+    def clear_folder(self) -> None:
+        """Before anything is written: what is there is no result any more."""
         try:
             (self.folder / "result.json").unlink(missing_ok=True)
         except OSError as error:
@@ -171,51 +212,70 @@ class Translation:
                 f"cannot write into {self.folder} ({error.strerror}); choose another --results_dir."
             ) from None
         remove_leftovers(self.folder)
-        print(self.values_in_words())
-        total, count = len(self.dataset), self.count
-        if count < total:
-            more = "; --num_test all takes all" if "num_test" not in self.config.given else ""
-            print(f"{count} of {total} images{more}")
-        bar = tqdm(total=count, desc=self.config.run.name, unit="image", leave=False, disable=None)
-        with naming_lost_readers(), bar, ImageWriter() as writer:
-            # A batch is fetched and written once the next is under way on the device.
-            for finished, _ in pairwise(chain(self.translated(count), [None])):
-                self.write(finished, writer)
-                bar.update(len(finished.names))
+
+    def make_images(self) -> list[Made]:
+        """All of them, in their order, those of other processes too."""
+        made: list[Made] = []
+        bar = tqdm(
+            total=self.count,
+            desc=self.config.run.name,
+            unit="image",
+            leave=False,
+            disable=None if is_first() else True,
+        )
+        with together(), naming_lost_readers(), bar, ImageWriter() as writer:
+            batches = self.written(writer)
+            while found := list(chain.from_iterable(of_each(lambda: next(batches, [])))):
+                made += found
+                bar.update(len(found))
+        order = {file.name: place for place, file in enumerate(self.dataset.files)}
+        return sorted(made, key=lambda image: order[image.name])
+
+    def written(self, writer: ImageWriter) -> Iterator[list[Made]]:
+        """The batches of this process, each once its files are on their way."""
+        # A batch is fetched and written once the next is under way on the device.
+        for finished, _ in pairwise(chain(self.translated(), [None])):
+            yield list(self.write(finished, writer))
+
+    def write_documents(self, made: Sequence[Made]) -> None:
+        """All that is not an image, once all images are there; what is not of them is removed."""
+        written = {file for image in made for file in image.files.values()}
         if self.annotations is not None:
-            files = self.annotations.write(self.folder, TRANSLATED, self.sizes)
-            self.written.update(file.relative_to(self.folder) for file in files)
-        self.remove_stale()
+            images = [(x.name, x.files["images", TRANSLATIONS], x.size) for x in made]
+            files = self.annotations.write(self.folder, TRANSLATED, images)
+            written.update(file.relative_to(self.folder) for file in files)
+        self.remove_stale(written)
+        total, count = len(self.dataset), self.count
         facts = {"images": f"{count} of {total}", "data": str(self.config.data.dataroot)}
         if self.paired() is False:
             facts["real_B"] = "of another scene: the images are no pairs"
         title = f"{self.config.run.name}: {self.config.data.phase}, {self.config.run.epoch}"
-        self.page.write(self.folder / "index.html", title, facts)
+        rows = [image.row for image in made]
+        self.page.write(self.folder / "index.html", title, facts, rows)
         self.write_record(count, total)
-        for note in filter(None, [self.page.note, *self.range_notes()]):
-            print(note)
-        print(f"{count} images in {self.folder / 'images'}, page {self.folder / 'index.html'}")
-        print(f"next: python evaluate.py --results {shlex.quote(str(self.folder))}")
 
-    def translated(self, count: int) -> Iterator[Finished]:
-        """The batches of the first `count` images; nothing in it waits for a GPU."""
+    def translated(self) -> Iterator[Finished]:
+        """The batches of this process; nothing in it waits for a GPU."""
         batch_size, most_pixels = self.batches()
         loader = Loader(
             self.dataset,
-            length=count,
+            length=self.count,
             batch_size=batch_size,
             shuffle=False,
             seed=self.config.run.seed,
             num_threads=self.config.data.num_threads,
             device=self.compute.device,
             most_pixels=most_pixels,
+            every=processes(),
         )
-        for step, batch in enumerate(loader.epoch(0)):
-            if self.generator.training:  # only dropout is random
-                seed_step(self.config.run.seed, step)
-            with naming_want_of_memory(f"{batch}, {batch.names[0]}", lighter=LIGHTER):
-                finished = self.finish(batch, self.translate(batch))
-            yield finished
+        with closing(loader):
+            batches = loader.epoch(0, first_batch=rank())
+            for number, batch in enumerate(batches):
+                if self.generator.training:  # only dropout is random
+                    seed_step(self.config.run.seed, rank() + number * processes())
+                with naming_want_of_memory(f"{batch}, {batch.names[0]}", lighter=LIGHTER):
+                    finished = self.finish(batch, self.translate(batch))
+                yield finished
 
     def translate(self, batch: Batch) -> torch.Tensor:
         """fake_B of a batch, with the noise of the sensor where there is one."""
@@ -263,11 +323,11 @@ class Translation:
                 "value range: they are saturated"
             )
 
-    def remove_stale(self) -> None:
-        """Images and annotations that this run did not write, and folders left empty."""
+    def remove_stale(self, written: Collection[Path]) -> None:
+        """Images and annotations that are not among those `written`, and folders left empty."""
         ours = [f"{kind}/**/*{suffix}" for kind in ("images", "previews") for suffix in SUFFIXES]
         for path in (path for pattern in (*ours, *WRITTEN) for path in self.folder.glob(pattern)):
-            if path.relative_to(self.folder) not in self.written:
+            if path.relative_to(self.folder) not in written:
                 path.unlink()
         for path in sorted(self.folder.rglob("*"), reverse=True):
             if path.is_dir() and not any(path.iterdir()):
@@ -320,22 +380,21 @@ class Translation:
         files |= {("previews", kind): windowed(images, window) for kind, images in kinds.items()}
         return Finished(batch.names, HostCopies(files), HostCopies({None: window}))
 
-    def write(self, finished: Finished, writer: ImageWriter) -> None:
+    def write(self, finished: Finished, writer: ImageWriter) -> Iterator[Made]:
         """Files of one batch, and their rows of the page, which shows previews if there are any."""
         files = finished.files.get()
         windows = finished.window.get()[None].tolist() if finished.window else None
         for number, name in enumerate(finished.names):
-            shown = {}
+            paths, shown = {}, {}
             for (folder, kind), counts in files.items():
-                file = self.file_of(name, folder=folder, kind=kind)
-                unit = self.stored[kind].files.type.unit
+                path = self.file_of(name, folder=folder, kind=kind)
                 image = as_image(counts[number])
-                writer.write(self.folder / file, image, unit=unit)
-                self.written.add(file)
-                shown[kind] = file, image
-                if (folder, kind) == ("images", TRANSLATIONS):
-                    self.sizes.append((name, file, tuple(counts.shape[-2:])))
-            self.page.add(name, shown, window=windows[number] if windows else None)
+                unit = self.stored[kind].files.type.unit
+                writer.write(self.folder / path, image, unit=unit)
+                paths[folder, kind] = path
+                shown[kind] = path, image
+            row = self.page.row(name, shown, window=windows[number] if windows else None)
+            yield Made(name, paths, tuple(files["images", TRANSLATIONS].shape[-2:]), row)
 
     def file_of(self, name: str, *, folder: str, kind: str) -> Path:
         """Of one image, below the folder of the results; PNG holds no floats."""

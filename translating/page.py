@@ -1,6 +1,7 @@
 """The page of results: rows of images, and what its script knows of each."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,36 +17,48 @@ from util.html import GalleryRow, write_gallery
 from util.pages import PageScript, as_digits
 
 
+@dataclass(frozen=True)
+class PageRow:
+    """Of one name. known: what the page's script is told; note: why its label is not there."""
+
+    images: GalleryRow
+    known: Mapping[str, Any]
+    note: str
+
+
 class ResultsPage:
     """`index.html` of a folder of results, which can be sorted, filtered and seen large.
 
-    stored: of each kind of image; paired: whether real_B shows the scene of real_A. note: why
-    labels are not on the page, "" where they are or there are none.
+    stored: of each kind of image; paired: whether real_B shows the scene of real_A. note: why no
+    label is on the page, "" where they are or there are none.
     """
 
     def __init__(
         self, dataset: ImageDataset, stored: Mapping[str, Stored], *, paired: bool
     ) -> None:
         self.stored, self.paired = stored, paired
-        self.rows: list[GalleryRow] = []
-        self.known: list[dict[str, Any]] = []
         self.files = {file.name: file for file in dataset.files}
         # A box is in pixels of a whole file, and here of one half of it.
         self.boxed = dataset.domains["A"].half is None
         self.labels, self.note = _labels(dataset)
 
-    def add(
+    def row(
         self,
         name: str,
         shown: Mapping[str, tuple[Path, np.ndarray]],
         *,
         window: Sequence[float] | None,
-    ) -> None:
-        """A row. shown: kind -> file, below the folder of the page, and its content, uint8.
+    ) -> PageRow:
+        """shown: kind -> file, below the folder of the page, and its content, uint8.
 
         window: what is black and white in [-1, 1], None where images are shown as they are.
         """
-        known: dict[str, Any] = self._label(name, next(iter(shown.values()))[1].shape[:2])
+        known: dict[str, Any] = {}
+        note = ""
+        try:
+            known |= self._label(name, next(iter(shown.values()))[1].shape[:2])
+        except UserError as error:
+            note = f"not on the page of results: {error}"
         known["histograms"] = [as_digits(histogram(image)) for _, image in shown.values()]
         captions = {kind: kind for kind in shown}
         if window is not None:
@@ -53,26 +66,27 @@ class ResultsPage:
             known["window"] = list(ends.values())
             captions = {k: f"{k}: {low:,.5g} to {high:,.5g}" for k, (low, high) in ends.items()}
         images = [(captions[kind], file) for kind, (file, _) in shown.items()]
-        self.rows.append(GalleryRow(name, images))
-        self.known.append(known)
+        return PageRow(GalleryRow(name, images), known, note)
 
-    def write(self, path: Path, title: str, facts: Mapping[str, str]) -> None:
+    def write(
+        self, path: Path, title: str, facts: Mapping[str, str], rows: Sequence[PageRow]
+    ) -> None:
         """Write it. Raises UserError where that cannot be."""
         scale = [(m.files.low, m.files.high, m.files.type.unit) for m in self.stored.values()]
-        known = {"kinds": list(self.stored), "paired": self.paired, "scale": scale}
-        script = PageScript("results", {"rows": {**known, "rows": self.known}, "measured": None})
-        write_gallery(path, title, facts, self.rows, script=script)
+        known: dict[str, Any] = {"kinds": list(self.stored), "paired": self.paired, "scale": scale}
+        known["rows"] = [row.known for row in rows]
+        script = PageScript("results", {"rows": known, "measured": None})
+        write_gallery(path, title, facts, [row.images for row in rows], script=script)
 
     def _label(self, name: str, size: tuple[int, int]) -> dict[str, Any]:
-        """Class, range in metres, and box as CSS has it: distances from the four edges."""
+        """Class, range in metres, and box as CSS has it: distances from the four edges.
+
+        Raises UserError for a label that cannot be read.
+        """
         if self.labels is None:
             return {}
-        try:
-            label = self.labels.find(self.files[name])
-            corners = label.corners(*size) if label and self.boxed else None
-        except UserError as error:
-            self.note = f"not on the page of results: {error}"
-            return {}
+        label = self.labels.find(self.files[name])
+        corners = label.corners(*size) if label and self.boxed else None
         known: dict[str, Any] = {}
         if label and label.class_name:
             known["class"] = label.class_name

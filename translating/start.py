@@ -1,5 +1,6 @@
 """From flags to a translation that is ready to run."""
 
+from functools import partial
 from pathlib import Path
 
 from data.build import build_test_dataset
@@ -14,11 +15,14 @@ from translating.annotations import Annotations
 from translating.loop import Translation
 from translating.trained import Trained, require_generator
 from util.checkpoint import digest, load
+from util.device import require_a_process_a_gpu
+from util.distributed import of_first
 from util.errors import UserError
 
 
 def begin(config: TestConfig) -> Translation:
     """The generator of the run, or of --weights, and the images. Raises UserError."""
+    require_a_process_a_gpu(config.run.gpu_ids)
     if config.test.weights is None:
         bare = ", or give a bare state dict with --weights"
         folder = RunFolder.of(config.run.checkpoints_dir, config.run.name, otherwise=bare)
@@ -53,7 +57,7 @@ def begin(config: TestConfig) -> Translation:
     annotations = Annotations.of(dataset)
     inputs = {
         "weights of the generator": digest(generator.state_dict()),
-        "images": image_fingerprint(dataset),
+        "images": of_first(partial(image_fingerprint, dataset)),
         **({"labels": annotations.digest} if annotations else {}),
     }
     return Translation(

@@ -2,6 +2,8 @@
 
 import os
 import platform
+import shlex
+import sys
 
 import torch
 
@@ -72,6 +74,18 @@ def _own_gpu() -> torch.device:
             "as many as there are GPUs (--nproc_per_node), or give --gpu_ids -1 for the CPU."
         )
     return torch.device(f"cuda:{local_rank()}")
+
+
+def require_a_process_a_gpu(gpu_ids: str) -> None:
+    """Raises UserError, with the line to type, where several GPUs are named."""
+    gpus = [number for number in gpu_ids.split(",") if number]
+    if len(gpus) > 1:
+        words = [word for word in sys.argv if word != gpu_ids and "--gpu_ids" not in word]
+        words = ["torchrun", f"--nproc_per_node={len(gpus)}", *words]
+        raise UserError(
+            f"--gpu_ids {gpu_ids} names {len(gpus)} GPUs, which take a process each: "
+            f"CUDA_VISIBLE_DEVICES={','.join(gpus)} {shlex.join(words)}"
+        )
 
 
 def set_repeatability(*, deterministic: bool) -> None:

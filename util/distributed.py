@@ -30,6 +30,7 @@ T = TypeVar("T")
 STEP_PATIENCE = timedelta(minutes=10)
 # Of those between steps, where one waits for another that decodes, validates or saves.
 PATIENCE = timedelta(days=1)
+START_AGAIN = "start them all again"
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,10 @@ _control: dist.ProcessGroup | None = None  # of exchanges between steps, on the 
 
 
 @contextmanager
-def joined(*, on_cuda: bool) -> Iterator[None]:
+def joined(*, on_cuda: bool = False, way_on: str = START_AGAIN) -> Iterator[None]:
     """Around all that the processes of a run do.
 
+    on_cuda: whether they exchange tensors of GPUs; way_on: what to do once one of them is lost.
     Raises UserError where one of the others is lost. An error that ends them all is told by the
     first that comes to it; the others leave without a word, with exit code 2.
     """
@@ -83,7 +85,7 @@ def joined(*, on_cuda: bool) -> Iterator[None]:
             nowhere = leaving.enter_context(Path(os.devnull).open("w"))
             leaving.enter_context(redirect_stdout(nowhere))
         try:
-            with naming_lost_processes():
+            with naming_lost_processes(way_on):
                 yield
         except UserError:
             if not _is_first_to_tell(store):
@@ -127,8 +129,11 @@ def _is_first_to_tell(store: dist.Store) -> bool:
 
 
 @contextmanager
-def naming_lost_processes() -> Iterator[None]:
-    """Around all exchanges. Raises UserError where another process does not take part any more."""
+def naming_lost_processes(way_on: str) -> Iterator[None]:
+    """Around all exchanges. Raises UserError where another process does not take part any more.
+
+    way_on: what to do then.
+    """
     try:
         yield
     except RuntimeError as error:
@@ -140,7 +145,7 @@ def naming_lost_processes() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise UserError(
             "another process of this run has ended, and what it or torchrun has printed tells why; "
-            "the last checkpoint is good: --continue_train goes on."
+            f"{way_on}."
         ) from None
 
 
@@ -251,6 +256,17 @@ def gather(value: T) -> list[T]:
     found: list[Any] = [None] * processes()
     dist.all_gather_object(found, value, group=_control)
     return found
+
+
+def of_each(do: Callable[[], T]) -> list[T]:
+    """What each process makes, in their order, handed to all; what ends one, ends all."""
+    if processes() == 1:
+        return [do()]
+    try:
+        mine = do()
+    except (UserError, Stopped) as error:
+        mine = _without_frames(error)
+    return [_raised(value) for value in gather(mine)]
 
 
 def of_first(do: Callable[[], T]) -> T:

@@ -5,10 +5,10 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any, TextIO
 
-from util.ranks import processes
+from util.ranks import is_first, processes
 from util.surroundings import settle
 
 # sysexits.h calls it EX_TEMPFAIL, try again later: the run is saved and can go on.
@@ -49,6 +49,19 @@ def naming_want_of_memory(what: str, *, lighter: str) -> Iterator[None]:
         size = REFUSED.search(str(error))
         refused = f" ({size[1]} were refused)" if size else ""
         raise UserError(f"there is not enough memory for {what}{refused}; {lighter}.") from None
+
+
+@contextmanager
+def telling_once() -> Iterator[None]:
+    """Around what all processes find the same, such as a wrong flag: the first alone tells."""
+    if is_first():
+        yield
+        return
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        try:
+            yield
+        except UserError:
+            raise SystemExit(2) from None
 
 
 class PatientStream:

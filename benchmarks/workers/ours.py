@@ -3,6 +3,7 @@
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,16 +12,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from models import MODEL_OPTIONS, model_class
-from models.base import Model
-from models.networks.classifiers import ResNet18Classifier
-from options import parse_train
-from util.batch import Batch, DataFacts
+from benchmarks.made_up import make_batch, make_model
 from util.compute import HALF, Compute, select_compute
 from util.device import set_repeatability
-from util.seeding import seed_step
 
-CLASSES = tuple("abcdefg")
 PRODUCT_SIDE = {"cpu": 3072, "cuda": 8192}  # of the matrices whose product shows the peak rate
 
 
@@ -33,17 +28,18 @@ def build(settings: Settings) -> Built:
     compute = select_compute(
         "-1" if on_cpu else "0", settings["precision"], compiled=settings["compile"]
     )
-    a, b = make_images(settings)
-    names = tuple(f"{number}" for number in range(len(a)))
-    labels = torch.arange(len(a)) % len(CLASSES)
-    # A target of a quarter of the side; that of B lies beside that of A.
-    box = settings["size"] * torch.tensor([[[0.25, 0.4, 0.5, 0.55]]]).expand(len(a), 1, 4)
-    batch = Batch(a, b, labels, names, box, box + box[..., :1]).to(compute.device)
+    batch = make_batch(*make_images(settings)).to(compute.device)
     with tempfile.TemporaryDirectory() as folder:
-        model = build_model(settings, compute, Path(folder))
-        plain = model
+        build = partial(
+            make_model,
+            settings["model"],
+            settings["flags"],
+            bands=settings["bands"],
+            folder=Path(folder),
+        )
+        plain = model = build(compute=compute)
         if compute.compiled:  # whose operations cannot be counted
-            plain = build_model(settings, Compute(compute.device, compute.precision), Path(folder))
+            plain = build(compute=Compute(compute.device, compute.precision))
     with FlopCounterMode(display=False) as counter:
         plain.training_step(batch)
     del plain
@@ -62,21 +58,6 @@ def build(settings: Settings) -> Built:
         "torch": torch.__version__,
     }
     return turn, facts
-
-
-def build_model(settings: Settings, compute: Compute, folder: Path) -> Model:
-    """With the options of the command line; a classifier for Grad-CAM is drawn at random."""
-    name, bands = settings["model"], str(settings["bands"])
-    flags = ["--model", name, "--dataroot", ".", "--input_nc", bands, *settings["flags"]]
-    if name != "classifier":
-        flags += ["--output_nc", bands]
-    if name == "pix2pix_gradcam":
-        torch.save(ResNet18Classifier(classes=CLASSES, bands=3).export(), folder / "classifier.pth")
-        flags += ["--classifier", str(folder / "classifier.pth")]
-    options = parse_train(flags, MODEL_OPTIONS).model
-    facts = DataFacts(classes=CLASSES, class_counts=(1,) * len(CLASSES))
-    seed_step(0, 0)
-    return model_class(name)(options, compute=compute, facts=facts)
 
 
 def product_rate(compute: Compute) -> float:

@@ -31,8 +31,8 @@ def _view(name: str, values: dict[str, np.ndarray], profile: Profile, row: Measu
         values=values,
         spectrum=profile.spectrum.mean(),
         frequencies=profile.spectrum.frequencies,
-        histogram=profile.grey_levels.histogram(),
-        levels=profile.grey_levels.levels,
+        histogram=profile.histogram,
+        levels=profile.levels,
         features=profile.features_of(judge.feature_stage) if judge else None,
     )
 

@@ -45,11 +45,11 @@ def test_classes_are_kept_where_the_judge_says_what_the_table_says(index):
     images = torch.rand(5, 1, 40, 40) * 255
     box = [10.0, 10, 30, 30]
     boxes = torch.tensor([box, box, NONE, box, box])
-    found = chips.add("fake_B", images, boxes, labels("b", "a", "b", "unknown", None))
+    found = chips.judge(images, boxes, labels("b", "a", "b", "unknown", None))
     assert found.kept[:2].tolist() == [1, 0] and found.kept[2:].isnan().all()
     chips.count("fake_B", found)
     assert chips.flips["fake_B"].sum() == 2
-    chips.count("fake_B", chips.add("fake_B", images[:1], boxes[:1], labels("c")))
+    chips.count("fake_B", chips.judge(images[:1], boxes[:1], labels("c")))
     assert chips.flips["fake_B"].tolist() == [[0, 1, 0], [0, 1, 0], [0, 1, 0]]
 
 
@@ -61,10 +61,8 @@ def test_the_judge_sees_the_chip_alone(index):
     # Chips of 40 pixels, and what resampling sees beyond.
     images[1, :, 22:68, 22:68] = images[0, :, 22:68, 22:68]
     chips = ChipJudging(judge, EIGHT_BIT, index(""))
-    chips.add("fake_B", images[:1], boxes[:1], labels("a"))
-    chips.add("real_A", images[1:], boxes[1:], labels("a"))
-    own, other = (chips._features[kind].array() for kind in ("fake_B", "real_A"))
-    assert np.array_equal(own, other)
+    own, other = (chips.judge(images[i : i + 1], boxes[:1], labels("a")) for i in range(2))
+    assert torch.equal(own.features, other.features)
 
 
 def test_chips_have_the_scale_of_the_judge_or_fit_the_labels(index):
@@ -92,7 +90,7 @@ def test_where_chips_go_by_ranges_one_without_is_not_judged(index):
     chips = ChipJudging(judge, EIGHT_BIT, index(2000, ""))
     seen = [ImageLabel(None, "", class_name="b", range_m=metres) for metres in (2000.0, None)]
     boxes = torch.tensor([[10.0, 10, 30, 30]] * 2)
-    found = chips.add("fake_B", torch.rand(2, 1, 40, 40) * 255, boxes, seen)
+    found = chips.judge(torch.rand(2, 1, 40, 40) * 255, boxes, seen)
     assert found.kept[0] == 1 and found.kept[1].isnan()
 
 
@@ -104,8 +102,8 @@ def test_translations_without_a_change_find_their_sources(index):
     boxes = torch.tensor([[10.0, 10, 30, 30]] * 5 + [NONE])
     chips = ChipJudging(judge, EIGHT_BIT, index(""))
     for part in (slice(0, 4), slice(4, 6)):
-        chips.add("fake_B", fakes[part], boxes[part], labels(*"aaaaaa"[part]))
-        chips.add("real_A", sources[part], boxes[part], labels(*"aaaaaa"[part]))
+        for kind, images in (("fake_B", fakes), ("real_A", sources)):
+            chips.add(kind, chips.judge(images[part], boxes[part], labels(*"aaaaaa"[part])))
     found = chips.retrieved("real_A")
     assert found[:5].tolist() == [1] * 5 and np.isnan(found[5])
 

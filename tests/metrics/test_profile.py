@@ -21,7 +21,9 @@ def profile(images, features=None, *, batch=4):
             network: torch.from_numpy(f[start : start + batch])
             for network, f in (features or {}).items()
         }
-        made.add(torch.from_numpy(images[start : start + batch])[:, None], rows)
+        grey = torch.from_numpy(images[start : start + batch])[:, None]
+        named = [(str(place), b"", "") for place in range(start, start + len(grey))]
+        made.add(made.portion(named, grey, rows))
     return made
 
 
@@ -112,6 +114,6 @@ def test_a_set_of_one_image_has_no_covariance(images, features):
 
 def test_the_hash_is_that_of_names_and_contents():
     made = Profile(EIGHT_BIT)
-    made.add_name("a/x", b"\x01\x02", "a")
-    made.add_name("y", b"\xff", "y")
+    for named in (("a/x", b"\x01\x02", "a"), ("y", b"\xff", "y")):
+        made.add(made.portion([named], torch.zeros(1, 1, 9, 9), {}))
     assert made.names_and_contents == hashlib.sha256(b"a/x\t0102\ny\tff\n").hexdigest()

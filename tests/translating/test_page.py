@@ -36,6 +36,7 @@ def make_page(folder: Path, *, paired: bool = True) -> Path:
         selection=SimpleNamespace(root=folder / "data"),
     )
     page = ResultsPage(dataset, dict.fromkeys(KINDS, Stored(EIGHT_BIT, EIGHT_BIT)), paired=paired)
+    rows = []
     for name in NAMES:
         shown = {}
         for grey, kind in zip((40, 100, 120), KINDS, strict=True):
@@ -43,9 +44,9 @@ def make_page(folder: Path, *, paired: bool = True) -> Path:
             image = np.full((16, 32), grey, np.uint8)
             write_image(folder / file, image)
             shown[kind] = file, image
-        page.add(name, shown, window=None)
-    page.write(folder / "index.html", "x: test", {"images": "3"})
-    assert page.note == ""
+        rows.append(page.row(name, shown, window=None))
+    page.write(folder / "index.html", "x: test", {"images": "3"}, rows)
+    assert page.note == "" and not any(row.note for row in rows)
     images = [
         ImageValues(name, {"fake_B_vs_real_B": {"ssim": value, "psnr": float("inf")}}, {}, "")
         for name, value in zip(NAMES, SSIM, strict=True)
