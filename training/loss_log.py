@@ -22,7 +22,7 @@ class LossLog:
 
     Steps count from the start of the run and never start again with an epoch, and rows are
     appended in their order. Each row is written at once, so that the file can be read at any time
-    and an interrupted run loses none. A process that does not write the run's files has no log.
+    and an interrupted run loses none.
     """
 
     def __init__(self, path: Path, *, resume_step: int | None = None):
