@@ -427,7 +427,7 @@ class Start:
             last_epoch=last_epoch,
             resume=progress.position if self.state else None,
             means=progress.shown,
-            batch_size=self.config.data.batch_size,
+            batch_size=images_a_batch(self.config.data),
         )
 
     def farewell(self, folder: RunFolder) -> str:
