@@ -30,10 +30,10 @@ from data.folders import (
     unread_note,
 )
 from data.images import has_counts_inside, read_type
-from data.label_index import BOX_COLUMNS
 from data.labels import class_of_folder, read_labels
 from data.order import Key
 from data.raw import RawBatch, RawImage, RawImages, RawSample, divide, no_batch_of
+from data.tables import BOX_COLUMNS
 from data.transforms import Placement, Preprocessing, resize_and_cut, to_bands
 from data.value_map import ValueMap, find_value_map, given_value_map, read_as
 from data.value_type import UINT8
@@ -423,19 +423,6 @@ class ImageDataset:
         kept = [f"{', '.join(of)}: {notes[s]}" for s, of in roles.items() if notes[s]]
         return kept + boxed + pictures
 
-    def label_files(self) -> None:
-        """The class of each sample: of A's file, else of its partner's; class folders otherwise."""
-        table = read_labels(self.selection.root)
-        if not table:
-            self.classes, self.labels = index_classes([class_of_folder(f) for f in self.files])
-            return
-        class_names = {path: label.class_name for path, label in table.items()}
-        names = [
-            next((n for f in files if (n := class_names.get(absolute(f.path)))), "")
-            for files in zip(*(d.files for d in self.domains.values()), strict=False)
-        ]
-        self.classes, self.labels = index_classes(names)
-
 
 class UnalignedDataset(ImageDataset):
     """Two folders without partners: A in its order, B drawn at random (or in order: `serial`).
@@ -499,7 +486,7 @@ class AlignedDataset(ImageDataset):
         else:
             self._find_folders(letter_a, letter_b)
         self._share_boxes()
-        self.label_files()
+        self._label_pairs()
 
     def _find_folders(self, letter_a: str, letter_b: str) -> None:
         root, phase, limit = self.selection.root, self.selection.phase, self.selection.limit
@@ -525,6 +512,19 @@ class AlignedDataset(ImageDataset):
             pairs = zip(*(domain.boxes for domain in self.domains.values()), strict=True)
             shared = [np.unique(np.concatenate(pair), axis=0) for pair in pairs]
             self.domains = {r: replace(d, boxes=shared) for r, d in self.domains.items()}
+
+    def _label_pairs(self) -> None:
+        """The class of each pair: of A's file, else of its partner's; class folders otherwise."""
+        table = read_labels(self.selection.root)
+        names = [class_of_folder(file) for file in self.files]
+        if table:
+            class_names = {path: label.class_name for path, label in table.items()}
+            pairs = zip(*(domain.files for domain in self.domains.values()), strict=True)
+            names = [
+                next((n for f in pair if (n := class_names.get(absolute(f.path)))), "")
+                for pair in pairs
+            ]
+        self.classes, self.labels = index_classes(names)
 
     def sample(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
         file = self.files[index]

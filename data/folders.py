@@ -86,16 +86,24 @@ def translations_in(folder: Path) -> Path:
 def walk_files(folder: Path) -> Iterator[Path]:
     """All files below `folder` but those of systems and hidden ones; linked folders once.
 
-    Raises UserError for a loop of links.
+    Raises UserError for a loop of links, and for a folder that may not be read.
     """
     seen: set[str] = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
+    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_refuse_unreadable):
         real = os.path.realpath(parent)
         _refuse_loop(Path(parent), top=folder)
         folders[:] = [] if real in seen else sorted(filter(_is_data, folders))
         if real not in seen:
             yield from (Path(parent, file) for file in sorted(filter(_is_data, files)))
         seen.add(real)
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    """Else what is in it would be left out without a word; what is not there holds nothing."""
+    if not isinstance(error, FileNotFoundError):
+        raise UserError(
+            f"{error.filename} cannot be read ({error.strerror}); make it readable or move it away."
+        )
 
 
 def _is_data(name: str) -> bool:

@@ -113,13 +113,13 @@ def range_warnings(role: str, use: RangeUse) -> Iterator[str]:
 class EndsTally:
     """Counts pixels of one kind of image at the ends of [-1, 1], batch by batch.
 
-    beyond: whether values count that lie past an end by half a count or more; otherwise those do
-    that reach an end within half a count.
+    beyond: whether values count that lie past an end by half a level or more, of `Levels`;
+    otherwise those do that reach an end within half a level.
     """
 
     def __init__(self, value_map: ValueMap, *, beyond: bool) -> None:
-        half_a_count = 1 / (value_map.high - value_map.low)
-        self.limit = 1 + half_a_count if beyond else 1 - half_a_count
+        half_a_level = value_map.levels().step / (value_map.high - value_map.low)
+        self.limit = 1 + half_a_level if beyond else 1 - half_a_level
         self.found: Tensor | int = 0
         self.pixels = 0
 

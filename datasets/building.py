@@ -213,14 +213,9 @@ def refuse_foreign(folder: Path, *, script: str, sources: Sequence[Path]) -> Non
     for source in sources:
         if place.is_relative_to(source.resolve()):
             raise UserError(f"--out {folder} lies in {source}, among the images; choose another.")
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    marker = own_marker(folder, script=script)
+    if not marker:
         return
-    marker = read_marker(folder)
-    if marker.get("made_by") != script:
-        raise UserError(
-            f"{folder} exists and was not made by {script} (its {MARKER} is missing or says "
-            "otherwise); delete it or choose another --out."
-        )
     root = absolute(folder)
     table = root / LABELS_FILE
     if not table.is_file() or file_hash(table) != marker.get("labels_sha256"):
@@ -235,6 +230,27 @@ def refuse_foreign(folder: Path, *, script: str, sources: Sequence[Path]) -> Non
             f"{folder} holds files that {script} did not put there ({', '.join(strange[:5])}"
             f"{', ...' * (len(strange) > 5)}); move them away or choose another --out."
         )
+
+
+def is_free(folder: Path) -> bool:
+    """Whether it is a folder that is empty or not there yet."""
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
+def own_marker(folder: Path, *, script: str) -> dict[str, Any]:
+    """What dataset.json of `folder` says; {} for a folder that is free or empty.
+
+    Raises UserError for a folder that `script` did not make.
+    """
+    if is_free(folder):
+        return {}
+    marker = read_marker(folder)
+    if marker.get("made_by") != script:
+        raise UserError(
+            f"{folder} exists and was not made by {script} (its {MARKER} is missing or says "
+            "otherwise); delete it or choose another --out."
+        )
+    return marker
 
 
 def read_marker(folder: Path) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def find_videos(root: Path) -> dict[str, list[Frame]]:
         row, *others = [line.row for line in listed.get(absolute(file.path), [])] or [{}]
         digits = re.search(r"\d+$", file.path.stem)
         number = row.get("frame") or (digits[0] if digits else "")
-        if not number.isdigit():
+        if not number.isdecimal():
             raise UserError(f"{file.path} has no frame number in its name; number the frames.")
         name = row.get("video") or _video_of(file.path.relative_to(root))
         plain = {"class": class_of_folder(file), **{k: v for k, v in row.items() if v}}
@@ -161,6 +161,8 @@ def _expected_box(frame: Frame, known: Mapping[str, Size]) -> Size | None:
 def locate(frames: Sequence[Frame], known: Mapping[str, Size]) -> list[Sighting]:
     """The vehicle in each frame. Raises NoTrack, in words, where a video does not show one."""
     images = [read_image(frame.file.path) for frame in frames]
+    if images[0].dtype == np.float32:
+        images = _as_counts(images)
     images = [image if image.ndim == 2 else image.mean(axis=2) for image in images]
     if len({image.shape for image in images}) > 1:
         raise NoTrack("has frames of several sizes.")
@@ -168,6 +170,12 @@ def locate(frames: Sequence[Frame], known: Mapping[str, Size]) -> list[Sighting]
     if (np.diff(times) <= 0).any():
         raise NoTrack("has two frames of one number.")
     return locate_vehicle(images, times, _expected_box(frames[0], known))
+
+
+def _as_counts(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Floats of any unit over the range of 16 bits: what moves is told from the noise of counts."""
+    low, high = min(image.min() for image in images), max(image.max() for image in images)
+    return [(image - low) * (65535 / ((high - low) or 1)) for image in images]
 
 
 def fill(frames: Sequence[Frame], sightings: Sequence[Sighting], least: float) -> int:

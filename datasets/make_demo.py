@@ -54,6 +54,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.folders import LABELS_FILE
 from data.images import write_image
 from data.tables import BOX_COLUMNS, write_table
+from datasets.building import is_free
 from datasets.demo_videos import VideoJob, make_video, plan_videos, write_tables
 from datasets.scene import (
     COARSE_CLASSES,
@@ -169,7 +170,7 @@ def already_made(out: Path, recipe: Mapping[str, int | str]) -> bool:
         )
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; choose another --out.")
-    if out.is_dir() and any(out.iterdir()):
+    if not is_free(out):
         raise UserError(
             f"{out} is not empty and holds no finished demo set (demo.json is missing); "
             "delete it or choose another --out."

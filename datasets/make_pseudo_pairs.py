@@ -34,12 +34,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.annotations.forms import form_of, record_of
 from data.fingerprint import digests, fingerprint
-from data.folders import ImageFile, find_images, pair_by_name, phase_folder
+from data.folders import MARKER, ImageFile, find_images, pair_by_name, phase_folder
 from data.images import read_image, read_size
 from data.label_index import fit_box
 from data.tables import Row
 from datasets.building import (
-    MARKER,
     Item,
     build,
     copy,

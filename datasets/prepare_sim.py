@@ -103,6 +103,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         raise UserError(f"there is no folder {args.sim}; check --sim.")
     if args.out.resolve().is_relative_to(args.sim.resolve()):
         raise UserError(f"--out {args.out} lies in {args.sim}, among the images; choose another.")
+    if args.masks is not None and args.sim.resolve().is_relative_to(args.masks.resolve()):
+        raise UserError(
+            f"--sim {args.sim} lies in --masks {args.masks}; name the masks' own folder."
+        )
     return args
 
 
@@ -111,7 +115,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(argv)
     files = find_images(args.sim)
     if args.masks is not None:  # which may lie among the images
-        files = [f for f in files if not f.path.is_relative_to(args.masks)]
+        masks = args.masks.resolve()
+        files = [f for f in files if not f.path.parent.resolve().is_relative_to(masks)]
     if note := unread_note(args.sim):
         print(f"{args.sim}: {note}")
     rows = plan(files, args.test)
@@ -208,7 +213,7 @@ def box_cells(box: Box) -> Row:
 
 def write_sheet(out: Path, images: Sequence[Sequence[Row]]) -> None:
     """OUT_boxes.png, spread over all images, and a line on how many have a box."""
-    boxed = [lines for lines in images if has_box(lines[0])]
+    boxed = [found for lines in images if (found := list(filter(has_box, lines)))]
     sources = Counter(lines[0]["box_source"] for lines in boxed)
     kinds = ", ".join(f"{count} by {source}" for source, count in sources.items())
     told = f" ({kinds})" if kinds else ""

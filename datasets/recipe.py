@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets.building import MARKER
+from data.folders import MARKER
+from datasets.building import own_marker
 from util.errors import UserError
 from util.files import write_text
 
@@ -17,19 +18,11 @@ def read_record(folder: Path, *, script: str, recipe: Mapping[str, Any]) -> dict
     flag that is not given. Raises UserError for a folder that `script` did not make, or made by
     another recipe: its images would not compare with the new ones.
     """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    record = own_marker(folder, script=script)
+    if not record:
         return {}
-    try:
-        record = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-        known = record["made_by"] == script and isinstance(record["recipe"], dict)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        known = False
-    if not known:
-        raise UserError(
-            f"{folder} exists and was not made by {script} (its {MARKER} is missing or says "
-            "otherwise); delete it or choose another --out."
-        )
-    before = record["recipe"]
+    known = record.get("recipe")
+    before = known if isinstance(known, dict) else {}
     other = [name for name in {**before, **recipe} if before.get(name) != recipe.get(name)]
     if other:
         raise UserError(

@@ -34,6 +34,7 @@ from data.folders import find_images, unread_note
 from data.tables import write_table
 from util.cli import Parser
 from util.errors import run_main
+from util.files import check_writable
 
 if TYPE_CHECKING:
     from data.faults import Fault, Size
@@ -65,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Only now, as it takes seconds: --help and a wrong flag are answered without.
     from data.faults import find_faults
 
+    if args.out:
+        check_writable(args.out)
     sets = {folder: [file.path for file in find_images(folder)] for folder in args.images}
     faults = [
         fault

@@ -14,7 +14,7 @@ def tile(image: np.ndarray, boxes: Sequence[Box], *, side: int) -> np.ndarray:
     """
     grey = (image if image.ndim == 2 else image.mean(axis=2)).astype(np.float32)
     low, high = np.percentile(grey, (0.5, 99.9))
-    shown = ((grey - low) / max(high - low, 1) * 255).clip(0, 255).astype(np.uint8)
+    shown = ((grey - low) / ((high - low) or 1) * 255).clip(0, 255).astype(np.uint8)
     times = max(1, side // max(shown.shape))
     return draw_boxes(shown, boxes, times)
 

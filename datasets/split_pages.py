@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.folders import ImageFile, find_images, unread_note
 from data.images import count_pages, read_pages, read_type, write_image
+from datasets.building import is_free
 from util.cli import Parser
 from util.errors import UserError, run_main
 
@@ -40,7 +41,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         raise UserError(
             f"--out {args.out} lies in {args.images}, among the images; choose another."
         )
-    if args.out.exists() and not (args.out.is_dir() and not any(args.out.iterdir())):
+    if not is_free(args.out):
         raise UserError(f"--out {args.out} exists; delete it or choose another.")
     return args
 
@@ -55,10 +56,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     failures = []
     for file in tqdm(files, unit="file", disable=None):
         try:
+            unit = read_type(file.path).unit
             for path, image in split(file, args.out):
                 if path in made:
                     raise UserError(f"two images would be {path}; rename {file.path}.")
-                write_image(path, image, unit=read_type(file.path).unit)
+                write_image(path, image, unit=unit)
                 made.add(path)
         except UserError as error:
             failures.append(str(error))

@@ -94,13 +94,6 @@ class Model(ABC):
         self._finite = wrong == 0
         return dict(zip(losses, means, strict=True))
 
-    def translate(self, images: Tensor) -> Tensor:
-        """Whole images of A as they are tested, without gradient; of models that translate.
-
-        (B, C, H, W) in [-1, 1] -> (B, C', H, W).
-        """
-        raise NotImplementedError(f"{type(self).__name__} translates nothing")
-
     def samples(self, batch: Batch) -> dict[str, Tensor]:
         """Images (B, C, H, W) in [-1, 1] that show people what it makes of a batch, by name."""
         return {}

@@ -12,6 +12,7 @@ from options.groups import (
     TrainingOptions,
 )
 from options.parser import GROUPS, TestConfig, TrainConfig, from_dict, groups_of
+from options.presets import VARIANTS
 from options.table import spell
 
 Config = TypeVar("Config", bound=TrainConfig)
@@ -120,7 +121,7 @@ def repeat_options(
     model.
     """
     recorded = recorded_options(stored, models)
-    fixed = frozenset({"model", "CUT_mode"})  # other defaults follow from these
+    fixed = frozenset({"model", *VARIANTS.values()})  # other defaults follow from these
     merged = _merge(config, recorded, own=OWN_WHEN_REPEATED, fixed=fixed)
     if stray := config.given & (_names(type(config.model)) - _names(type(recorded.model))):
         raise ValueError(f"--model {recorded.run.model} has no --{min(stray)}; leave the flag out")

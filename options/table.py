@@ -1,15 +1,15 @@
 """Options as people read them: as they are typed, and all of a run in a table."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from options.parser import TrainConfig, groups_of
-from options.presets import PRESETS
+from options.presets import preset
 
 
 def option_table(config: TrainConfig) -> str:
     """What CUT and pix2pix write into train_opt.txt: each option, and its default if another."""
-    presets = PRESETS[config.run.model]
+    presets = preset(config.run.model, asdict(config.model))
     lines = {}
     for group in (getattr(config, name) for name in groups_of(config)):
         for item in fields(group):

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -183,5 +184,9 @@ def _page(folder: Path, kind: str) -> Path | None:
 
 
 def _size_and_time(folder: Path) -> tuple[int, float]:
-    found = [file.stat() for file in folder.rglob("*") if file.is_file()]
+    found = []
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # of a run at work, whose files come and go
+            if file.is_file():
+                found.append(file.stat())
     return sum(stat.st_size for stat in found), max(stat.st_mtime for stat in found)

@@ -3,8 +3,6 @@
 docs/METRICS.md defines the table; `metrics.downstream` makes it of confusion matrices.
 """
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +18,7 @@ from data.images import read_type
 from data.labeled import LabeledDataset
 from data.labeled_images import LabeledImage
 from data.loader import Loader
+from data.tables import write_table
 from data.transforms import Preprocessing
 from data.value_map import ValueMap, find_value_map, recorded_maps
 from data.value_type import ValueType
@@ -49,6 +48,9 @@ from util.compute import select_compute
 from util.errors import UserError
 from util.files import absolute, write_text
 
+# Of the table with a row a trained classifier.
+COLUMNS = ("set", "seed", "training_images", "steps", "balanced_accuracy", "accuracy")
+COLUMNS += ("validation_balanced_accuracy",)
 OTHER_OUT = "give the same images and flags, or another --out, or delete it"
 
 
@@ -94,9 +96,11 @@ def compare(
     say("\n".join(["", header, "", aligned(cells), "", *notes]))
     report = _report(rows, results, shown)
     report |= {"left_out": left_out(test, sets, classes), "notes": notes, "flags": list(flags)}
-    lines = [header, "", as_markdown(cells), "", *(f"- {note}" for note in notes)]
     write_text(out / "downstream.json", json.dumps(report, indent=1, allow_nan=False) + "\n")
-    write_text(out / "downstream.csv", _csv(results))
+    runs = [result.as_dict() for result in chain(*results)]
+    rows_of_runs = [{name: run[name] for name in COLUMNS} for run in runs]
+    write_table(out / "downstream.csv", COLUMNS, rows_of_runs)
+    lines = [header, "", as_markdown(cells), "", *(f"- {note}" for note in notes)]
     write_text(out / "downstream.md", "\n".join(lines) + "\n")
     say(f"table in {out / 'downstream.md'}; downstream.csv and downstream.json beside it")
 
@@ -329,14 +333,3 @@ def _describe(images: LabelledSet) -> dict[str, Any]:
         "images_of_class": images.counts,
         "sha256": images.fingerprint,
     }
-
-
-def _csv(results: Sequence[Sequence[Result]]) -> str:
-    """A row each trained classifier."""
-    columns = ("set", "seed", "training_images", "steps", "balanced_accuracy", "accuracy")
-    columns += ("validation_balanced_accuracy",)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(result.as_dict() for result in chain(*results))
-    return text.getvalue()

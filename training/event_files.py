@@ -11,7 +11,7 @@ import numpy as np
 from training.display import Display
 from training.position import Position
 from util.errors import WriteError
-from util.files import append_bytes
+from util.files import GrowingFile
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -37,12 +37,11 @@ class EventLog:
         """
         earlier = sorted(folder.glob(f"{PREFIX}{'[0-9]' * 6}"))
         number = int(earlier[-1].suffix[1:]) + 1 if earlier else 0
-        self.file = folder / f"{PREFIX}{number:06d}"
+        self._file = GrowingFile(folder / f"{PREFIX}{number:06d}", make_folder=True)
         # Of a new run too: TensorBoard takes the first start that it sees for no restart.
         first_step = 0 if resume_step is None else resume_step + 1
         self._head = _record(file_version="brain.Event:2")
         self._head += _record(step=first_step, session_log={"status": "START"})
-        self._waiting: list[bytes] = []  # events that could not be written yet
         try:
             for file in earlier if resume_step is None else ():
                 file.unlink()
@@ -54,11 +53,8 @@ class EventLog:
 
         keep: what cannot be written now, to write it with the next ones. Raises WriteError.
         """
-        events = [*self._waiting, *(_record(step=step, summary=found) for found in summaries)]
-        if keep:
-            self._waiting = events
-        append_bytes(self.file, b"".join(events), head=self._head, make_folder=True)
-        self._waiting = []
+        events = b"".join(_record(step=step, summary=found) for found in summaries)
+        self._file.append(events, head=self._head, keep=keep)
 
 
 class EventFiles(Display):

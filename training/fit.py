@@ -82,7 +82,9 @@ def fit(config: TrainConfig, folder: RunFolder, lock: RunLock) -> None:
         messages.no_effect(sorted(config.given & idle - {"like"})),
     )
     real = dataset.domains["B"].value_map
-    sensor = fit_sensor(images["A"], images["B"], step=2 / (real.high - real.low))
+    # Of whole numbers two grey levels are one apart; floats are not rounded.
+    step = 0.0 if real.type.is_float else 2 / (real.high - real.low)
+    sensor = fit_sensor(images["A"], images["B"], step=step)
     if config.model.fit_target:
         fit_targets(sensor, images["A"].with_boxes(), images["B"].with_boxes())
     lock.take()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from util.errors import UserError, WriteError
-from util.files import append_bytes
+from util.files import GrowingFile
 
 # The values that are no losses, and what the console line of CUT and pix2pix calls them.
 CLOCK_AND_RATE = {"seconds_per_step": "time", "seconds_data": "data", "lr": "lr"}
@@ -22,7 +22,7 @@ class LossLog:
 
     Steps count from the start of the run and never start again with an epoch, and rows are
     appended in their order. Each row is written at once, so that the file can be read at any time
-    and an interrupted run loses none. A process that does not write the run's files has no log.
+    and an interrupted run loses none.
     """
 
     def __init__(self, path: Path, *, resume_step: int | None = None):
@@ -36,7 +36,7 @@ class LossLog:
         """
         self.path = path
         self.columns: list[str] | None = None
-        self._waiting: list[str] = []  # rows that could not be written yet
+        self._file = GrowingFile(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if resume_step is None:
@@ -65,11 +65,9 @@ class LossLog:
                 "or move the log away."
             )
         numbers = (f"{float(values[name]):.9g}" for name in self.columns[2:])
-        self._waiting.append(_line([str(epoch), str(step), *numbers]))
+        row = _line([str(epoch), str(step), *numbers])
         # On the disk, as a checkpoint that follows must not outlive it.
-        rows, head = "".join(self._waiting).encode(), _line(self.columns).encode()
-        append_bytes(self.path, rows, head=head)
-        self._waiting = []
+        self._file.append(row.encode(), head=_line(self.columns).encode())
 
     def _keep_until(self, resume_step: int) -> None:
         """Read the columns, and cut the file off before the first row after `resume_step`."""
@@ -124,12 +122,11 @@ class PublicLossLog:
     """
 
     def __init__(self, path: Path, *, batch_size: int, continued: bool):
-        self.path, self.batch_size = path, batch_size
+        self._file, self.batch_size = GrowingFile(path), batch_size
         if not continued:
             with suppress(OSError):  # said when the first line is written
                 path.unlink()
-        # Lines that could not be written yet.
-        self._waiting = [f"{'=' * 16} Training Loss ({time.strftime('%c')}) {'=' * 16}\n"]
+        self._headline = f"{'=' * 16} Training Loss ({time.strftime('%c')}) {'=' * 16}\n"
 
     def append(self, epoch: int, batches: int, values: Mapping[str, float]) -> None:
         """Write one line. batches: of this epoch, done; values: as for LossLog.append.
@@ -141,9 +138,8 @@ class PublicLossLog:
         place = f"epoch: {epoch}, iters: {batches * self.batch_size}"
         losses = "".join(f"{name}: {value:.3f} " for name, value in _losses(values).items())
         clock = f"time: {(seconds - waited) / self.batch_size:.3f}, data: {waited:.3f}"
-        self._waiting.append(f"({place}, {clock}) {losses}\n")
-        append_bytes(self.path, "".join(self._waiting).encode())
-        self._waiting = []
+        line, self._headline = f"{self._headline}({place}, {clock}) {losses}\n", ""
+        self._file.append(line.encode())
 
 
 def _losses(values: Mapping[str, float]) -> dict[str, float]:

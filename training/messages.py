@@ -84,14 +84,15 @@ def no_effect(flags: Sequence[str]) -> str:
 
 
 def fitted_sensor(sensor: FittedSensor, value_map: ValueMap) -> str:
-    """What was fitted, in counts of the real domain, whose `value_map` is."""
+    """What was fitted, in values of the real domain, whose `value_map` is."""
+    unit = value_map.type.unit
     scale = (value_map.high - value_map.low) / 2
     white, rows, columns = (sensor.noise * scale).tolist()
     gain, offset = sensor.spread.tolist()
     return (
-        f"blur {sensor.blur:.2f} pixels; noise in counts of B: {white:.3g} white, {rows:.3g} of "
+        f"blur {sensor.blur:.2f} pixels; noise in {unit} of B: {white:.3g} white, {rows:.3g} of "
         f"rows, {columns:.3g} of columns; between images: gain {gain:.1%}, offset "
-        f"{offset * scale:.3g} counts; backgrounds keep {sensor.keep:.0%} of their distances, and "
+        f"{offset * scale:.3g} {unit}; backgrounds keep {sensor.keep:.0%} of their distances, and "
         f"targets {sensor.target_keep:.0%}"
     )
 

@@ -27,8 +27,8 @@ class Monitor:
 
     run: its name. facts, details: of the page. print_freq: --print_freq. resume: where a continued
     run goes on; None for a new run. means: of its losses that were not yet said. batch_size:
-    --batch_size. clock: seconds. A file that cannot be written costs a line on the console, never
-    the run.
+    of all processes. clock: seconds. A file that cannot be written costs a line on the console,
+    never the run.
     """
 
     def __init__(

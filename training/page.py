@@ -2,9 +2,11 @@
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +47,6 @@ class TrainingPage(Display):
 
         self.folder, self.title, self.facts, self.logs = folder, title, facts, logs
         self.details = details
-        self.found: set[str] = set()  # files of images
         self.rows: dict[tuple[int, int], GalleryRow] = {}  # by epoch and images seen
         self.curves: dict[str, list[Curve]] = {}
         self.drawn: dict[str, list[Drawing]] = {}
@@ -79,29 +80,15 @@ class TrainingPage(Display):
         )
 
     def _find(self) -> None:
-        """Rows of the images that are new; of all, where some have gone."""
-        folder = self.folder / "images"
-        names = {file.name for file in os.scandir(folder)} if folder.is_dir() else set()
-        if self.found - names:
-            self.found, self.rows = set(), {}
-        changed = {
-            (int(match[1]), int(match[2]))
-            for name in names - self.found
-            if (match := SAMPLE.fullmatch(name))
-        }
-        moments: dict[tuple[int, int], list[tuple[tuple[int, int, str], str]]] = {}
-        for name in names if changed else ():
-            match = SAMPLE.fullmatch(name)
-            if match and (moment := (int(match[1]), int(match[2]))) in changed:
-                place = int(match[3] or 0), *_rank(match[4])
-                moments.setdefault(moment, []).append((place, name))
-        for (epoch, seen), files in moments.items():
-            files.sort()
-            images = [(rank[2], Path("images", name)) for rank, name in files]
-            columns = sum(rank[0] == files[0][0][0] for rank, _ in files)  # of the first sample
-            heading = f"epoch {epoch}, {seen} images"
-            self.rows[epoch, seen] = GalleryRow(heading, images, columns)
-        self.found = names
+        """A row of each moment that has images; those that stay as they were keep their HTML."""
+        folder, before = self.folder / "images", self.rows
+        moments: defaultdict[tuple[int, int], list[tuple[Any, ...]]] = defaultdict(list)
+        for name in os.listdir(folder) if folder.is_dir() else ():  # noqa: PTH208
+            if match := SAMPLE.fullmatch(name):
+                place = int(match[3] or 0), *_rank(match[4]), name
+                moments[int(match[1]), int(match[2])].append(place)
+        rows = {moment: _row(*moment, sorted(files)) for moment, files in moments.items()}
+        self.rows = {m: before[m] if before.get(m) == row else row for m, row in rows.items()}
 
     def _draw(self, *, finished: bool) -> None:
         for heading, log in self.logs.items():
@@ -111,6 +98,13 @@ class TrainingPage(Display):
                 self.curves[heading] = read_curves(log)
                 self.drawn[heading] = [Drawing(c.name, c.to_svg()) for c in self.curves[heading]]
                 self.drawn_size[heading] = size
+
+
+def _row(epoch: int, seen: int, files: Sequence[tuple[Any, ...]]) -> GalleryRow:
+    """files: number of the sample, rank and kind of the image, and name, in their order."""
+    images = [(kind, Path("images", name)) for _, _, kind, name in files]
+    columns = sum(sample == files[0][0] for sample, *_ in files)  # of the first sample
+    return GalleryRow(f"epoch {epoch}, {seen} images", images, columns)
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -101,7 +101,7 @@ def begin(
     compute = select_compute(run.gpu_ids, run.precision, compiled=run.compile)
     schedule, progress = start.schedule(), start.progress()
     if progress.position.epoch > schedule.last_epoch:
-        of_first(partial(_leave_finished, folder, start.config, schedule.last_epoch))
+        of_first(partial(_leave_finished, folder, start, schedule.last_epoch))
         return None
     images = start.images()
     model = start.model(compute, images.training, folder)
@@ -126,14 +126,12 @@ def begin(
         options=options,
         seed=run.seed,
         folder=folder,
-        farewell=partial(
-            messages.finished, folder, run, start.config.data, chips=_knows_chips(start.config)
-        ),
+        farewell=partial(start.farewell, folder),
         lock=lock,
         record=record,
         schedule=schedule,
         model=model,
-        loader=_loader(images.training, start.config.data, run.seed, model),
+        loader=start.loader(images.training, model),
         shown=fixed_samples(images.training, model.device),
         validation=validation,
         progress=progress,
@@ -378,6 +376,20 @@ class Start:
             )
         return model
 
+    def loader(self, dataset: ImageDataset, model: Model) -> Loader:
+        """Batches on the model's device, of several processes this one's rows."""
+        data = self.config.data
+        return Loader(
+            dataset,
+            batch_size=data.batch_size,
+            shuffle=not data.serial_batches,
+            seed=self.config.run.seed,
+            num_threads=data.num_threads,
+            device=model.device,
+            rank=rank(),
+            processes=processes(),
+        )
+
     def validation(self, model: Model, images: RunImages) -> Validation | None:
         """What tells which epoch is best; None without --val_freq."""
         if not images.validation:
@@ -404,8 +416,14 @@ class Start:
             last_epoch=last_epoch,
             resume=progress.position if self.state else None,
             means=progress.shown,
-            batch_size=self.config.data.batch_size,
+            batch_size=images_a_batch(self.config.data),
         )
+
+    def farewell(self, folder: RunFolder) -> str:
+        """The words after the last epoch."""
+        run, data, model = self.config.run, self.config.data, self.config.model
+        chips = isinstance(model, ClassifierOptions) and view_of(model) == "chip"
+        return messages.finished(folder, run, data, chips=chips)
 
 
 def _continued(config: TrainConfig, folder: RunFolder) -> Start:
@@ -424,7 +442,7 @@ def _continued(config: TrainConfig, folder: RunFolder) -> Start:
     return Start.of_record(config, record, state)
 
 
-def _leave_finished(folder: RunFolder, config: TrainConfig, last_epoch: int) -> None:
+def _leave_finished(folder: RunFolder, start: Start, last_epoch: int) -> None:
     """Mark a run that was killed between its last save and its mark; otherwise a UserError."""
     if folder.finished_file.exists():
         raise UserError(
@@ -432,13 +450,7 @@ def _leave_finished(folder: RunFolder, config: TrainConfig, last_epoch: int) -> 
             "raise --n_epochs or --n_epochs_decay (totals) to go on."
         )
     folder.mark_finished(last_epoch)
-    chips = _knows_chips(config)
-    messages.say(messages.finished(folder, config.run, config.data, chips=chips))
-
-
-def _knows_chips(config: TrainConfig) -> bool:
-    """Whether it is a classifier of chips alone."""
-    return isinstance(config.model, ClassifierOptions) and view_of(config.model) == "chip"
+    messages.say(start.farewell(folder))
 
 
 def _load_pretrained(
@@ -454,17 +466,4 @@ def _load_pretrained(
     messages.say(
         messages.pretrained(source, taken=list(networks), fresh=fresh),
         messages.other_values(source, known, value_maps),
-    )
-
-
-def _loader(dataset: ImageDataset, data: DataOptions, seed: int, model: Model) -> Loader:
-    return Loader(
-        dataset,
-        batch_size=data.batch_size,
-        shuffle=not data.serial_batches,
-        seed=seed,
-        num_threads=data.num_threads,
-        device=model.device,
-        rank=rank(),
-        processes=processes(),
     )

@@ -18,9 +18,9 @@ from data.loader import Loader
 from metrics.attention import gcss
 from metrics.distribution import kid
 from metrics.paired import SSIM_WINDOW, ssim
-from models.base import Model
 from models.gradcam import gradcam
 from models.networks.classifiers import Classifier, load_classifier
+from models.translation import TranslationModel
 from options import DataOptions
 from util.batch import Batch
 from util.checkpoint import digest
@@ -215,7 +215,11 @@ class Best:
 
 
 def build_validation(
-    model: Model, datasets: Sequence[ImageDataset], data: DataOptions, *, judge_file: str | None
+    model: TranslationModel,
+    datasets: Sequence[ImageDataset],
+    data: DataOptions,
+    *,
+    judge_file: str | None,
 ) -> Validation:
     """A validation of a translation on all images of `datasets`, as suits --dataset_mode.
 

@@ -30,12 +30,6 @@ def run_path(parent: str | Path, name: str, *, flag: str) -> Path:
     return Path(parent) / plain
 
 
-def save(path: Path, content: Any) -> None:
-    """torch.save to a temporary file, flushed, then renamed. Raises WriteError."""
-    with saving({path: content}):
-        pass
-
-
 @contextmanager
 def saving(contents: Mapping[Path, Any]) -> Iterator[None]:
     """Files of one moment: on the disk before the block runs, and after it they take their names.

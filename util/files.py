@@ -95,28 +95,41 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8", errors="replace"))
 
 
-def append_bytes(
-    path: Path, content: bytes, *, head: bytes = b"", make_folder: bool = False
-) -> None:
-    """Write at the end of a file, all of it or nothing; then it is on the disk.
+class GrowingFile:
+    """A file that is written at its end; what cannot be written now is so with what follows.
 
-    head: what an empty file begins with. Raises WriteError.
+    make_folder: whether its folder is made as needed.
     """
-    try:
-        if make_folder:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab", buffering=0) as file:
-            end = file.tell()
-            left = content if end else head + content
-            try:
-                while left:
-                    left = left[file.write(left) :]
-                os.fsync(file.fileno())
-            except OSError:
-                os.truncate(path, end)
-                raise
-    except OSError as error:
-        raise WriteError(f"cannot write {path} ({error.strerror}); make room.") from None
+
+    def __init__(self, path: Path, *, make_folder: bool = False) -> None:
+        self.path, self.make_folder = path, make_folder
+        self._waiting = b""
+
+    def append(self, content: bytes, *, head: bytes = b"", keep: bool = True) -> None:
+        """Write all that waits and `content`, or nothing of it; then it is on the disk.
+
+        head: what an empty file begins with; keep: whether `content` waits where it cannot be
+        written. Raises WriteError.
+        """
+        left = self._waiting + content
+        if keep:
+            self._waiting = left
+        try:
+            if self.make_folder:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab", buffering=0) as file:
+                end = file.tell()
+                left = left if end else head + left
+                try:
+                    while left:
+                        left = left[file.write(left) :]
+                    os.fsync(file.fileno())
+                except OSError:
+                    os.truncate(self.path, end)
+                    raise
+        except OSError as error:
+            raise WriteError(f"cannot write {self.path} ({error.strerror}); make room.") from None
+        self._waiting = b""
 
 
 def file_hash(path: Path) -> str:

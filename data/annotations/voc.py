@@ -39,7 +39,7 @@ def _parse(path: Path) -> ElementTree.Element:
 def _lines(root: ElementTree.Element, image: Path, path: Path, images: ImageTree) -> list[Line]:
     """One an object; one without a box for an image without an object."""
     size = [(root.findtext(f"size/{length}") or "").strip() for length in ("width", "height")]
-    stated = all(text.isdigit() and int(text) for text in size)
+    stated = all(text.isdecimal() and int(text) for text in size)
     row = dict(zip(SIZE_COLUMNS, size, strict=True)) if stated else {}
     objects = [
         images.line(image, row | _cells(found, place), place)

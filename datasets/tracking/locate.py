@@ -48,9 +48,10 @@ def locate_vehicle(
 ) -> list[Sighting]:
     """Where the vehicle is in each frame.
 
-    frames: (H, W) of any number type, read one by one where the sequence is lazy; times: (T,)
-    increasing, such as frame numbers; box_size: width and height of its box, pixels, where known,
-    else what differs from the background gives the size. Raises NoTrack.
+    frames: (H, W) of counts, whose rounding is the least noise that there is, of any number type,
+    read one by one where the sequence is lazy; times: (T,) increasing, such as frame numbers;
+    box_size: width and height of its box, pixels, where known, else what differs from the
+    background gives the size. Raises NoTrack.
     """
     if len(frames) < MINIMUM_FRAMES:
         raise NoTrack(f"has {len(frames)} frames; {MINIMUM_FRAMES} or more are needed.")

@@ -149,7 +149,7 @@ class FittedSensor(nn.Module):
         """
         draws = []
         for _, name in zip(images, names, strict=True):
-            rng = generator_for(seed, *name.encode())
+            rng = generator_for(seed, *name.encode(errors="surrogateescape"))
             shapes = noise_shapes(*images.shape[-2:])
             draws.append([torch.from_numpy(rng.standard_normal(s, np.float32)) for s in shapes])
         stacked = (torch.stack(kind) for kind in zip(*draws, strict=True))

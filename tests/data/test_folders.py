@@ -1,5 +1,8 @@
 """Which files are found, under which names, and which have partners."""
 
+import errno
+import os
+
 import pytest
 
 from data.folders import (
@@ -157,6 +160,23 @@ def test_a_broken_link_is_found_and_named_when_read(tmp_path):
     (file,) = find_images(tmp_path)
     with pytest.raises(UserError, match=r"a\.png"):
         read_image(file.path)
+
+
+def test_a_folder_that_may_not_be_read_is_not_left_out_silently(tmp_path, flat, monkeypatch):
+    """By a system that says so: nothing is forbidden to root, who may run the tests."""
+    flat(tmp_path, {"a/1.png": 1, "b/2.png": 2})
+    scan = os.scandir
+
+    def forbidden(path):
+        if str(path) == str(tmp_path / "b"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", forbidden)
+    with pytest.raises(
+        UserError, match=r"/b cannot be read \(Permission denied\); make it readable"
+    ):
+        find_images(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -170,3 +170,15 @@ def test_pixels_at_and_beyond_the_ends():
     assert (beyond.share, at_ends.share) == (3 / 8, 5 / 8)
     at_ends.add(torch.zeros(16))
     assert at_ends.share == 10 / 32
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1e-3), (290.0, 310.0)])
+def test_pixels_at_and_beyond_the_ends_of_floats(low, high):
+    """No count is as wide as the range of a radiance, nor half a kelvin at its end."""
+    value_map = ValueMap(low, high, ValueType("float32"))
+    shares = np.array([[-0.1, 0.0, 0.1, 0.5, 0.98, 1.0, 1.1, 1.5]], np.float32)
+    images = value_map.encode(low + shares * (high - low))
+    beyond, at_ends = (EndsTally(value_map, beyond=flag) for flag in (True, False))
+    beyond.add(images)
+    at_ends.add(images)
+    assert (beyond.share, at_ends.share) == (3 / 8, 5 / 8)

@@ -10,8 +10,8 @@ from data.folders import find_images
 from data.images import read_image, write_image
 from data.label_index import LabelIndex
 from datasets import make_demo
-from datasets.locate_targets import compare, find_videos, main
-from datasets.sheets import draw_boxes
+from datasets.locate_targets import compare, find_videos, locate, main
+from datasets.sheets import draw_boxes, tile
 from tests.datasets.tracking.test_locate import BOX, drive
 from util.errors import UserError
 
@@ -58,6 +58,17 @@ def test_boxes_are_filled_in_and_known_ones_kept(tmp_path, videos):
     LabelIndex([table])  # the project reads it
 
 
+@pytest.mark.parametrize("unit", [1e-6, 0.1])
+def test_vehicles_of_floats_are_found_in_any_unit(tmp_path, unit):
+    """Of radiances a whole picture differs by less than a count."""
+    images, centres = drive()
+    for number, image in enumerate(images):
+        write_image(tmp_path / f"a_{number}.tif", image * np.float32(unit))
+    found = locate(find_videos(tmp_path)["a"], {})
+    away = np.array([sighting.box[:2] for sighting in found]) - centres
+    assert np.median(np.hypot(*away.T)) < 1.5
+
+
 @pytest.mark.parametrize("dust", [[], ["--dust"]])
 def test_vehicles_of_demo_videos_are_found(tmp_path, capsys, dust):
     """As near as 3.5 pixels of 256 (median), 89 % of the centres inside the true box."""
@@ -89,12 +100,20 @@ def test_the_sheet_frames_the_box_from_outside():
     shown = np.zeros((96, 96), np.uint8)
     shown[40:44, 30:36] = 100
     shown[0, 0] = 255
-    tile = draw_boxes(shown, [(30.0, 40.0, 6.0, 4.0)], 5)
-    assert (tile[200:220, 150:180] == 100).all()
-    ring = tile[199:221, 149:181].copy()
+    drawn = draw_boxes(shown, [(30.0, 40.0, 6.0, 4.0)], 5)
+    assert (drawn[200:220, 150:180] == 100).all()
+    ring = drawn[199:221, 149:181].copy()
     ring[1:-1, 1:-1] = 255
     assert (ring == 255).all()
-    assert not tile[190:198, 140:190].any()
+    assert not drawn[190:198, 140:190].any()
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1e-3), (290, 310), (7, 7)])
+def test_a_tile_has_the_contrast_of_its_image(low, high):
+    """Also where that is less than 1, as of radiances; of one value it is black."""
+    image = np.full((20, 20), low, np.float32)
+    image[5:15] = high
+    assert tile(image, [], side=20)[[0, 10], 0].tolist() == [0, 255 * (high > low)]
 
 
 def test_a_truth_of_other_images_says_so(tmp_path, videos):

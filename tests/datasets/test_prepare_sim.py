@@ -287,7 +287,7 @@ def test_an_unsure_vehicle_gets_no_box(tmp_path, prepare):
         prepare("--min_confidence", 2)
 
 
-def test_masks_go_before_what_stands_out(tmp_path, prepare):
+def test_masks_go_before_what_stands_out(tmp_path, prepare, monkeypatch):
     for name in ("a", "b"):
         write_image(tmp_path / f"sim/images/{name}.png", with_vehicle(180))
     mask = np.zeros((64, 80), np.uint8)
@@ -295,7 +295,8 @@ def test_masks_go_before_what_stands_out(tmp_path, prepare):
     mask[1:4, 2:7] = 1
     mask[10:14, 20:26] = 2
     write_image(tmp_path / "sim/masks/images/a.png", mask)
-    out = prepare("--masks", tmp_path / "sim/masks")
+    monkeypatch.chdir(tmp_path)  # the masks may be named in another way than the images
+    out = prepare("--masks", "sim/masks")
     with (out / "labels.csv").open(newline="") as file:
         lines = [(row["file"], *box_of(row)) for row in csv.DictReader(file)]
     # Masks are no images of the dataset; each vehicle has a line.
@@ -307,6 +308,18 @@ def test_masks_go_before_what_stands_out(tmp_path, prepare):
     write_image(tmp_path / "sim/images/c.png", with_vehicle(180))
     with pytest.raises(UserError, match=r"1 of 3 images .*c\.png has no mask of its name"):
         prepare("--masks", tmp_path / "sim/masks")
+    with pytest.raises(UserError, match=r"--sim \S+ lies in --masks \.; name"):
+        prepare("--masks", ".")
+
+
+def test_a_line_without_a_box_beside_one_with_it(tmp_path, prepare, capsys):
+    for name in ("a", "b"):
+        write_image(tmp_path / f"sim/{name}.png", with_vehicle(180))
+    lines = ["file,class,box_x,box_y,box_w,box_h", "a.png,,30,28,20,8", "a.png,T72,,,,"]
+    lines += ["b.png,T72,,,,", "b.png,,30,28,20,8"]
+    (tmp_path / "sim/labels.csv").write_text("\n".join(lines))
+    prepare()
+    assert "2 of 2 images have a box (2 by table)" in capsys.readouterr().out
 
 
 def test_tables_go_before_what_stands_out(tmp_path, prepare):

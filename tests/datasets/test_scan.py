@@ -47,6 +47,11 @@ def test_faults_are_printed_and_written_and_the_code_is_1(folder, tmp_path, caps
     assert rows == {str(odd): "empty", str(folder / "pipe.png"): "unreadable"}
 
 
+def test_a_table_that_cannot_be_written_is_told_before_the_search(folder, tmp_path):
+    with pytest.raises(UserError, match=r"cannot write \S+, which is a folder"):
+        main(["--images", str(folder), "--out", str(tmp_path)])
+
+
 def test_each_folder_is_a_set_of_its_own(folder, tmp_path, capsys):
     for i in range(2):
         image = np.random.default_rng(i).integers(0, 4096, (20, 30)).astype(np.uint16)

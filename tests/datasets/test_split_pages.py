@@ -7,6 +7,7 @@ import tifffile
 from data.folders import find_images
 from data.images import read_image, read_type, write_image
 from data.labels import group_of
+from datasets import split_pages
 from datasets.split_pages import main
 from util.errors import UserError
 
@@ -43,6 +44,14 @@ def test_each_image_of_a_file_becomes_one(recordings, tmp_path, capsys):
     for file in find_images(tmp_path / "new" / "train"):
         groups.setdefault(group_of(file, "T72", None, "group"), set()).add(file.path.name)
     assert set(names[:3]) in groups.values() and set(names[4:]) in groups.values()
+
+
+def test_the_head_of_a_stack_is_not_read_for_each_of_its_images(recordings, tmp_path, monkeypatch):
+    """Which takes a look at every page: the square of their number."""
+    read = []
+    monkeypatch.setattr(split_pages, "read_type", lambda path: read.append(path) or read_type(path))
+    split(recordings, tmp_path / "out")
+    assert len(read) == len(set(read)) == 3
 
 
 def test_floats_keep_their_unit(tmp_path):

@@ -34,7 +34,15 @@ def test_options_of_all_groups_are_repeated_but_for_what_is_given():
     assert again == stored
 
 
-@pytest.mark.parametrize("flags", [["--CUT_mode", "FastCUT"], ["--model", "classifier"]])
-def test_what_other_defaults_follow_from_cannot_be_changed(flags):
-    with pytest.raises(ValueError, match=rf"{flags[0]} \w+, not {flags[1]}; leave the flag out"):
-        repeat_options(parse(*flags), to_dict(parse()), MODEL_OPTIONS)
+@pytest.mark.parametrize(
+    ("model", "flag", "value"),
+    [
+        ("cut", "CUT_mode", "FastCUT"),
+        ("cut", "model", "classifier"),
+        ("classifier", "netC", "attention"),
+    ],
+)
+def test_what_other_defaults_follow_from_cannot_be_changed(model, flag, value):
+    config = parse("--model", value if flag == "model" else model, f"--{flag}", value)
+    with pytest.raises(ValueError, match=rf"--{flag} \w+, not {value}; leave the flag out"):
+        repeat_options(config, to_dict(parse("--model", model)), MODEL_OPTIONS)

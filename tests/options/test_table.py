@@ -11,9 +11,16 @@ from options import option_table, parse_train
 LINE = re.compile(r" *(\w+): (.*?) *(?:\t\[default: (.*)\])?")  # as readers of theirs take it apart
 
 
-@pytest.mark.parametrize("model", MODEL_OPTIONS)
-def test_each_option_has_a_line_and_its_default_if_another(model):
+VARIANTS = [("cut", "CUT_mode", "FastCUT", "CUT"), ("classifier", "netC", "attention", "resnet18")]
+
+
+@pytest.mark.parametrize(
+    ("model", "variant"), [*((m, ()) for m in MODEL_OPTIONS), *((v[0], v[1:]) for v in VARIANTS)]
+)
+def test_each_option_has_a_line_and_its_default_if_another(model, variant):
     flags = ["--name", "a run", "--seed", "3", "--max_dataset_size", "9"]
+    if variant:
+        flags += [f"--{variant[0]}", variant[1]]
     config = parse_train(["--model", model, *flags], MODEL_OPTIONS)
     first, *lines, last = option_table(config).removesuffix("\n").split("\n")
     assert first == "----------------- Options ---------------"
@@ -28,6 +35,7 @@ def test_each_option_has_a_line_and_its_default_if_another(model):
         "seed": ("3", "0"),
         "max_dataset_size": ("9", "None"),
         **({"model": (model, "cut")} if model != "cut" else {}),
+        **({variant[0]: variant[1:]} if variant else {}),
     }
 
 

@@ -61,6 +61,23 @@ def test_runs_have_their_state_epoch_and_best(work):
     assert found["group/killed"].best == "ssim 0.812 at 2"
 
 
+def test_files_of_a_run_at_work_may_go_while_they_are_counted(work, monkeypatch):
+    folder = work / "checkpoints" / "done"
+    (folder / ".latest.pth.0123abcd.part").write_bytes(bytes(1000))
+    there = Path.is_file
+
+    def renamed_meanwhile(path: Path) -> bool:
+        found = there(path)
+        if path.suffix == ".part":
+            path.unlink()
+        return found
+
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    monkeypatch.setattr(Path, "is_file", renamed_meanwhile)
+    found = {run.name: run for run in find_runs(work / "checkpoints")}
+    assert found["done"].size == size - 1000
+
+
 def test_results_have_their_means(work):
     found = {result.name: result for result in find_all_results(work / "results")}
     assert found["one/test_latest"].means() == {SSIM: 0.5}

@@ -20,8 +20,9 @@ from util.errors import UserError
 
 SIDES = (40, 52)
 # Counts of the real sensor: grey level 100 + 0.5 of the simulator's, and white noise of 2; the same
-# times 100 in 16 bits.
+# times 100 in 16 bits, and in kelvin a tenth of it.
 NOISE = 2.0
+SCALES = {8: 1, 16: 100, 32: 0.1}
 
 
 def scene(seed: int) -> np.ndarray:
@@ -48,9 +49,13 @@ class Place:
 
     @property
     def scale(self) -> float:
-        return 100 if self.bits == 16 else 1
+        return SCALES[self.bits]
 
     def write(self, folder: str, name: str, image: np.ndarray) -> None:
+        if self.bits == 32:
+            kelvin = (self.scale * image).astype(np.float32)
+            write_image(self.path / "data" / folder / f"{name}.tif", kelvin, unit="kelvin")
+            return
         kind = np.uint16 if self.bits == 16 else np.uint8
         counts = np.round(self.scale * image).clip(0, np.iinfo(kind).max).astype(kind)
         write_image(self.path / "data" / folder / f"{name}.png", counts)
@@ -120,6 +125,17 @@ def test_a_fit_is_translated_with_and_evaluated(make_place, bits, capsys):
     out = place.path / "metrics.json"
     evaluate.main(["--results", str(results), "--gpu_ids", "-1", "--out", str(out)])
     assert json.loads(out.read_text())["fake_B_vs_real_B"]["psnr"]["mean"] > 25
+
+
+def test_noise_of_floats_is_not_taken_for_rounding(make_place, capsys):
+    folder = make_place(32).train()
+    low, high = (
+        json.loads((folder / "run.json").read_text())["value_maps"]["B"][end]
+        for end in ("low", "high")
+    )
+    white, _, _ = torch.load(folder / "latest_net_G.pth")["noise"] * (high - low) / 2
+    assert float(white) == pytest.approx(NOISE * SCALES[32], rel=0.2)
+    assert f"noise in kelvin of B: {white:.3g} white" in capsys.readouterr().out
 
 
 def test_noise_follows_from_seed_and_name_and_can_be_left_out(place):

@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 import torch
 
-from options import DisplayOptions
+from models import MODEL_OPTIONS
+from options import DisplayOptions, parse_train
 from training.means import RunningMeans
 from training.monitor import Monitor
 from training.position import Position
+from training.restored import Progress
 from training.run_folder import RunFolder
+from training.start import Start
 
 
 @pytest.fixture
@@ -110,3 +113,14 @@ def test_means_that_are_still_to_be_said_have_no_row(monitor, tmp_path, waiting,
     monitor(Position(1, batches=8, step=8), means)
     rows = csv.DictReader((tmp_path / "loss_log.csv").open())
     assert [row["step"] for row in rows] == kept
+
+
+def test_the_public_log_counts_the_images_of_all_processes(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    config = parse_train(["--batch_size", "4", "--no_html"], MODEL_OPTIONS)
+    progress = Progress(Position(1, batches=3))
+    progress.shown.add({"G": 1.0, "seconds_per_step": 0.8})
+    monitor = Start(config).monitor(RunFolder(tmp_path), progress, last_epoch=9)
+    monitor.losses(progress.position)
+    line = (tmp_path / "loss_log.txt").read_text().splitlines()[1]
+    assert line.startswith("(epoch: 1, iters: 24, time: 0.100, ")

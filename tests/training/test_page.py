@@ -229,6 +229,17 @@ def test_arrow_keys_follow_a_sample_through_time(shown):
     assert browser.run(picture) == "epoch001_images00000400_sample1_fake_B.png"
 
 
+def drag(browser, first: float, last: float) -> None:
+    """Over the first plot, from one share of its width to another."""
+    browser.run(
+        f"""(() => {{ const plot = document.querySelector(".plot");
+        const {{ x, width }} = plot.getBoundingClientRect();
+        const at = (type, share) => plot.dispatchEvent(
+            new PointerEvent(type, {{ clientX: x + ((38 + 212 * share) / 260) * width }}));
+        at("pointerdown", {first}); at("pointerup", {last}); }})()"""
+    )
+
+
 def test_curves_tell_values_and_have_a_log_axis(shown):
     browser = shown(ENDED)
     over = """(() => { const plot = document.querySelector(".plot");
@@ -241,14 +252,11 @@ def test_curves_tell_values_and_have_a_log_axis(shown):
     assert np.ptp(browser.run(heights)[2:]) < 2, "eight values far below the first"
     browser.run("document.querySelector('nav input[type=checkbox]').click()")
     assert np.diff(browser.run(heights)) == pytest.approx([104 / 9] * 9, abs=0.11)
-    browser.run(
-        """(() => { const plot = document.querySelector(".plot");
-        const { x, width } = plot.getBoundingClientRect();
-        const at = (type, share) => plot.dispatchEvent(
-            new PointerEvent(type, { clientX: x + ((38 + 212 * share) / 260) * width }));
-        at("pointerdown", 3.9 / 9); at("pointerup", 1); })()"""
-    )
+    drag(browser, 3.9 / 9, 1)
     assert len(browser.run(points)) == 6, "steps 5 to 10"
+    drag(browser, 0.08, 0.15)
+    assert browser.run(points) == [""], "between two steps"
+    assert not re.search("Infinity|NaN", browser.run("document.querySelector('.plot').innerHTML"))
     browser.run("sessionStorage.clear()")
 
 

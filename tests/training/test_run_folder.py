@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from training.run_folder import RunFolder
-from util.checkpoint import save
 from util.errors import DamagedError, UserError, WriteError
 
 RECORD = {"options": {"run": {"model": "cut"}}, "value_maps": {}, "classes": ["a"]}
@@ -147,7 +146,7 @@ def test_a_classifiers_file_gives_its_weights(folder):
 
 @pytest.mark.parametrize("content", [torch.ones(3), [WEIGHTS], 5])
 def test_a_file_without_a_state_dict_is_named(folder, content):
-    save(folder.network_file("latest", "G"), content)
+    folder.save_networks("latest", {"G": content})
     with pytest.raises(UserError, match=r"latest_net_G\.pth holds no state dict"):
         folder.load_networks("latest", ["G"])
 

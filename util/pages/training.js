@@ -45,7 +45,7 @@ class Plot {
     const log = this.settings.log && values.every((value) => value > 0);
     const scale = (value) => (log ? Math.log10(value) : value);
     let [low, high] = [Math.min(...values.map(scale)), Math.max(...values.map(scale))];
-    if (!(high > low)) [low, high] = [low - 0.5, low + 0.5];
+    if (!(high > low)) [low, high] = values.length ? [low - 0.5, low + 0.5] : [0, 1];
     const x = (step) => left + ((step - this.from) / (this.to - this.from || 1)) * (right - left);
     const y = (value) => bottom - ((scale(value) - low) / (high - low)) * (bottom - top);
     const points = (column) =>

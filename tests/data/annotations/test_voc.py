@@ -55,8 +55,9 @@ def test_no_object_is_an_image_without_one(voc):
     assert LabelIndex([root]).find(ImageFile(root / "JPEGImages/a.png", "x")).targets == ()
 
 
-def test_a_size_of_0_is_that_of_the_image(voc):
-    size = SIZE.replace("64", "0").replace("32", "0")
+@pytest.mark.parametrize("length", ["0", "²"])
+def test_a_size_that_is_none_is_that_of_the_image(voc, length):
+    size = SIZE.replace("64", length).replace("32", length)
     root = voc(f"<annotation>{size}{thing('T72', 33, 17, 64, 32)}</annotation>")
     label = LabelIndex([root]).find(ImageFile(root / "JPEGImages/a.png", "x"))
     assert label.corners(64, 128) == (64, 32, 128, 64)

@@ -112,7 +112,8 @@ def test_noise_follows_from_seed_and_name_alone():
     both = sensor.add_noise(images, seed=3, names=["a.png", "b.png"])
     alone = sensor.add_noise(images[1:], seed=3, names=["b.png"])
     torch.testing.assert_close(both[1:], alone, rtol=0, atol=0)
-    for seed, name in ((4, "b.png"), (3, "c.png")):
+    not_unicode = "b\udcff.png"  # as Python reads a file's name of such bytes
+    for seed, name in ((4, "b.png"), (3, "c.png"), (3, not_unicode)):
         other = sensor.add_noise(images[1:], seed=seed, names=[name])
         assert (other != alone).float().mean() > 0.9
 
