@@ -116,3 +116,16 @@ def test_processes_share_the_batches_of_one(length, batch_size, processes, first
             assert all(share.total == len(batch) for share in shares)
             parts = [p for p, share in zip(parts, shares, strict=True) if share.counts]
         assert [key for part in parts for key in part] == batch
+
+
+@given(st.integers(1, 50), st.integers(1, 5), st.integers(1, 4))
+@settings(max_examples=50, deadline=None)
+def test_processes_that_take_turns_have_the_batches_of_one(length, batch_size, processes):
+    def batches(first, every):
+        order = EpochOrder(length, batch_size=batch_size, shuffle=False, seed=0, every=every)
+        order.first_batch = first
+        return list(order)
+
+    whole = batches(0, 1)
+    for rank in range(processes):
+        assert batches(rank, processes) == whole[rank::processes]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from util.device import hardware, select_device
+from util.device import hardware, require_a_process_a_gpu, select_device
 from util.errors import UserError
 
 
@@ -104,3 +104,13 @@ def test_each_process_of_a_host_takes_a_gpu_of_its_own(machine, monkeypatch, loc
     machine(gpus=1)
     with pytest.raises(UserError, match=r"2 processes are here, .*, and 1 CUDA"):
         select_device("auto")
+
+
+@pytest.mark.parametrize("flag", [["--gpu_ids", "0,2"], ["--gpu_ids=0,2"]])
+def test_several_gpus_are_answered_with_the_line_to_type(flag, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["test.py", "--name", "x y", *flag])
+    line = r"CUDA_VISIBLE_DEVICES=0,2 torchrun --nproc_per_node=2 test\.py --name 'x y'$"
+    with pytest.raises(UserError, match=line):
+        require_a_process_a_gpu("0,2")
+    for one in ("auto", "-1", "1"):
+        require_a_process_a_gpu(one)
