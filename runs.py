@@ -44,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _cut(name: str) -> str:
-    return name if len(name) <= NAME_WIDTH else f"…{name[1 - NAME_WIDTH :]}"
+    """Both ends tell results apart: translated/…pix2pix/test_latest."""
+    head = NAME_WIDTH // 3
+    return name if len(name) <= NAME_WIDTH else f"{name[:head]}…{name[head + 1 - NAME_WIDTH :]}"
 
 
 if __name__ == "__main__":
