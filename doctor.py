@@ -24,12 +24,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse, look, print."""
     default = DisplayOptions()
     parser = Parser(__doc__)
-    parser.add_argument("--checkpoints_dir", default="checkpoints", type=Path)
-    parser.add_argument("--results_dir", default="results", type=Path)
-    parser.add_argument("--weights_dir", type=Path, help="weights of FID, KID and LPIPS")
-    parser.add_argument("--gpu_ids", default="auto")
-    parser.add_argument("--display_server", default=default.display_server)
-    parser.add_argument("--display_port", default=default.display_port, type=int)
+    add = parser.add_argument
+    for name in ("checkpoints", "results"):
+        add(f"--{name}_dir", default=name, type=Path, metavar="DIR", help="to be written to")
+    add("--weights_dir", type=Path, metavar="DIR", help="weights of FID, KID and LPIPS")
+    add("--gpu_ids", default="auto", metavar="TEXT", help="as of train.py")
+    add("--display_server", default=default.display_server, metavar="TEXT", help="that of visdom")
+    add("--display_port", default=default.display_port, type=int, metavar="INT", help="its port")
     args = parser.parse_args(argv)
     from diagnosis.checks import diagnose
     from diagnosis.finding import Setting

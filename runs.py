@@ -16,8 +16,9 @@ NAME_WIDTH = 30  # what is longer is cut, so that a table fits into 100 columns
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse, find, print, write `results/index.html`."""
     parser = Parser(__doc__)
-    parser.add_argument("--checkpoints_dir", default="checkpoints", type=Path)
-    parser.add_argument("--results_dir", default="results", type=Path)
+    add = parser.add_argument
+    add("--checkpoints_dir", default="checkpoints", type=Path, metavar="DIR", help="of the runs")
+    add("--results_dir", default="results", type=Path, metavar="DIR", help="and of the page")
     args = parser.parse_args(argv)
     from overview.found import find_all_results, find_runs
     from overview.page import metric_words, moment, size, write_overview
@@ -44,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _cut(name: str) -> str:
-    return name if len(name) <= NAME_WIDTH else f"…{name[1 - NAME_WIDTH :]}"
+    """Both ends tell results apart: translated/…pix2pix/test_latest."""
+    head = NAME_WIDTH // 3
+    return name if len(name) <= NAME_WIDTH else f"{name[:head]}…{name[head + 1 - NAME_WIDTH :]}"
 
 
 if __name__ == "__main__":

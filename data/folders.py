@@ -34,7 +34,8 @@ SYSTEM_NAMES = frozenset(
     "$recycle.bin recycler recycled lost+found found.000 thumbs.db ehthumbs.db desktop.ini".split()
 ) | {"system volume information", "network trash folder", "temporary items"}
 # How the files end that this project itself puts beside images, or reads there.
-SIDE_FILES = (LABELS_FILE, MARKER, "result.json", ".coco.json", "data.yaml", "classes.txt")
+# Tables of boxes too, in any format: a .json is COCO's, or a record of this project.
+SIDE_FILES = (LABELS_FILE, ".json", "data.yaml", "classes.txt", "obj.names")
 BOX_FILES = (".txt", ".xml")  # of the images of the same names
 SHOWN_KINDS = 5
 
@@ -113,7 +114,7 @@ def _is_data(name: str) -> bool:
 def unread_note(folder: Path) -> str:
     """How many files below `folder` are no images by their names, and of which kinds; "" for none.
 
-    Not counted is what this project itself puts beside images.
+    Not counted is what this project itself puts beside images, and what may hold their boxes.
     """
     files = list(walk_files(folder))
     images = {file.stem for file in files if file.suffix.lower() in EXTENSIONS}

@@ -19,7 +19,7 @@ from typing import Any
 
 from data.folders import LABELS_FILE, MARKER, ImageFile, walk_files
 from data.images import EXTENSIONS
-from data.labels import class_of_folder, read_labels
+from data.labels import class_of_folder, has_box, read_labels
 from data.tables import Row
 from util.errors import UserError
 from util.files import absolute, file_hash, leftovers_beside, temporary_beside
@@ -166,9 +166,10 @@ def _summary(folder: Path, items: Sequence[Item], counts: Counter[Way], preferre
     folders = Counter(item.file.split("/")[0] for item in items)
     classes = {row.get("class") for item in items for row in item.rows} - {None, ""}
     labelled = sum(any(row.get("class") for row in item.rows) for item in items)
+    boxed = sum(any(map(has_box, item.rows)) for item in items)
     parts = [
         f"{folder}: " + ", ".join(f"{count} images in {name}" for name, count in folders.items()),
-        f"{labelled} of {len(items)} with a class ({len(classes)} classes)",
+        f"{labelled} of {len(items)} with a class ({len(classes)} classes), {boxed} with boxes",
     ]
     parts += [
         f"{count} are {NAMES[way]}, as the file system refused {NAMES[preferred]}"

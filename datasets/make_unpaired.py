@@ -11,8 +11,8 @@ reads REAL/{train,test}/... and SIM/{train,test}/..., folders below kept, and ma
 
 A labels.csv is looked for in REAL and in the folder above it, or boxes in another format (see
 docs/DATA.md), likewise for SIM. It decides where it lists images of that folder: an image that it
-leaves out has no class. Where it lists none, or there
-is no table, the first folder below train or test is the class.
+leaves out has no class. Where it lists none, or there is no table, the first folder below train or
+test is the class.
 
 Both domains need train images. A test folder may be missing: what would come from it is left out,
 which is said. Images are linked relatively, so that images and datasets can be moved together; on a
@@ -28,7 +28,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.annotations.forms import form_of, record_of
-from data.folders import ImageFile, find_images, unread_note
+from data.folders import LABELS_FILE, ImageFile, find_images, unread_note
 from data.tables import Row
 from datasets.building import (
     build,
@@ -101,8 +101,16 @@ def find_domain(
             found[split] = files, label_rows(root, folder, files)
             if note := unread_note(folder):
                 print(f"{folder}: {note}")
+            if (folder / LABELS_FILE).is_file():
+                print(
+                    f"{folder / LABELS_FILE} is not read: one table in {root}, or above it, lists "
+                    "the images of train/ and test/"
+                )
         elif split == "train":
-            raise UserError(f"there is no folder {folder}; {flag} needs train/ and test/.")
+            raise UserError(
+                f"there is no folder {folder}; divide the images of {flag}, by whole recordings, "
+                "into train/ and test/ (docs/DATA.md says how)."
+            )
         else:
             print(f"there is no folder {folder}: the datasets have no {split} images of {flag}")
     return found

@@ -276,7 +276,9 @@ def _size_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:
     undefined = {k for row in rows for k, found in row.distances.items() if found.value is None}
     if "novelty" in undefined:
         yield "novelty is undefined: the real images are copies of those of --training."
-    if undefined - {"novelty"}:
+    if "c2st" in undefined:
+        yield "undefined: C2ST accuracy needs 2 recordings (column group) of either set."
+    if undefined - {"novelty", "c2st"}:
         yield "undefined: FID, MMD² and CORAL need 2 images of either set, KID 4."
     if min(len(row.values) for row in rows) < FEW_FOR_INTERVALS:
         yield f"95 % intervals of fewer than {FEW_FOR_INTERVALS} images are too narrow."

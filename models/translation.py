@@ -180,7 +180,7 @@ class TranslationModel(Model):
             raise UserError(
                 f"{_images(height, width, example)} do not fit --netG {self.options.netG}, which "
                 f"needs sides that are multiples of {multiple}; choose another "
-                "--crop_size (where nothing is cropped, --load_size)."
+                "--crop_size (where nothing is cropped, --load_size) or another --netG."
             )
         for net, flag in ((self.generator, "netG"), (self.discriminator, "netD")):
             self._check_smallest(net, flag, height, width, example=example)

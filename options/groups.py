@@ -100,7 +100,11 @@ class DataOptions:
     """data"""
 
     dataroot: str | None = option(
-        None, "folder with the images (trainA, trainB or train_A, ...)", may_change=True, free=True
+        None,
+        "folder with the images (trainA, trainB or train_A, ...; testA, ... for test.py, or with "
+        "--dataset_mode single any images)",
+        may_change=True,
+        free=True,
     )
     dataset_mode: Literal["unaligned", "aligned", "single", "labeled"] = option(
         "unaligned", "how images are found and paired"

@@ -56,7 +56,9 @@ def metric_words(result: Result) -> list[str]:
 
 def size(count: int) -> str:
     """Of bytes, for people."""
-    return f"{count / 1e6:,.0f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
+    if count >= 1e9:
+        return f"{count / 1e9:,.1f} GB"
+    return f"{count / 1e6:,.0f} MB" if count >= 1e6 else f"{count / 1e3:,.0f} kB"
 
 
 def moment(seconds: float) -> str:

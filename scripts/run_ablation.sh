@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # What each stage is good for: run_ablation.sh DATA_ROOT [FLAGS...] runs the pipeline and then compares,
 # in one table and report, the simulator's images and the pseudo-pairs as they are, through a fitted
-# sensor, the baseline, through Pix2Pix, and through Pix2Pix + Grad-CAM. Pix2Pix is trained on for as many epochs as the Grad-CAM stage took (weight
-# 0 for the attention loss), so that the two differ in nothing else.
+# sensor, the baseline, through Pix2Pix, and through Pix2Pix + Grad-CAM. Pix2Pix is trained on for as
+# many epochs as the Grad-CAM stage took (weight 0 for the attention loss), so that the two differ in
+# nothing else.
 #
 # FLAGS and the *_FLAGS in the environment are those of run_pipeline.sh; EVALUATE_FLAGS go to evaluate.py.
 # Every table *labels.csv in DATA_ROOT, DATA_ROOT/real and DATA_ROOT/sim is read: boxes for the target

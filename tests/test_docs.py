@@ -1,4 +1,5 @@
-"""The table of faults in docs/RELIABILITY.md names tests that exist; code in docs/DATA.md runs."""
+"""The table of faults in docs/RELIABILITY.md names tests that exist, and code in docs/DATA.md runs;
+links lead to files and headings, and programs that pages name are there."""
 
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from data.images import read_image, write_image
 
 TESTS = Path(__file__).resolve().parent
 DOCUMENT = TESTS.parent / "docs" / "RELIABILITY.md"
+PAGES = [TESTS.parent / "README.md", *sorted((TESTS.parent / "docs").glob("*.md"))]
 
 
 def rows() -> list[list[str]]:
@@ -29,6 +31,30 @@ def test_each_fault_names_tests_that_exist(row):
         text = (TESTS / file).read_text(encoding="utf-8")
         functions = re.findall(r"^def (test_\w+)", text, flags=re.MULTILINE)
         assert any(part in function for function in functions) or file.startswith("soak/")
+
+
+def heading_anchors(page: Path) -> set[str]:
+    """Of Markdown, as GitHub makes them: lower case, no punctuation, hyphens for blanks."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", page.read_text(encoding="utf-8"))
+    for name, anchor in links:
+        target = page.parent / name if name else page
+        assert target.is_file(), name
+        assert not anchor or anchor in heading_anchors(target), f"{name}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_program_and_script_that_is_named_is_there(page):
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"(?<![\w/.])(?:python |(?=scripts/|datasets/))([\w/]+\.(?:py|sh))", text)
+    theirs = {"datasets/combine_A_and_B.py"}  # of the public code
+    for name in {*named} - theirs:
+        assert (TESTS.parent / name).is_file() or (TESTS / name).is_file(), name
 
 
 def test_the_table_is_long():

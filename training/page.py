@@ -19,6 +19,7 @@ from util.pages import PageScript
 
 # Drawn anew when a log has grown by so much: curves take longer than the rest of the page.
 GROWTH = 1.02
+NONE_YET = "none yet: one comes every --print_freq and --display_freq images"
 ORDER = ("real_A", "fake_B", "real_B")  # of a sample's images; others follow
 SAMPLE = re.compile(r"epoch(\d+)_images(\d+)_(?:sample(\d+)_)?(\w+)\.png")
 
@@ -68,10 +69,11 @@ class TrainingPage(Display):
             heading: [_plain(curve) for curve in found] for heading, found in self.curves.items()
         }
         known = {"standing": asdict(standing), "curves": curves}
+        empty = {} if self.rows or any(curves.values()) else {"curves and samples": NONE_YET}
         write_gallery(
             self.folder / "index.html",
             self.title,
-            {"state": standing.state, **standing.facts, **self.facts},
+            {"state": standing.state, **standing.facts, **self.facts, **empty},
             [row for _, row in sorted(self.rows.items(), reverse=True)],
             drawings=self.drawn,
             details=self.details,

@@ -142,12 +142,14 @@ class _Kinds:
 
 
 def _by_range(ranges: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """A name and the mask (n,) of each range, ascending; bins where there are more than MOST_ROWS.
+    """A name and the mask (n,) of each range, ascending; bins where there are more than MOST_ROWS,
+    or hardly two images are of one range, as where a target drives.
 
     None where no range is known.
     """
-    known = np.unique(ranges[np.isfinite(ranges)])
-    if len(known) <= MOST_ROWS:
+    finite = ranges[np.isfinite(ranges)]
+    known = np.unique(finite)
+    if len(known) <= MOST_ROWS and 2 * len(known) <= len(finite):
         yield from ((f"{metres:,.10g} m", ranges == metres) for metres in known)
         return
     widths = (FINEST_BIN * 2**power for power in count())

@@ -207,7 +207,7 @@ def test_what_systems_put_beside_images_is_none(tmp_path, flat, folder):
 def test_files_of_other_kinds_are_counted(tmp_path, flat):
     flat(tmp_path, {"a.png": 1})
     ours = ("labels.csv", "dataset.json", "result.json", "located-labels.csv")
-    for name in (*ours, "a.txt", "a.xml", "_annotations.coco.json", "data.yaml"):
+    for name in (*ours, "a.txt", "a.xml", "_annotations.coco.json", "instances.json", "obj.names"):
         (tmp_path / name).touch()
     assert unread_note(tmp_path) == ""
     (tmp_path / "x").mkdir()

@@ -206,9 +206,22 @@ def test_counts_are_printed(data, tmp_path, capsys):
     first, second = capsys.readouterr().out.splitlines()
     for part in ("mwir_real2cut", "3 images in train_A", "1 images in test_A", "2 images in tr"):
         assert part in first
-    assert "5 of 7 with a class (3 classes)" in first  # "sümmer" is a class folder too
+    # "sümmer" is a class folder too.
+    assert "5 of 7 with a class (3 classes), 0 with boxes" in first
     assert "mwir_sim2cut" in second
     assert "3 images in train_B" in second
+
+
+def test_images_with_boxes_are_counted_and_a_table_that_is_not_read_is_named(
+    data, tmp_path, capsys
+):
+    box = {"box_x": "1", "box_y": "1", "box_w": "2", "box_h": "3"}
+    write_table(data / "real/labels.csv", [{"file": name, "class": "", **box} for name in REAL[:2]])
+    write_table(data / "sim/train/labels.csv", [{"file": "s 1.png", "class": "", **box}])
+    make(data, tmp_path / "out")
+    note, first, _ = capsys.readouterr().out.splitlines()
+    assert "2 with boxes" in first
+    assert note.startswith(f"{data / 'sim/train/labels.csv'} is not read: one table in")
 
 
 @pytest.mark.parametrize("domain", ["real", "sim"])
@@ -377,7 +390,7 @@ def bad_table(data: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (remove_train, r"there is no folder .*real/train; --real needs"),
+        (remove_train, r"there is no folder .*real/train; divide the images of --real"),
         (empty_train, r"there is no image in .*real/train"),
         (same_name, r"a\.(png|jpg) and .*a\.(png|jpg) would have results of one name"),
         (dangling, r"z\.png leads to no file"),

@@ -1,6 +1,7 @@
 """The list of runs and results, and the page that compares two of them."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import runs
 from data.images import write_image
 from overview.found import find_all_results, find_runs
+from overview.page import size
 from util.html import write_gallery
 from util.pages import PageScript
 
@@ -117,6 +119,19 @@ def test_any_two_results_stand_side_by_side(work, browser):
     links = browser.run("[...document.querySelectorAll('td a')].map(link => link.href)")
     assert len(links) == 4
     assert all(Path(link.removeprefix("file://")).is_file() for link in links)
+
+
+def test_the_page_begins_with_results_of_images_of_one_name(work, browser):
+    make_result(work / "results" / "other", ["x"], [0.5], 100)
+    os.utime(work / "results" / "other" / "index.html", (4e9, 4e9))
+    runs.main([])
+    browser.open(work / "results" / "index.html")
+    shown = "[...document.querySelectorAll('nav select')].map(s => s.selectedOptions[0].text)"
+    assert set(browser.run(shown)[:2]) == {"one/test_latest", "two/test_latest"}
+
+
+def test_sizes_are_told_in_their_unit():
+    assert [size(n) for n in (23_000, 4_000_000, 2_500_000_000)] == ["23 kB", "4 MB", "2.5 GB"]
 
 
 def test_tables_of_long_names_fit_a_desktop(work, browser, monkeypatch):

@@ -74,6 +74,14 @@ def test_a_page_before_the_first_sample(page):
     assert found.images == [] and "x: training" in html and "cut" in html
 
 
+def test_a_page_without_curves_and_samples_says_when_they_come(page):
+    page.update(RUNS)
+    assert "--display_freq" in read(page)[1]
+    page.samples(at(1, 4), [{"real_A": np.zeros((4, 4), np.uint8)}])
+    page.update(RUNS)
+    assert "--display_freq" not in read(page)[1]
+
+
 def test_samples_are_written_as_they_are(page):
     colour = np.dstack([GREY] * 3)
     page.samples(at(1, 400), [{"real_A": GREY, "fake_B": colour}])

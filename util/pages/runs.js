@@ -2,11 +2,21 @@
 
 const MORE = 100; // rows that are made at a time, as one comes near the end of those there are
 
+/** The newest two results (of those there are, newest first) that have images of one name. */
+function newestPair(results) {
+  const names = results.map((result) => new Set(result.names));
+  for (let b = 1; b < results.length; b += 1) {
+    const a = names.slice(0, b).findIndex((known) => results[b].names.some((name) => known.has(name)));
+    if (a >= 0) return { a, b };
+  }
+  return { a: 0, b: 1 };
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   const results = island("results");
   const around = find("main");
   if (results.length < 2) return;
-  const state = { a: 0, b: 1, by: "", text: "" };
+  const state = { ...newestPair(results), by: "", text: "" };
   let rows = [];
   let made = 0;
 

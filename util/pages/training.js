@@ -45,7 +45,11 @@ class Plot {
     const log = this.settings.log && values.every((value) => value > 0);
     const scale = (value) => (log ? Math.log10(value) : value);
     let [low, high] = [Math.min(...values.map(scale)), Math.max(...values.map(scale))];
-    if (!(high > low)) [low, high] = values.length ? [low - 0.5, low + 0.5] : [0, 1];
+    if (!values.length) [low, high] = [0, 1];
+    if (!(high > low)) {
+      const around = Math.abs(low) / 10 || 0.5;
+      [low, high] = [low - around, low + around];
+    }
     const x = (step) => left + ((step - this.from) / (this.to - this.from || 1)) * (right - left);
     const y = (value) => bottom - ((scale(value) - low) / (high - low)) * (bottom - top);
     const points = (column) =>
@@ -59,6 +63,7 @@ class Plot {
     });
     ["start", "middle", "end"].forEach((anchor, place) => {
       const step = this.from + (place / 2) * (this.to - this.from);
+      if (anchor === "middle" && this.to - this.from < 2) return; // no step lies between
       const text = words(Math.round(step));
       parts.push(`<text x="${x(step)}" y="${bottom + 14}" text-anchor="${anchor}">${text}</text>`);
     });

@@ -89,6 +89,15 @@ def test_many_ranges_are_put_together_and_no_image_is_lost():
     assert bins[0].images == ((ranges >= 500) & (ranges < 1000)).sum()
 
 
+def test_ranges_of_an_image_each_are_put_together():
+    ranges = [766.5, 773.0, 801.2, 1004.0]
+    report = report_of(held_out([0] * 4, ranges=ranges), contender([0] * 4))
+    assert [(row.name, row.images) for row in report.rows[1:]] == [
+        ("750 to 1,000 m", 3),
+        ("1,000 to 1,250 m", 1),
+    ]
+
+
 def test_an_image_without_a_range_stands_among_all_alone():
     report = report_of(held_out([0, 0, 1], ranges=[1000, np.nan, 1000]), contender([0, 1, 1]))
     assert [row.images for row in report.rows] == [3, 2]
