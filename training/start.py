@@ -101,7 +101,7 @@ def begin(
     compute = select_compute(run.gpu_ids, run.precision, compiled=run.compile)
     schedule, progress = start.schedule(), start.progress()
     if progress.position.epoch > schedule.last_epoch:
-        of_first(partial(_leave_finished, folder, start, schedule.last_epoch))
+        of_first(partial(_leave_finished, folder, start.config, schedule.last_epoch))
         return None
     images = start.images()
     model = start.model(compute, images.training, folder)
@@ -126,7 +126,7 @@ def begin(
         options=options,
         seed=run.seed,
         folder=folder,
-        farewell=partial(start.farewell, folder),
+        farewell=partial(_farewell, folder, start.config),  # not `start`: it holds the checkpoint
         lock=lock,
         record=record,
         schedule=schedule,
@@ -419,12 +419,6 @@ class Start:
             batch_size=images_a_batch(self.config.data),
         )
 
-    def farewell(self, folder: RunFolder) -> str:
-        """The words after the last epoch."""
-        run, data, model = self.config.run, self.config.data, self.config.model
-        chips = isinstance(model, ClassifierOptions) and view_of(model) == "chip"
-        return messages.finished(folder, run, data, chips=chips)
-
 
 def _continued(config: TrainConfig, folder: RunFolder) -> Start:
     """The run of the folder, from its latest state on; flags that are given change its options."""
@@ -442,7 +436,7 @@ def _continued(config: TrainConfig, folder: RunFolder) -> Start:
     return Start.of_record(config, record, state)
 
 
-def _leave_finished(folder: RunFolder, start: Start, last_epoch: int) -> None:
+def _leave_finished(folder: RunFolder, config: TrainConfig, last_epoch: int) -> None:
     """Mark a run that was killed between its last save and its mark; otherwise a UserError."""
     if folder.finished_file.exists():
         raise UserError(
@@ -450,7 +444,14 @@ def _leave_finished(folder: RunFolder, start: Start, last_epoch: int) -> None:
             "raise --n_epochs or --n_epochs_decay (totals) to go on."
         )
     folder.mark_finished(last_epoch)
-    messages.say(start.farewell(folder))
+    messages.say(_farewell(folder, config))
+
+
+def _farewell(folder: RunFolder, config: TrainConfig) -> str:
+    """The words after the last epoch."""
+    model = config.model
+    chips = isinstance(model, ClassifierOptions) and view_of(model) == "chip"
+    return messages.finished(folder, config.run, config.data, chips=chips)
 
 
 def _load_pretrained(
