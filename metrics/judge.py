@@ -118,7 +118,7 @@ class RememberingJudge(Judge):
         new = [place for place, key in enumerate(keys) if key not in self._seen]
         fresh: dict[bytes, Activations] = {}
         if new:
-            found = Judge.activations(self, images[new])
+            found = super().activations(images[new])
             fresh = {keys[place]: found.of([row]) for row, place in enumerate(new)}
         seen = Activations.joined([self._seen.get(key) or fresh[key] for key in keys])
         self._remember(fresh)
