@@ -29,16 +29,19 @@ class ChipScale:
 
     @classmethod
     def fit(cls, boxes: ArrayLike, ranges: Sequence[float | None]) -> "ChipScale":
-        """`MARGIN` times the median of the boxes' larger sides, by range where all are known.
+        """`MARGIN` times the median of the boxes' larger sides; by range where all are known and
+        tell sizes, as they do not where recordings have lenses of their own.
 
         boxes: (N, 4) of x0, y0, x1, y1, N > 0; ranges: in metres.
         """
         boxes = np.asarray(boxes, float)
         sizes = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-        by_range = None not in ranges
-        if by_range:
-            sizes = sizes * np.asarray(ranges, float) / 1000
-        return cls(MARGIN * float(np.median(sizes)), by_range)
+        if None not in ranges:
+            at_a_kilometre = sizes * np.asarray(ranges, float) / 1000
+            # As alike as they are, but for rounding, where there is a single range.
+            if _spread(at_a_kilometre) <= _spread(sizes) + 1e-9:
+                return cls(MARGIN * float(np.median(at_a_kilometre)), by_range=True)
+        return cls(MARGIN * float(np.median(sizes)), by_range=False)
 
     def side_at(self, range_m: float | None) -> float:
         """Pixels a side for a target at this range; NaN where it goes by an unknown one."""
@@ -51,6 +54,12 @@ class ChipScale:
         side = self.side_at(range_m)
         x0, y0, x1, y1 = box
         return (x0 + x1 - side) / 2, (y0 + y1 - side) / 2, side, side
+
+
+def _spread(sizes: np.ndarray) -> float:
+    """Median absolute deviation of the logarithms, (N,) -> how unlike sizes are."""
+    logs = np.log(sizes)
+    return float(np.median(np.abs(logs - np.median(logs))))
 
 
 def cut_chips(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from data.label_index import LabelIndex
 from data.value_map import ValueMap
 from metrics.confusion import is_above_chance
-from metrics.judge import Judge
+from metrics.judge import Judge, RememberingJudge
 from metrics.metric_properties import METRICS, metrics_that_need
 from metrics.pretrained import (
     WEIGHTS,
@@ -81,7 +81,7 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
     }
     accuracy, above_chance = _skill(contents.get("classifier", {}))
     weights = {key: digest(network.state_dict()) for key, network in networks.items()}
-    chip_judge = judge
+    chip_judge = judge.of_chips() if judge else None
     if options.chip_classifier is not None:
         chip_judge = _load_judge(options.chip_classifier, options, device)
         weights["chip_classifier"] = digest(chip_judge.classifier.net.state_dict())
@@ -141,7 +141,7 @@ def _load_judge(file: str, options: EvaluateOptions, device: torch.device) -> Ju
     classifier = load_classifier(Path(file))
     # Channels last is faster on the CPU too.
     classifier = classifier.to(device, memory_format=torch.channels_last)
-    return Judge(classifier, options.cam_layer, options.feature_layer)
+    return RememberingJudge(classifier, options.cam_layer, options.feature_layer)
 
 
 def _skill(content: Mapping[str, Any]) -> tuple[float | None, bool | None]:

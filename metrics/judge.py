@@ -1,6 +1,9 @@
 """The classifier that judges translations: what it sees in an image, and where it looks."""
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -33,6 +36,25 @@ class Activations:
         embeddings = {stage: means[places] for stage, means in self.embeddings.items()}
         return Activations(self.features[places], self.scores[places], embeddings, self.size)
 
+    @classmethod
+    def joined(cls, parts: Sequence["Activations"]) -> "Activations":
+        """Those of images of one size, one after the other."""
+        return cls(
+            torch.cat([part.features for part in parts]),
+            torch.cat([part.scores for part in parts]),
+            {
+                stage: torch.cat([part.embeddings[stage] for part in parts])
+                for stage in parts[0].embeddings
+            },
+            parts[0].size,
+        )
+
+    @property
+    def bytes(self) -> int:
+        """Of memory."""
+        held = self.features, self.scores, *self.embeddings.values()
+        return sum(tensor.nbytes for tensor in held)
+
 
 @dataclass(frozen=True)
 class Judge:
@@ -55,7 +77,7 @@ class Judge:
             features=stages[self.cam_stage],
             scores=classifier.look(images, stages[LAST_STAGE]),
             embeddings={
-                stage: classifier.pool(stages[stage], stage)
+                stage: classifier.embedding(stages[stage], stage)
                 for stage in {LAST_STAGE, self.feature_stage}
             },
             size=tuple(images.shape[-2:]),
@@ -72,3 +94,45 @@ class Judge:
         """Index of a class by its name; None for one that it does not know."""
         names = self.classifier.classes
         return names.index(class_name) if class_name in names else None
+
+    def of_chips(self) -> "Judge":
+        """The same classifier, which sees chips as they are: none is searched for its target."""
+        classifier = copy(self.classifier)
+        classifier.view = "chip"
+        return replace(self, classifier=classifier)
+
+
+@dataclass(frozen=True)
+class RememberingJudge(Judge):
+    """One that looks at each image once: rows of an evaluation share targets and sources, and a
+    report shows some of their images again.
+
+    room: bytes for what it has seen; once they are full, it remembers no more.
+    """
+
+    room: int = 2**29
+    _seen: dict[bytes, Activations] = field(default_factory=dict, init=False, compare=False)
+
+    def activations(self, images: Tensor) -> Activations:
+        keys = [_digest(image) for image in images.cpu()]
+        new = [place for place, key in enumerate(keys) if key not in self._seen]
+        fresh: dict[bytes, Activations] = {}
+        if new:
+            found = super().activations(images[new])
+            fresh = {keys[place]: found.of([row]) for row, place in enumerate(new)}
+        seen = Activations.joined([self._seen.get(key) or fresh[key] for key in keys])
+        self._remember(fresh)
+        return seen
+
+    def _remember(self, fresh: dict[bytes, Activations]) -> None:
+        held = sum(seen.bytes for seen in self._seen.values())
+        for key, seen in fresh.items():
+            held += seen.bytes
+            if held <= self.room:
+                self._seen[key] = seen
+
+
+def _digest(image: Tensor) -> bytes:
+    """Of values and shape."""
+    content = repr(tuple(image.shape)).encode() + image.contiguous().numpy().tobytes()
+    return hashlib.blake2b(content, digest_size=16).digest()

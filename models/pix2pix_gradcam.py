@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.gradcam import gradcam, maps_of_features
 from models.losses import kl
-from models.networks.classifiers import AttentionClassifier, load_classifier
+from models.networks.classifiers import AttentionClassifier, classifier_kind, load_classifier
 from models.pix2pix import Pix2PixModel
 from models.targets import largest_box
 from options.groups import Pix2PixGradcamOptions
@@ -91,7 +91,7 @@ class Pix2PixGradcamModel(Pix2PixModel):
     def reads_boxes(options: Pix2PixGradcamOptions) -> bool:
         if options.classifier is None:
             return False
-        return isinstance(load_classifier(Path(options.classifier)), AttentionClassifier)
+        return issubclass(classifier_kind(Path(options.classifier)), AttentionClassifier)
 
     def semantic_terms(self, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
         label = None

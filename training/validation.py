@@ -172,7 +172,7 @@ class UnpairedValidation(Validation):
     @torch.no_grad()
     def _features(self, images: Iterable[Tensor]) -> np.ndarray:
         """(n, D): what the judge makes of each image as a whole."""
-        parts = [self.judge.pool(self.judge.features(batch)).cpu() for batch in images]
+        parts = [self.judge.embedding(self.judge.features(batch)).cpu() for batch in images]
         return torch.cat(parts).numpy()
 
     def score(self, values: Mapping[str, float]) -> float:

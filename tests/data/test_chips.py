@@ -20,6 +20,24 @@ def test_the_scale_is_that_of_the_median_target_brought_to_a_kilometre():
     assert ChipScale.fit(boxes, ranges) == ChipScale(MARGIN * 33.5, by_range=True)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "by_range"),
+    [((40.0, 20.0, 10.0), True), ((20.0, 21.0, 19.0), False), ((30.0, 28.0, 40.0), False)],
+)
+def test_chips_go_by_ranges_that_tell_sizes_alone(sizes, by_range):
+    """Not where each recording has a lens of its own, and targets are as large at any range."""
+    boxes = [[5, 5, 5 + size, 9] for size in sizes]
+    scale = ChipScale.fit(boxes, [500, 1000, 2000])
+    assert scale.by_range == by_range
+    assert scale.side == MARGIN * (20 if by_range else np.median(sizes))
+
+
+def test_of_a_single_range_chips_go_by_it():
+    boxes = [[0, 0, size, 4] for size in (7.3, 11.1, 30.7)]
+    scale = ChipScale.fit(boxes, [1300] * 3)
+    assert scale.by_range and scale.side == pytest.approx(MARGIN * 11.1 * 1.3)
+
+
 def test_where_a_range_is_unknown_all_chips_have_one_side():
     boxes = [[0, 0, 10, 5], [0, 0, 20, 5], [5, 5, 17, 9]]
     scale = ChipScale.fit(boxes, [1000, None, 2000])

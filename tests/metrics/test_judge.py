@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from metrics.judge import Judge
+from metrics.judge import Judge, RememberingJudge
 from models.gradcam import gradcam
 from models.networks.classifiers import ResNet18Classifier
 
@@ -51,6 +51,47 @@ def test_activations_of_some_of_the_images(classifier, images):
     assert torch.allclose(some.scores, alone.scores, atol=1e-5)
     label = torch.tensor([1, 1])
     assert torch.allclose(judge.attention(some, label), judge.attention(alone, label), atol=1e-4)
+
+
+@pytest.fixture
+def shown(classifier, monkeypatch):
+    """How many images each pass of the classifier was shown."""
+    counts, stages = [], classifier.stages
+
+    def counted(images):
+        counts.append(len(images))
+        return stages(images)
+
+    monkeypatch.setattr(classifier, "stages", counted)
+    return counts
+
+
+def test_an_image_is_looked_at_once(classifier, images, shown):
+    judge, label = RememberingJudge(classifier), torch.tensor([1, 0, 2])
+    judge.activations(images[:2])
+    again = judge.activations(images[[2, 0, 1]])
+    assert shown == [2, 1]
+    plain = Judge(classifier).activations(images[[2, 0, 1]])
+    assert torch.allclose(again.scores, plain.scores, atol=1e-5)
+    assert torch.allclose(again.embeddings["layer4"], plain.embeddings["layer4"], atol=1e-5)
+    maps = judge.attention(again, label), judge.attention(plain, label)
+    assert torch.allclose(*maps, atol=1e-4)
+
+
+def test_of_equal_values_in_another_shape_it_remembers_nothing(classifier, shown):
+    judge = RememberingJudge(classifier)
+    judge.activations(torch.zeros(1, 1, 32, 64))
+    assert judge.activations(torch.zeros(1, 1, 64, 32)).size == (64, 32)
+    assert shown == [1, 1]
+
+
+def test_once_its_room_is_full_it_remembers_no_more(classifier, images, shown):
+    room = 2 * Judge(classifier).activations(images[:1]).bytes
+    judge = RememberingJudge(classifier, room=room)
+    shown.clear()
+    judge.activations(images)
+    judge.activations(images)
+    assert shown == [3, 1]
 
 
 def test_classes_are_found_by_name(classifier):

@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from models.networks import check_state_dict, load_weights
 from models.networks.classifiers.attention import AttentionClassifier
@@ -19,6 +22,7 @@ __all__ = [
     "Classifier",
     "Lite0Classifier",
     "ResNet18Classifier",
+    "classifier_kind",
     "load_classifier",
 ]
 
@@ -33,6 +37,30 @@ def load_classifier(path: Path) -> Classifier:
     Also takes a bare ResNet-18 state dict, whose classes are then called by their numbers and whose
     images are taken as they are. Raises UserError for any other file.
     """
+    kind, content, weights = _read(path)
+    first, last = f"{kind.first_layer}.weight", f"{kind.last_layer}.weight"
+    numbered = map(str, range(weights[last].shape[0]))
+    classifier = kind(
+        classes=tuple(content.get("classes", numbered)),
+        bands=weights[first].shape[1],
+        mean=content.get("mean", 0.0),
+        std=content.get("std", 1.0),
+        value_range=content.get("value_range") and tuple(content["value_range"]),
+        value_type=content.get("value_type"),
+        view=content.get("view", "frame"),
+        chip_scale=content.get("chip_scale"),
+    )
+    load_weights(classifier.net, weights, source=str(path))
+    return classifier.requires_grad_(False).eval()
+
+
+def classifier_kind(path: Path) -> type[Classifier]:
+    """Of what `load_classifier` gives; no network is made. Raises UserError as that does."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[type[Classifier], Mapping[str, Any], dict[str, Tensor]]:
+    """What a file holds: the kind of classifier, what is known of it, and its weights."""
     content = load(path, hint="train one with --model classifier, or correct --classifier")
     if not isinstance(content, Mapping):
         raise UserError(f"{path} holds no classifier; give a file of --model classifier.")
@@ -52,16 +80,4 @@ def load_classifier(path: Path) -> Classifier:
         raise UserError(
             f"{path} holds no {kind.title} classifier; give a file of --model classifier."
         )
-    numbered = map(str, range(weights[last].shape[0]))
-    classifier = kind(
-        classes=tuple(content.get("classes", numbered)),
-        bands=weights[first].shape[1],
-        mean=content.get("mean", 0.0),
-        std=content.get("std", 1.0),
-        value_range=content.get("value_range") and tuple(content["value_range"]),
-        value_type=content.get("value_type"),
-        view=content.get("view", "frame"),
-        chip_scale=content.get("chip_scale"),
-    )
-    load_weights(classifier.net, weights, source=str(path))
-    return classifier.requires_grad_(False).eval()
+    return kind, content, weights

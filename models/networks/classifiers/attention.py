@@ -5,6 +5,7 @@ network gives itself (attention pooling, Ilse et al. 2018). Training shows it wi
 target may be anywhere; a whole frame it sees twice, as a whole and where it then looks.
 """
 
+import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -96,6 +97,11 @@ class AttentionClassifier(Classifier):
         if self.depth(stage) < self.depth(LAST_STAGE):
             return super().pool(features, stage)
         return (features * self.log_shares(features).exp()[:, None]).sum(dim=(2, 3))
+
+    def embedding(self, features: Tensor, stage: str = LAST_STAGE) -> Tensor:
+        """Of mean square 1, or distances would be those of the few images that excite it most."""
+        pooled = self.pool(features, stage)
+        return F.normalize(pooled, dim=1) * math.sqrt(pooled.shape[1])
 
     def log_shares(self, features: Tensor) -> Tensor:
         """The log of the share of each position in the scores: (B, C, h, w) -> (B, h, w)."""

@@ -119,6 +119,10 @@ class Classifier(nn.Module, ABC):
         """
         return features.mean(dim=(2, 3))
 
+    def embedding(self, features: Tensor, stage: str = LAST_STAGE) -> Tensor:
+        """What distances between sets of images compare: as `pool`."""
+        return self.pool(features, stage)
+
     @property
     def linear(self) -> nn.Linear:
         """The layer that gives the scores."""

@@ -131,8 +131,23 @@ def test_its_maps_weigh_each_position_by_its_own_gradient(classifier, frames, st
     seen = judge.activations(frames)
     torch.testing.assert_close(judge.attention(seen, label), found, rtol=0, atol=1e-4)
     torch.testing.assert_close(seen.scores, classifier(frames))
+
+
+def test_sets_are_compared_by_what_is_pooled_at_a_mean_square_of_one(classifier, frames):
     pooled = classifier.pool(classifier.features(frames))
-    torch.testing.assert_close(seen.embeddings["layer4"], pooled)
+    expected = pooled / pooled.square().mean(dim=1, keepdim=True).sqrt()
+    seen = Judge(classifier).activations(frames)
+    torch.testing.assert_close(seen.embeddings["layer4"], expected)
+
+
+def test_a_judge_of_chips_sees_them_as_they_are(classifier):
+    chips = torch.rand(2, 1, 64, 64)
+    seen = Judge(classifier).of_chips().activations(chips)
+    expected, _ = classifier.learn(
+        chips
+    )  # as training shows windows: neither enlarged nor searched
+    torch.testing.assert_close(seen.scores, expected)
+    assert classifier.view == "window"
 
 
 def test_gradient_of_maps_reaches_the_image_and_not_the_classifier(classifier, frames):
