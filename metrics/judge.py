@@ -1,7 +1,6 @@
 """The classifier that judges translations: what it sees in an image, and where it looks."""
 
 import hashlib
-from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 
@@ -35,19 +34,6 @@ class Activations:
         """Those of some of the images."""
         embeddings = {stage: means[places] for stage, means in self.embeddings.items()}
         return Activations(self.features[places], self.scores[places], embeddings, self.size)
-
-    @classmethod
-    def joined(cls, parts: Sequence["Activations"]) -> "Activations":
-        """Those of images of one size, one after the other."""
-        return cls(
-            torch.cat([part.features for part in parts]),
-            torch.cat([part.scores for part in parts]),
-            {
-                stage: torch.cat([part.embeddings[stage] for part in parts])
-                for stage in parts[0].embeddings
-            },
-            parts[0].size,
-        )
 
     @property
     def bytes(self) -> int:
@@ -104,35 +90,27 @@ class Judge:
 
 @dataclass(frozen=True)
 class RememberingJudge(Judge):
-    """One that looks at each image once: rows of an evaluation share targets and sources, and a
-    report shows some of their images again.
+    """One that looks at each batch once: rows of an evaluation share targets and sources.
 
-    room: bytes for what it has seen; once they are full, it remembers no more.
+    It knows batches as a whole, since what a network makes of an image depends on the others by a
+    last digit, and processes that share the batches must come to the same. room: bytes for what it
+    has seen; what finds none is looked at again.
     """
 
     room: int = 2**29
     _seen: dict[bytes, Activations] = field(default_factory=dict, init=False, compare=False)
 
     def activations(self, images: Tensor) -> Activations:
-        keys = [_digest(image) for image in images.cpu()]
-        new = [place for place, key in enumerate(keys) if key not in self._seen]
-        fresh: dict[bytes, Activations] = {}
-        if new:
-            found = super().activations(images[new])
-            fresh = {keys[place]: found.of([row]) for row, place in enumerate(new)}
-        seen = Activations.joined([self._seen.get(key) or fresh[key] for key in keys])
-        self._remember(fresh)
-        return seen
-
-    def _remember(self, fresh: dict[bytes, Activations]) -> None:
-        held = sum(seen.bytes for seen in self._seen.values())
-        for key, seen in fresh.items():
-            held += seen.bytes
-            if held <= self.room:
-                self._seen[key] = seen
+        key = _digest(images.cpu())
+        if key in self._seen:
+            return self._seen[key]
+        found = super().activations(images)
+        if found.bytes + sum(seen.bytes for seen in self._seen.values()) <= self.room:
+            self._seen[key] = found
+        return found
 
 
-def _digest(image: Tensor) -> bytes:
+def _digest(images: Tensor) -> bytes:
     """Of values and shape."""
-    content = repr(tuple(image.shape)).encode() + image.contiguous().numpy().tobytes()
+    content = repr(tuple(images.shape)).encode() + images.contiguous().numpy().tobytes()
     return hashlib.blake2b(content, digest_size=16).digest()

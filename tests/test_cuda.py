@@ -92,7 +92,7 @@ def test_the_first_losses_in_fp32_are_those_of_the_cpu(name, make, monkeypatch):
     assert found == pytest.approx(expected, rel=1e-3, abs=1e-5)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
+@pytest.mark.parametrize("precision", Compute.precisions)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_precision_trains(name, precision, make):
     model = make(name, Compute(GPU, precision))

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from shutil import which
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -31,6 +32,7 @@ class Compute:
     (autocast). compiled: whether torch.compile makes kernels for them.
     """
 
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "tf32", *HALF)
     device: torch.device
     precision: str = "fp32"
     compiled: bool = False
