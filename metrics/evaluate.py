@@ -75,7 +75,7 @@ def evaluate(options: EvaluateOptions) -> Iterator[str]:
             designs=designs_of(rows, options.against),
             matching=matching,
         )
-        yield "\n\n".join([terminal_tables(record), terminal_notes(record), ""])
+        yield f"{terminal_tables(record)}\n\n{terminal_notes(record)}\n"
         yield from files.write(record, rows, reference)
         for row in rows:
             yield from update_results_pages(row)
