@@ -127,7 +127,7 @@ def main() -> None:
     translate(settings["name"], None)
     seconds = time.perf_counter() - start
     facts |= {"seconds": seconds, "peak_bytes": peak_bytes(device)}
-    print(json.dumps({**facts, "threads": torch.get_num_threads()}), file=answers)
+    print(json.dumps({**facts, "threads": torch.get_num_threads()}), file=answers, flush=True)
 
 
 if __name__ == "__main__":
