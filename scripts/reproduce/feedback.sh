@@ -16,7 +16,7 @@ longer="--netG unet_128 --ngf 16 --ndf 16 --load_size 143 --crop_size 128 --prin
 # The flags are lists of words by design: unquoted.
 # shellcheck disable=SC2086
 study() (
-    SEEDS=1 "$ROOT/scripts/reproduce/controlled.sh" "$1"
+    first_seed "$1"
     scenes "$1"
     train teacher_resnet18 $classifier --dataroot "$images/real" --load_size 128 --crop_size 128
     train teacher_attention $classifier --dataroot "$images/real" --netC attention

@@ -20,6 +20,12 @@ scenes() {
     sets=(--set simulator "$images/truth/A" "$images/truth/B")
 }
 
+# first_seed GAP: the runs of controlled.sh of seed 1, which others begin at
+first_seed() {
+    [ -e "$ROOT/checkpoints/controlled/$1/s1_pix2pix_on_fit/finished" ] ||
+        SEEDS=1 "$ROOT/scripts/reproduce/controlled.sh" "$1"
+}
+
 # make_scenes FOLDER GAP FLAGS...
 make_scenes() {
     [ -e "$1/demo.json" ] || rm -rf "$1" # left by an interrupted run

@@ -6,7 +6,7 @@
 # study goes on by the same command; the table is results/controlled/mild/worth/downstream.md.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/scenes.sh"
-SEEDS=1 "$ROOT/scripts/reproduce/controlled.sh" mild
+first_seed mild
 scenes mild
 sets=(--set "real" "$images/real" --set "simulator" "$images/sim")
 
