@@ -39,6 +39,7 @@ share_out() {
     rm -rf "$images/real" "$judges/real"
     mkdir -p "$images/real" "$judges/real"
     awk -F, -v OFS=, -v held_out="$test_recordings" -v images="$images" -v judges="$judges" '
+        { sub(/\r$/, "") }
         NR == 1 {
             for (i = 1; i <= NF; i++) at[$i] = i
             print $0, "group" > (images "/labels.csv")
