@@ -14,12 +14,13 @@ from data.datasets import (
 from data.folders import phase_folder
 from data.labeled import LabeledDataset
 from data.labeled_images import LabeledImage, find_labeled
+from data.randomized import RandomizedDataset
 from data.splits import hold_out_ranges, split_recordings, spread
 from data.transforms import Preprocessing
 from data.value_map import ValueMap
 from data.views import VIEWS, view_of
 from options import DataOptions, ModelOptions, TranslationOptions
-from options.groups import ClassifierOptions
+from options.groups import ClassifierOptions, GanOptions
 from util.errors import UserError
 from util.files import absolute
 
@@ -52,7 +53,7 @@ def build_training_datasets(
         training=True,
         value_maps=value_maps,
         left_out=left_out,
-        read_boxes=read_boxes or boxes_for is not None,
+        read_boxes=read_boxes or boxes_for is not None or data.dataset_mode == "randomized",
     )
     if data.dataset_mode == "single":
         raise UserError(
@@ -64,12 +65,24 @@ def build_training_datasets(
         training, held_out = _labeled_datasets(model, selection)
     elif data.dataset_mode == "aligned":
         training = AlignedDataset(selection)
+    elif data.dataset_mode == "randomized":
+        _require_sensor(model)
+        training = RandomizedDataset(selection)
+        boxes_for = boxes_for or "--dataset_mode randomized"
     else:
         training = UnalignedDataset(selection, full_size_after=full_size_after)
     training.check_batches(data.batch_size)
     if boxes_for:
         training.require_boxes(boxes_for)
     return training, held_out
+
+
+def _require_sensor(model: ModelOptions) -> None:
+    if not (isinstance(model, GanOptions) and model.sensor):
+        raise UserError(
+            "--dataset_mode randomized learns from images as a sensor shows them; name the run "
+            "that fitted one with --sensor (scripts/run_target_fit.sh makes mwir_target_fit)."
+        )
 
 
 def build_validation_datasets(
@@ -148,7 +161,12 @@ def build_test_dataset(
     )
     # Each image is read once at most: nothing is gained by keeping it. None is left out.
     selection = replace(selection, cache="none", skip_bad=False, asked=asked)
-    modes = {"aligned": AlignedDataset, "unaligned": UnalignedDataset, "single": SingleDataset}
+    modes = {
+        "aligned": AlignedDataset,
+        "unaligned": UnalignedDataset,
+        "randomized": UnalignedDataset,  # it learns from B alone, and translates A
+        "single": SingleDataset,
+    }
     if data.dataset_mode not in modes:
         raise UserError(
             "--dataset_mode labeled has nothing to translate; use single, unaligned or aligned."

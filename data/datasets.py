@@ -184,7 +184,7 @@ class Selection:
         Raises UserError for values that the bands asked for cannot have.
         """
         images = images or keep_images([file.path for file in files], self.cache)
-        value_map = self.value_maps.get(role) or self._new_map(role, files, images)
+        value_map = self.value_map(role, files, images)
         bands, flag = (self.bands_a, "input_nc") if role == "A" else (self.bands_b, "output_nc")
         if bands == 3 and value_map.type != UINT8:
             raise UserError(
@@ -196,7 +196,10 @@ class Selection:
         boxes = self.boxes and self.boxes.of([file.path for file in files], half=half)
         return Domain(files, images, value_map, bands, clipped, half, boxes)
 
-    def _new_map(self, role: str, files: Sequence[ImageFile], images: Images) -> ValueMap:
+    def value_map(self, role: str, files: Sequence[ImageFile], images: Images) -> ValueMap:
+        """That of a checkpoint, or as flags give it, or found in the files."""
+        if role in self.value_maps:
+            return self.value_maps[role]
         ends = self.value_ranges.get(role, "auto")
         if ends == "auto":
             return find_value_map([file.path for file in files], read=images.read)

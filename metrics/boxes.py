@@ -31,6 +31,24 @@ def grown(boxes: Tensor) -> Tensor:
     return torch.cat([corner - margin, opposite + margin], dim=-1)
 
 
+def faded(boxes: Tensor, height: int, width: int) -> Tensor:
+    """How much each pixel of B images is a target's: 1 in a box, falling to 0 at the grown edge.
+
+    boxes: (B, N, 4), as for `inside`, N an image. Returns (B, height, width), linear between the
+    two edges, at the middle of each pixel.
+    """
+    near, far = boxes[..., None], grown(boxes)[..., None]  # (B, N, 4, 1)
+    shares = []
+    for axis, length in enumerate((width, height)):
+        middle = torch.arange(length, device=boxes.device) + 0.5
+        first, last = axis, axis + 2
+        rising = (middle - far[..., first, :]) / (near[..., first, :] - far[..., first, :])
+        falling = (far[..., last, :] - middle) / (far[..., last, :] - near[..., last, :])
+        shares.append(torch.minimum(rising, falling).clamp(0, 1).nan_to_num())
+    across, down = shares  # (B, N, length)
+    return (down[..., :, None] * across[..., None, :]).amax(dim=1)
+
+
 def largest(boxes: Tensor) -> Tensor:
     """The box of each image with the largest area: (B, N, 4) -> (B, 4), NaN without any."""
     sides = boxes[..., 2:] - boxes[..., :2]

@@ -13,7 +13,7 @@ from util.compute import Compute
 class Pix2PixModel(TranslationModel):
     """G(A) is near B and fools a D that sees A too (eq. 4)."""
 
-    dataset_modes = ("aligned",)
+    dataset_modes = ("aligned", "randomized")
     watched_loss = "G_L1"
     options: Pix2PixOptions
 
@@ -29,7 +29,7 @@ class Pix2PixModel(TranslationModel):
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         a, b = batch.a, batch.b
-        fake = self.generate(self.see(a, batch.box_a))
+        fake = self.generate(self.see(a, batch.box_a, real=self.facts.sensed))
         shown = self.shown(fake)
         losses = self.update_discriminator(torch.cat([a, shown], 1), torch.cat([a, b], 1))
         judged = self.judge(torch.cat([a, shown], 1))

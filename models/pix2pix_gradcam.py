@@ -25,6 +25,7 @@ class Pix2PixGradcamModel(Pix2PixModel):
     teacher that attends, λ_gradcam times the divergence of what it names in G(A) from that in B.
     """
 
+    dataset_modes = ("aligned",)
     options: Pix2PixGradcamOptions
 
     def __init__(

@@ -137,9 +137,12 @@ class TranslationModel(Model):
     def shown(self, fake: Tensor) -> Tensor:
         """What D is shown of G's images: with --sensor its noise is in them, drawn anew.
 
-        Real images are noisy, and D would know G's by that they are not.
+        Real images are noisy, and D would know G's by that they are not. What G makes of images
+        that a sensor has shown keeps their noise.
         """
-        return self.generator.sensor.draw_noise(fake) if self.options.sensor else fake
+        if not self.options.sensor or self.facts.sensed:
+            return fake
+        return self.generator.sensor.draw_noise(fake)
 
     def translate(self, images: Tensor, boxes: Tensor | None = None) -> Tensor:
         """Whole images through G or its average, as test.py --no_noise does: eval mode, exactly."""

@@ -106,8 +106,10 @@ class DataOptions:
         may_change=True,
         free=True,
     )
-    dataset_mode: Literal["unaligned", "aligned", "single", "labeled"] = option(
-        "unaligned", "how images are found and paired"
+    dataset_mode: Literal["unaligned", "aligned", "randomized", "single", "labeled"] = option(
+        "unaligned",
+        "how images are found and paired; randomized: B with itself, its targets in labels.csv at "
+        "random temperatures",
     )
     direction: Literal["AtoB", "BtoA"] = option("AtoB", "which domain is translated into which")
     phase: str = option("train", "which sub-folders are read: train, val, test, ...")

@@ -374,6 +374,8 @@ class Start:
                 f"--pretrained_name {options.pretrained_name} learnt beside another sensor than "
                 f"that of --sensor {self.sensor}; name the one that it was trained with."
             )
+        if self.sensor:
+            model.generator.targets_only.fill_(dataset.facts().sensed)
         return model
 
     def loader(self, dataset: ImageDataset, model: Model) -> Loader:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from models.networks.sensor import sensor_of
+from models.networks.sensor import heeds_boxes, sensor_of
 from models.translation import of_any_size
 from options import ExportOptions
 from training.run_folder import RunFolder
@@ -28,9 +28,9 @@ def export(options: ExportOptions) -> str:
     """
     trained = Trained.of(RunFolder.of(options.checkpoints_dir, options.name), options.epoch)
     sensor = sensor_of(trained.generator)
-    if sensor is not None and sensor.controls_targets:
+    if heeds_boxes(trained.generator):
         raise UserError(
-            f"{trained.source} heeds the boxes of targets (--fit_target), which an exported "
+            f"{trained.source} heeds the boxes of targets, which an exported "
             "generator is not given; use load_generator, which takes them, or export another run."
         )
     content = WRITERS[options.format](captured(trained), metadata(trained, options))

@@ -7,7 +7,7 @@ from data.build import build_test_dataset
 from data.fingerprint import image_fingerprint
 from models import MODEL_OPTIONS
 from models.networks import load_weights
-from models.networks.sensor import sensor_of
+from models.networks.sensor import heeds_boxes, sensor_of
 from models.translation import make_generator
 from options import TestConfig, tested_options
 from training.run_folder import RunFolder
@@ -52,7 +52,7 @@ def begin(config: TestConfig) -> Translation:
         seed=config.run.seed,
         value_maps=value_maps,
         asked=config.test.num_test,
-        read_boxes=sensor is not None and sensor.controls_targets,
+        read_boxes=heeds_boxes(generator),
     )
     annotations = Annotations.of(dataset)
     inputs = {

@@ -74,6 +74,7 @@ class DataFacts:
     the networks see the images; paired: whether the two images of a sample have one size. view: how
     labelled images are seen in training; chip_scale: how large chips are, `data.chips.ChipScale` in
     plain values, None for other views; balanced: whether batches have as many images of each class.
+    sensed: whether images A are as a sensor shows them, and not as a simulator does.
     """
 
     classes: tuple[str, ...] = ()
@@ -88,3 +89,4 @@ class DataFacts:
     view: View = "frame"
     chip_scale: Mapping[str, Any] | None = None
     balanced: bool = False
+    sensed: bool = False

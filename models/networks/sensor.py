@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metrics.boxes import inside
+from metrics.boxes import faded, inside
 from models.networks.functions import Saturate
 from util.distributed import draw_rows
 from util.seeding import generator_for
@@ -19,7 +19,7 @@ from util.seeding import generator_for
 KNOTS = 255 * 16 + 1
 SHARES = 65  # quantiles of a target's grey levels, from 0 to 1
 # Buffers that fits of earlier versions lack: a new sensor's are what these were fitted with.
-LATER_BUFFERS = ("reference", "target", "target_keep")
+LATER_BUFFERS = ("reference", "target", "target_keep", "targets_only")
 
 
 class FittedSensor(nn.Module):
@@ -208,11 +208,14 @@ class SensorGenerator(nn.Module):
     set to 0, so that a new generator makes the fit itself, to the bit. The sensor is no parameter.
 
     network: of two bands to one, such as a ResNet, whose layers `encode` gives.
+    targets_only: a buffer, whether the network adds to targets alone. It is then given their mask,
+        1 in boxes and fading to 0 about them, in the images' place, and what it adds is times that.
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.sensor, self.network = FittedSensor(), network
+        self.register_buffer("targets_only", torch.tensor(False))
         self.size_multiple, self.smallest_side = network.size_multiple, network.smallest_side
         *_, last = (m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)))
         nn.init.zeros_(last.weight)
@@ -241,9 +244,10 @@ class SensorGenerator(nn.Module):
         """The sensor's, as FittedSensor adds it."""
         return self.sensor.add_noise(images, seed=seed, names=names)
 
-    @staticmethod
-    def _add(seen: Tensor, learnt: Tensor) -> Tensor:
-        return Saturate.apply(seen[:, 1:] + 2 * learnt)
+    def _add(self, seen: Tensor, learnt: Tensor) -> Tensor:
+        first, fit = seen.split(1, 1)
+        learnt = torch.where(self.targets_only, learnt * first, learnt)
+        return Saturate.apply(fit + 2 * learnt)
 
 
 def sensor_of(generator: nn.Module) -> FittedSensor | None:
@@ -259,8 +263,21 @@ def see(
 
     boxes: (B, N, 4) of their targets; real: they are the sensor's, or made to be like those. Such
     an image is its own fit: a second time through the sensor would blur it twice. Returns
-    (B, 2, H, W); for any other generator the images themselves.
+    (B, 2, H, W), in place of the images the mask of targets where the generator changes these only;
+    for any other generator the images themselves.
     """
     if not isinstance(generator, SensorGenerator):
         return images
-    return torch.cat([images, images if real else generator.sensor(images, boxes)], 1)
+    fit = images if real else generator.sensor(images, boxes)
+    mask = torch.zeros_like(images)
+    if boxes is not None:
+        mask = faded(boxes, *images.shape[-2:])[:, None].to(images.dtype)
+    return torch.cat([torch.where(generator.targets_only, mask, images), fit], 1)
+
+
+def heeds_boxes(generator: nn.Module) -> bool:
+    """Whether boxes of targets make a difference to its images."""
+    sensor = sensor_of(generator)
+    if sensor is None:
+        return False
+    return sensor.controls_targets or bool(getattr(generator, "targets_only", False))

@@ -12,6 +12,7 @@ cut="--netG resnet_4blocks --ngf 16 --ndf 16 --netF_nc 64 --num_patches 128 --lr
     --n_epochs 2 --n_epochs_decay 1"
 narrow="--ngf 16 --ndf 16 --n_epochs 3 --n_epochs_decay 3"
 blind="--blind_target --box_patches 0.25"
+reheat="--ngf 32 --ndf 16 --lr 0.001 --lambda_GAN 0.3 --n_epochs 50 --n_epochs_decay 50 --print_freq 240"
 export CUT_FLAGS="$cut $crops" PIX2PIX_FLAGS="--netG unet_128 $narrow $crops"
 export CLASSIFIER_FLAGS="--load_size 128 --crop_size 128 --batch_size 16 --n_epochs 10 --n_epochs_decay 10"
 export GRADCAM_FLAGS="--netG unet_128 --ngf 16 --ndf 16 $crops
@@ -43,7 +44,8 @@ published() {
     truth "$1mwir_pix2pix_gradcam" "Pix2Pix + Grad-CAM, seed $2"
 }
 
-# designs PREFIX SEED: D blind to the target, and networks that begin as the target fit
+# designs PREFIX SEED: D blind to the target, networks that begin as the target fit, and one that
+# learns from real vehicles alone
 # shellcheck disable=SC2086
 designs() {
     train "$1cut_on_fit" --model cut --dataroot "$DATASETS/$1mwir_sim2cut" --preprocess none \
@@ -55,6 +57,8 @@ designs() {
         --preprocess none --netG resnet_4blocks $narrow --sensor fit_mwir_target_fit \
         --lambda_box 10 --print_freq 240 --seed "$2"
     truth "$1pix2pix_on_fit" "the same on the target fit, L1 x10 in boxes, seed $2"
+    NAME_PREFIX="$1" "$scripts/run_reheat.sh" --sensor fit_mwir_target_fit $reheat --seed "$2"
+    truth "$1mwir_reheat" "target fit, reheated, seed $2"
 }
 
 # pix2pix PREFIX SEED [FLAGS OF CUT...]: CUT, pseudo-pairs and Pix2Pix

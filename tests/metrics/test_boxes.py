@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from metrics.boxes import grown, inside, largest, regions
+from metrics.boxes import faded, grown, inside, largest, regions
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,16 @@ def test_the_largest_box_of_each_image():
     )
     assert largest(boxes)[:2].tolist() == [[1, 1, 2, 9], [5, 5, 6, 6]]
     assert largest(boxes)[2].isnan().all()
+
+
+def test_a_target_fades_from_its_box_to_the_grown_edge():
+    boxes = torch.tensor([[[10.0, 20, 20, 30], [torch.nan] * 4], [[torch.nan] * 4] * 2])
+    shares = faded(boxes, 40, 32)
+    assert (shares[1] == 0).all()
+    # Grown by 2.5 pixels on each side: the middle of column 8 is 1.5 from the edge at x = 10.
+    expected = torch.zeros(32)
+    expected[7:23] = torch.tensor([0, 0.4, 0.8, *[1.0] * 10, 0.8, 0.4, 0])
+    torch.testing.assert_close(shares[0, 25], expected)
+    torch.testing.assert_close(shares[0, 18], 0.4 * expected)
+    torch.testing.assert_close(shares[0, :, 8], shares[0].T[8])
+    assert (faded(boxes, 40, 32) > 0).sum() == 14 * 14

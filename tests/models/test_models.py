@@ -178,6 +178,19 @@ def test_d_is_shown_noise_and_l1_is_not(batch, classifier_file, monkeypatch):
     assert torch.equal(judged[0][len(batch.a) :, 1:], batch.b)
 
 
+def test_images_that_a_sensor_has_shown_are_their_own_fit_and_have_its_noise(batch, monkeypatch):
+    options = Pix2PixOptions(**SMALL, sensor="fit")
+    model, judged = build("pix2pix", options, replace(FACTS, sensed=True)), []
+    model.generator.sensor.curve.mul_(0.5)
+    model.generator.sensor.noise.fill_(0.1)
+    judge = model.judge
+    monkeypatch.setattr(model, "judge", lambda x: judged.append(x.detach()) or judge(x))
+    losses = model.training_step(batch)
+    l1 = options.lambda_L1 * (batch.a - batch.b).abs().mean()
+    torch.testing.assert_close(losses["G_L1"], l1)
+    assert torch.equal(judged[1][:, 1:], batch.a)
+
+
 @pytest.mark.parametrize("flags", [{}, {"flip_equivariance": True}, {"nce_idt": False}])
 def test_cut_beside_a_sensor_takes_real_images_for_their_own_fit(
     batch, classifier_file, flags, monkeypatch

@@ -379,6 +379,27 @@ def with_boxes(place: Place) -> None:
     (folder / "labels.csv").write_text("\n".join(rows) + "\n")
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_what_learns_from_randomized_real_images_translates_simulated_ones(make_place, bits):
+    place = make_place(bits)
+    with_boxes(place)
+    place.train()
+    fit = images(place.translate("--no_noise", results="fit"))
+    flags = [*BESIDE, "--dataset_mode", "randomized", "--max_dataset_size", "all"]
+    folder = place.train(*flags, "--lr", "0", model="pix2pix", name="begun")
+    maps = json.loads((folder / "run.json").read_text())["value_maps"]
+    assert maps == json.loads((place.path / "checkpoints/fit/run.json").read_text())["value_maps"]
+    for name, image in images(place.translate("--no_noise", name="begun")).items():
+        np.testing.assert_array_equal(image, fit[name])
+    place.train(*flags, "--lr", "0.01", "--resume", model="pix2pix", name="learnt")
+    place.train(*flags, "--lr", "0.01", "--resume", model="pix2pix", name="learnt")
+    learnt = images(place.translate("--no_noise", name="learnt"))
+    changed = np.any([learnt[name] != fit[name] for name in fit], axis=0)
+    target = np.zeros(changed.shape, bool)
+    target[5:27, 4:31] = True  # x 8 to 28, y 8 to 24, grown by a tenth and 1.5 pixels
+    assert changed[target].any() and not changed[~target].any()
+
+
 def test_a_fit_to_targets_heeds_boxes_where_images_are_translated(place, capsys):
     with_boxes(place)
     place.train("--fit_target")

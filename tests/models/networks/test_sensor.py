@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from metrics.boxes import faded
 from models.networks import ResnetGenerator, UnetGenerator, load_weights
 from models.networks.functions import Saturate
-from models.networks.sensor import KNOTS, SHARES, FittedSensor, SensorGenerator, levels_below, see
+from models.networks.sensor import (
+    KNOTS,
+    SHARES,
+    FittedSensor,
+    SensorGenerator,
+    heeds_boxes,
+    levels_below,
+    see,
+)
 
 
 def random_images(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -183,10 +192,39 @@ def test_a_real_image_is_its_own_fit():
     assert torch.equal(generator(see(generator, images, real=True)), images)
 
 
+def test_a_generator_of_targets_is_given_their_mask_and_changes_nothing_else():
+    generator, images = generator_with_sensor("resnet"), random_images(2, 1, 32, 32)
+    *_, bias = (p for name, p in generator.named_parameters() if name.endswith("bias"))
+    bias.data.fill_(0.2)
+    boxes = torch.full((2, 1, 4), torch.nan)
+    boxes[0] = torch.tensor([8.0, 10, 18, 16])
+    fit = generator.sensor(images, boxes)
+    mask = faded(boxes, 32, 32)[:, None]
+    assert torch.equal(see(generator, images, boxes), torch.cat([images, fit], 1))
+    generator.targets_only.fill_(True)
+    assert torch.equal(see(generator, images, boxes), torch.cat([mask, fit], 1))
+    assert torch.equal(see(generator, images, boxes, real=True), torch.cat([mask, images], 1))
+    fake = generator(see(generator, images, boxes))
+    assert torch.equal(fake[mask == 0], fit[mask == 0]) and 0 < (mask > 0).sum() < 200
+    assert (fake != fit)[mask == 1].float().mean() > 0.5
+    assert torch.equal(generator(see(generator, images)), generator.sensor(images))
+
+
+def test_who_heeds_boxes():
+    generator = generator_with_sensor("resnet")
+    assert not heeds_boxes(generator) and not heeds_boxes(generator.network)
+    generator.targets_only.fill_(True)
+    assert heeds_boxes(generator)
+    sensor = FittedSensor()
+    assert not heeds_boxes(sensor)
+    sensor.target_keep.fill_(0.5)
+    assert heeds_boxes(sensor)
+
+
 def test_the_sensor_in_a_generator_is_saved_and_trained_by_nobody():
     generator = generator_with_sensor("resnet")
     keys = generator.state_dict().keys()
-    assert {key.split(".")[0] for key in keys} == {"sensor", "network"}
+    assert {key.split(".")[0] for key in keys} == {"sensor", "network", "targets_only"}
     assert {f"sensor.{key}" for key in FittedSensor().state_dict()} < keys
     assert all(name.startswith("network.") for name, _ in generator.named_parameters())
 
@@ -259,3 +297,11 @@ def test_a_fit_from_before_target_control_is_read():
     assert sensor.blur.item() == pytest.approx(0.7)
     assert sensor.reference.item() == 0.5
     assert not sensor.controls_targets
+
+
+def test_a_generator_from_before_there_was_a_choice_sees_the_images():
+    generator = generator_with_sensor("resnet")
+    state = generator.state_dict()
+    del state["targets_only"]
+    load_weights(generator, state, source="g.pth")
+    assert not generator.targets_only

@@ -1,0 +1,174 @@
+"""Pairs made of real images alone: each, and the same with its targets at random temperatures.
+
+Domain randomisation (Tobin et al. 2017, arXiv:1703.06907) turned round. A simulator that does not
+know how warm the parts of a vehicle are draws them as if at random. A network that learns to bring
+real targets back from random temperatures learns which part is how warm, and repairs those of a
+simulator, whose shapes are right.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+
+from data.cache import keep_images
+from data.datasets import ImageDataset, Selection
+from data.raw import RawSample
+from data.transforms import Placement
+from data.value_map import ValueMap
+from util.batch import DataFacts
+
+GROWTH = 2  # pixels on each side by which a box is grown: boxes are tight
+RING = 4  # pixels around that tell the background
+CLEAR = 4.0  # standard deviations of the background by which a target's pixels stand out
+LEAST = 0.03  # of its largest contrast, by which they do where the ground is flat
+SPECK = 0.1  # of the largest region that stands out, below which others are none of the target
+MOST_PARTS = 5
+COLD = 0.25  # share of parts that are about as warm as the background
+STRETCH = 0.4  # share by which a part may be farther from the background than the one it copies
+FLAT = 0.6  # share of targets whose parts keep no differences in themselves
+KEPT = 0.5  # most that others keep of them
+SMOOTH = 0.7  # most of the blur, in pixels, before parts are told apart
+EDGE = (0.3, 0.8)  # blur of the edges of parts, in pixels
+EIGHT = np.ones((3, 3), dtype=bool)  # neighbours
+TRIES = 8  # crops of an image, of which the one that shows most of its targets is taken
+
+
+class RandomizedDataset(ImageDataset):
+    """Real images, B, and as A the same with the parts of their targets at random temperatures.
+
+    A part is what lies between two grey levels of a target. Its new level is, over the background,
+    that of some pixel of a target in another image, which is drawn with the sample. An image
+    without boxes is its own partner; crops are drawn about targets. Of the
+    simulator's images, which are translated later, the file values count alone.
+    """
+
+    paired = True
+
+    def __init__(self, selection: Selection) -> None:
+        super().__init__(selection)
+        letter_a, letter_b = selection.folder_letters()
+        self.add_domain("B", selection.find(letter_b))
+        self.domains["A"] = replace(self.domains["B"], bands=selection.bands_a)
+        simulated = selection.find(letter_a).files()
+        images = keep_images([file.path for file in simulated], "none")
+        self.map_of_simulated = selection.value_map("A", simulated, images)
+
+    @property
+    def value_maps(self) -> dict[str, ValueMap]:
+        """A: of the simulator's images, which the generator is for."""
+        return super().value_maps | {"A": self.map_of_simulated}
+
+    def facts(self) -> DataFacts:
+        """A is as the sensor shows it."""
+        return replace(super().facts(), sensed=True)
+
+    def sample(self, epoch: int, index: int, rng: np.random.Generator) -> RawSample:
+        real = self.domains["B"]
+        values, boxes = real.read(index), real.boxes[index]
+        placement = self._placement(index, values, rng)
+        other = int(rng.integers(len(real.files)))
+        warmth = levels_over_background(real.read(other), real.boxes[other])
+        changed = at_random_temperatures(values, boxes, warmth, rng)
+        images = {
+            role: domain.raw(index, image, placement)
+            for (role, domain), image in zip(self.domains.items(), (values, changed), strict=True)
+        }
+        return RawSample(images, -1, self.files[index].name)
+
+    def _placement(self, index: int, values: np.ndarray, rng: np.random.Generator) -> Placement:
+        """Of several drawn, the one whose crop shows most of the targets."""
+        boxes, size = self.domains["B"].boxes[index], values.shape[:2]
+        name = str(self.files[index].path)
+        drawn = [self.preprocessing.draw(*size, rng, name=name) for _ in range(TRIES)]
+        return max(drawn, key=lambda placement: _area(placement.place(boxes, *size)))
+
+
+def _area(boxes: np.ndarray) -> float:
+    return float((boxes[:, 2:] - boxes[:, :2]).prod(axis=1).sum())
+
+
+def at_random_temperatures(
+    values: np.ndarray, boxes: np.ndarray, warmth: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """An image (H, W) or (H, W, 3) whose targets have parts of random levels; of the same type.
+
+    boxes: (N, 4) of the targets; warmth: levels over the background that parts are drawn from.
+    """
+    grey = values if values.ndim == 2 else values.mean(axis=2)
+    changed = grey.astype(np.float64)
+    for target, background in targets_in(grey, boxes):
+        if len(warmth):
+            changed = _reheated(changed, target, background, warmth, rng)
+    difference = changed - grey
+    result = values + (difference if values.ndim == 2 else difference[..., None])
+    if values.dtype.kind in "iu":
+        ends = np.iinfo(values.dtype)
+        result = np.rint(result).clip(ends.min, ends.max)
+    return result.astype(values.dtype)
+
+
+def _reheated(
+    grey: np.ndarray,
+    target: np.ndarray,
+    background: float,
+    warmth: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    count = int(rng.integers(1, MOST_PARTS + 1))
+    levels = ndimage.gaussian_filter(grey, rng.uniform(0, SMOOTH)) - background
+    own = levels[target]
+    shares = np.sort(rng.uniform(size=count - 1))
+    # Cut where equal numbers of pixels lie between, or equal differences.
+    even = np.quantile(own, shares) if rng.random() < 0.5 else own.min() + shares * np.ptp(own)
+    part = np.searchsorted(even, levels)
+    drawn = rng.choice(warmth, count) * rng.uniform(1 - STRETCH, 1 + STRETCH, count)
+    drawn[rng.random(count) < COLD] *= LEAST
+    kept = 0.0 if rng.random() < FLAT else rng.uniform(0, KEPT)
+    flat = background + (1 - kept) * drawn[part] + kept * levels
+    painted = ndimage.gaussian_filter(np.where(target, flat, grey), rng.uniform(*EDGE))
+    near = ndimage.binary_dilation(target, EIGHT, iterations=2)
+    return np.where(near, painted, grey)
+
+
+def levels_over_background(values: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Of all pixels of the targets in an image (H, W) or (H, W, 3): (M,), perhaps none."""
+    grey = values if values.ndim == 2 else values.mean(axis=2)
+    found = [grey[target] - background for target, background in targets_in(grey, boxes)]
+    return np.concatenate(found) if found else np.empty(0)
+
+
+def targets_in(grey: np.ndarray, boxes: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
+    """Where in (H, W) each target is, (H, W) of bool, and the level of what is around it.
+
+    It is what stands out in the box against a ring about it, without specks, and what that
+    encloses. Boxes of which nothing stands out, and those without a ring, are left out.
+    """
+    for box in boxes:
+        inside, around = _region(box, GROWTH, grey.shape), _region(box, GROWTH + RING, grey.shape)
+        ring = np.zeros(grey.shape, dtype=bool)
+        ring[around], ring[inside] = True, False
+        if not ring.any():
+            continue
+        background = float(np.median(grey[ring]))
+        spread = 1.4826 * float(np.median(np.abs(grey[ring] - background)))
+        contrast = np.abs(grey[inside] - background)
+        clear = contrast > max(CLEAR * spread, LEAST * float(contrast.max()))
+        labels, count = ndimage.label(clear, EIGHT)
+        if not count:
+            continue
+        areas = np.bincount(labels.ravel())[1:]
+        kept = np.flatnonzero(areas >= SPECK * areas.max()) + 1
+        target = np.zeros(grey.shape, dtype=bool)
+        target[inside] = ndimage.binary_fill_holes(np.isin(labels, kept))
+        yield target, background
+
+
+def _region(box: np.ndarray, growth: int, shape: tuple[int, int]) -> tuple[slice, slice]:
+    left, top, right, bottom = box
+    height, width = shape
+    return (
+        slice(max(0, int(top) - growth), min(height, int(np.ceil(bottom)) + growth)),
+        slice(max(0, int(left) - growth), min(width, int(np.ceil(right)) + growth)),
+    )
