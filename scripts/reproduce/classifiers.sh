@@ -17,7 +17,7 @@ for seed in ${SEEDS:-0 1 2}; do
     for network in ${NETWORKS:-attention efficientnet_lite0 resnet18}; do
         # RANGES is a list of words by design: unquoted.
         # shellcheck disable=SC2086
-        train "${network}_${ranges// /_}_s$seed" --model classifier --netC "$network" --dataroot "$data_root" \
-            --hold_out_range $ranges --val_freq 30 --print_freq 952 --no_html --seed "$seed"
+        train "${network}_${ranges// /_}_s$seed" --model classifier --netC "$network" \
+            --dataroot "$data_root" --hold_out_range $ranges --val_freq 30 --print_freq 952 --no_html --seed "$seed"
     done
 done

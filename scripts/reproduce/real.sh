@@ -5,7 +5,8 @@
 # recordings and one of three hours of the simulator are held out. What is finished stays, so an
 # interrupted study goes on by the same command. Its tables, with report.html:
 #   results/real/ablation    simulator and pseudo-pairs as they are, and translated by the fits and the
-#                            networks; SEEDS (default "1 2 3") of all trainings
+#                            networks, and pairs of a CUT that is blind to vehicles; SEEDS (default
+#                            "1 2 3") of all trainings
 #   results/real/feedback    the Pix2Pix of seed 1 trained on with and without attention feedback;
 #                            FEEDBACK_SEEDS (default "1 2 3 4 5")
 #   results/real/published   CUT's images of PUBLISHED (real_A/, fake_B/) beside those of CUT here
@@ -139,7 +140,10 @@ ablation() {
         "$PYTHON" "$ROOT/datasets/make_pseudo_pairs.py" --out "$pairs" --resume \
             --train "$RESULTS/s${seed}_real2cut/train_latest" \
             --test "$RESULTS/s${seed}_real2cut/test_latest"
-        sets+=(--set "pseudo-pairs, seed $seed" "$pairs/test_A" "$pairs/test_B")
+        sets+=(--set "pseudo-pairs, seed $seed" "$pairs/test_A" "$pairs/test_B" "$pairs/test_B")
+        real2cut "s${seed}_blind_real2cut" "$seed" --blind_target --box_patches 0.25
+        local blind="$RESULTS/s${seed}_blind_real2cut/test_latest/images"
+        sets+=(--set "blind pseudo-pairs, seed $seed" "$blind/fake_B" "$blind/real_A" "$blind/real_A")
         on_pairs sensor_fit "fitted sensor, seed $seed" "$seed" "_s$seed"
         on_pairs target_fit "target recipe, seed $seed" "$seed" "_s$seed"
         train "s${seed}_pix2pix" --model pix2pix --dataroot "$pairs" $unet \
@@ -194,7 +198,6 @@ for kind in ("real_A", "fake_B"):
 END
     sets=(--set "published images" "$DATASETS/published")
     for seed in ${SEEDS:-1 2 3}; do
-        real2cut "s${seed}_blind_real2cut" "$seed" --blind_target --box_patches 0.25
         for design in "CUT:s${seed}_real2cut" "blind CUT:s${seed}_blind_real2cut"; do
             whole "${design#*:}" --dataroot "$DATASETS/published/real_A" --dataset_mode single \
                 --results_dir "$RESULTS/on_published"
