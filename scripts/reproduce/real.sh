@@ -30,6 +30,9 @@ crops="--preprocess crop --crop_size 128 --print_freq 225"
 cut="--model cut --netG resnet_4blocks --ngf 16 --ndf 16 --netF_nc 64 --num_patches 128 --lr 0.0004
     --n_epochs 2 --n_epochs_decay 1 $crops"
 unet="--netG unet_128 --ngf 16 --ndf 16 $crops"
+reheat="--model pix2pix --dataset_mode randomized --sensor target_fit --preprocess crop --crop_size 64
+    --batch_size 8 --netG resnet_4blocks --ngf 32 --ndf 16 --normG batch --no_dropout --lambda_box 20
+    --lambda_GAN 0.3 --lr 0.001 --n_epochs 25 --n_epochs_decay 25 --print_freq 225"
 classifier="--model classifier --batch_size 16 --n_epochs 10 --n_epochs_decay 10 --val_freq 20
     --print_freq 225"
 
@@ -148,6 +151,8 @@ ablation() {
         on_pairs target_fit "target recipe, seed $seed" "$seed" "_s$seed"
         train "s${seed}_pix2pix" --model pix2pix --dataroot "$pairs" $unet \
             --n_epochs 3 --n_epochs_decay 3 --seed "$seed"
+        train "s${seed}_reheat" --dataroot "$DATASETS/mwir_sim2cut" $reheat --seed "$seed"
+        on_simulated "s${seed}_reheat" "target recipe, reheated, seed $seed"
         taught "$seed" none 0 "Pix2Pix"
         taught "$seed" resnet18 10 "Pix2Pix + Grad-CAM"
         taught "$seed" attention 10 "Pix2Pix + attention network"
