@@ -6,8 +6,7 @@ real targets back from random temperatures learns which part is how warm, and re
 simulator, whose shapes are right.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -89,85 +88,111 @@ def _area(boxes: np.ndarray) -> float:
     return float((boxes[:, 2:] - boxes[:, :2]).prod(axis=1).sum())
 
 
+@dataclass(frozen=True)
+class Target:
+    """A target in an image: the part of it that shows it and its background.
+
+    where: rows and columns; mask: of bool, which pixels of that are the target's; background: the
+    level of what is around it.
+    """
+
+    where: tuple[slice, slice]
+    mask: np.ndarray
+    background: float
+
+
 def at_random_temperatures(
     values: np.ndarray, boxes: np.ndarray, warmth: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """An image (H, W) or (H, W, 3) whose targets have parts of random levels; of the same type.
 
-    boxes: (N, 4) of the targets; warmth: levels over the background that parts are drawn from.
+    boxes: (N, 4) of the targets; warmth: levels over the background that parts are drawn from,
+    without any the image is returned as it is.
     """
-    grey = values if values.ndim == 2 else values.mean(axis=2)
-    changed = grey.astype(np.float64)
-    for target, background in targets_in(grey, boxes):
-        if len(warmth):
-            changed = _reheated(changed, target, background, warmth, rng)
-    difference = changed - grey
-    result = values + (difference if values.ndim == 2 else difference[..., None])
-    if values.dtype.kind in "iu":
-        ends = np.iinfo(values.dtype)
-        result = np.rint(result).clip(ends.min, ends.max)
-    return result.astype(values.dtype)
+    targets = targets_in(values, boxes) if len(warmth) else []
+    result = values.copy()
+    for target in targets:
+        shown = result[target.where]
+        grey = _grey(shown).astype(np.float64)
+        difference = _reheated(grey, target, warmth, rng) - grey
+        changed = shown + (difference if shown.ndim == 2 else difference[..., None])
+        if values.dtype.kind in "iu":
+            ends = np.iinfo(values.dtype)
+            changed = np.rint(changed).clip(ends.min, ends.max)
+        result[target.where] = changed.astype(values.dtype)
+    return result
 
 
 def _reheated(
-    grey: np.ndarray,
-    target: np.ndarray,
-    background: float,
-    warmth: np.ndarray,
-    rng: np.random.Generator,
+    grey: np.ndarray, target: Target, warmth: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     count = int(rng.integers(1, MOST_PARTS + 1))
-    levels = ndimage.gaussian_filter(grey, rng.uniform(0, SMOOTH)) - background
-    own = levels[target]
+    levels = ndimage.gaussian_filter(grey, rng.uniform(0, SMOOTH)) - target.background
+    own = levels[target.mask]
     shares = np.sort(rng.uniform(size=count - 1))
     # Cut where equal numbers of pixels lie between, or equal differences.
-    even = np.quantile(own, shares) if rng.random() < 0.5 else own.min() + shares * np.ptp(own)
-    part = np.searchsorted(even, levels)
+    cuts = np.quantile(own, shares) if rng.random() < 0.5 else own.min() + shares * np.ptp(own)
+    part = np.searchsorted(cuts, levels)
     drawn = rng.choice(warmth, count) * rng.uniform(1 - STRETCH, 1 + STRETCH, count)
     drawn[rng.random(count) < COLD] *= LEAST
     kept = 0.0 if rng.random() < FLAT else rng.uniform(0, KEPT)
-    flat = background + (1 - kept) * drawn[part] + kept * levels
-    painted = ndimage.gaussian_filter(np.where(target, flat, grey), rng.uniform(*EDGE))
-    near = ndimage.binary_dilation(target, EIGHT, iterations=2)
+    flat = target.background + (1 - kept) * drawn[part] + kept * levels
+    edge = rng.uniform(*EDGE)
+    painted = ndimage.gaussian_filter(np.where(target.mask, flat, grey), edge)
+    near = ndimage.binary_dilation(target.mask, EIGHT, iterations=2)
     return np.where(near, painted, grey)
 
 
 def levels_over_background(values: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Of all pixels of the targets in an image (H, W) or (H, W, 3): (M,), perhaps none."""
-    grey = values if values.ndim == 2 else values.mean(axis=2)
-    found = [grey[target] - background for target, background in targets_in(grey, boxes)]
+    found = [
+        _grey(values[target.where])[target.mask] - target.background
+        for target in targets_in(values, boxes)
+    ]
     return np.concatenate(found) if found else np.empty(0)
 
 
-def targets_in(grey: np.ndarray, boxes: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
-    """Where in (H, W) each target is, (H, W) of bool, and the level of what is around it.
+def targets_in(values: np.ndarray, boxes: np.ndarray) -> list[Target]:
+    """The targets of boxes (N, 4) in an image (H, W) or (H, W, 3).
 
-    It is what stands out in the box against a ring about it, without specks, and what that
+    A target is what stands out in the box against a ring about it, without specks, and what that
     encloses. Boxes of which nothing stands out, and those without a ring, are left out.
     """
-    for box in boxes:
-        inside, around = _region(box, GROWTH, grey.shape), _region(box, GROWTH + RING, grey.shape)
-        ring = np.zeros(grey.shape, dtype=bool)
-        ring[around], ring[inside] = True, False
-        if not ring.any():
-            continue
-        background = float(np.median(grey[ring]))
-        spread = 1.4826 * float(np.median(np.abs(grey[ring] - background)))
-        contrast = np.abs(grey[inside] - background)
-        clear = contrast > max(CLEAR * spread, LEAST * float(contrast.max()))
-        labels, count = ndimage.label(clear, EIGHT)
-        if not count:
-            continue
-        areas = np.bincount(labels.ravel())[1:]
-        kept = np.flatnonzero(areas >= SPECK * areas.max()) + 1
-        target = np.zeros(grey.shape, dtype=bool)
-        target[inside] = ndimage.binary_fill_holes(np.isin(labels, kept))
-        yield target, background
+    found = (_target_in(values, box) for box in boxes)
+    return [target for target in found if target]
 
 
-def _region(box: np.ndarray, growth: int, shape: tuple[int, int]) -> tuple[slice, slice]:
+def _target_in(values: np.ndarray, box: np.ndarray) -> Target | None:
+    size = values.shape[:2]
+    inside, where = _region(box, GROWTH, size), _region(box, GROWTH + RING, size)
+    grey = _grey(values[where]).astype(np.float64)
+    box_mask = np.zeros(grey.shape, dtype=bool)
+    rows, columns = (
+        slice(i.start - w.start, i.stop - w.start) for i, w in zip(inside, where, strict=True)
+    )
+    box_mask[rows, columns] = True
+    ring = grey[~box_mask]
+    if not ring.size:
+        return None
+    background = float(np.median(ring))
+    spread = 1.4826 * float(np.median(np.abs(ring - background)))
+    contrast = np.abs(grey - background) * box_mask
+    labels, count = ndimage.label(contrast > max(CLEAR * spread, LEAST * contrast.max()), EIGHT)
+    if not count:
+        return None
+    areas = np.bincount(labels.ravel())[1:]
+    kept = np.flatnonzero(areas >= SPECK * areas.max()) + 1
+    mask = ndimage.binary_fill_holes(np.isin(labels, kept))
+    return Target(where, mask, background)
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    return values if values.ndim == 2 else values.mean(axis=2)
+
+
+def _region(box: np.ndarray, growth: int, size: tuple[int, int]) -> tuple[slice, slice]:
     left, top, right, bottom = box
-    height, width = shape
+    height, width = size
     return (
         slice(max(0, int(top) - growth), min(height, int(np.ceil(bottom)) + growth)),
         slice(max(0, int(left) - growth), min(width, int(np.ceil(right)) + growth)),

@@ -54,8 +54,10 @@ def test_a_target_is_what_stands_out_in_its_box():
     vehicle[28, 20] = True
     image[28, 20] = GROUND  # enclosed: of the target, too
     image[21, 13] = 80  # a speck
-    ((found, background),) = targets_in(image, BOX)
-    assert (found == vehicle).all() and background == GROUND
+    (target,) = targets_in(image, BOX)
+    found = np.zeros_like(vehicle)
+    found[target.where] = target.mask
+    assert (found == vehicle).all() and target.background == GROUND
 
 
 def test_levels_are_those_over_the_background():
@@ -68,7 +70,7 @@ def test_levels_are_those_over_the_background():
 def test_a_box_that_shows_no_target_against_a_ring_is_left_out(box):
     image = np.full((SIDE, SIDE), GROUND, np.uint8)
     boxes = np.array([box], np.float32)
-    assert not list(targets_in(image, boxes)) and not len(levels_over_background(image, boxes))
+    assert not targets_in(image, boxes) and not len(levels_over_background(image, boxes))
     changed = at_random_temperatures(image, boxes, WARMTH, np.random.default_rng(0))
     assert (changed == image).all()
 
