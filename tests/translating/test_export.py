@@ -117,7 +117,7 @@ def test_what_was_written_is_said(trained, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("kind", "flags", "words"),
     [
-        ("target_sensor", [], r"latest_net_G\.pth heeds the boxes of targets .*; use load_gener"),
+        ("target_sensor", [], r"latest_net_G\.pth heeds the boxes of targets, .*; use load_gener"),
         ("classifier", [], "--model classifier translates nothing"),
         ("resnet", ["--epoch", "9"], r"none of 9_net_G\.pth"),
         ("resnet", ["--name", "other"], r"no run .*other .*; check --name and --checkpoints_dir\."),
