@@ -39,8 +39,8 @@ class RandomizedDataset(ImageDataset):
 
     A part is what lies between two grey levels of a target. Its new level is, over the background,
     that of some pixel of a target in another image, which is drawn with the sample. An image
-    without boxes is its own partner; crops are drawn about targets. Of the
-    simulator's images, which are translated later, the file values count alone.
+    without boxes is its own partner; crops are drawn about targets. Of the simulator's images,
+    which are translated later, the file values count alone.
     """
 
     paired = True
@@ -49,7 +49,9 @@ class RandomizedDataset(ImageDataset):
         super().__init__(selection)
         letter_a, letter_b = selection.folder_letters()
         self.add_domain("B", selection.find(letter_b))
-        self.domains["A"] = replace(self.domains["B"], bands=selection.bands_a)
+        real = self.domains["B"]
+        self.domains = {"A": replace(real, bands=selection.bands_a), "B": real}
+        self.boxed = [number for number, boxes in enumerate(real.boxes) if len(boxes)]
         simulated = selection.find(letter_a).files()
         images = keep_images([file.path for file in simulated], "none")
         self.map_of_simulated = selection.value_map("A", simulated, images)
@@ -67,12 +69,12 @@ class RandomizedDataset(ImageDataset):
         real = self.domains["B"]
         values, boxes = real.read(index), real.boxes[index]
         placement = self._placement(index, values, rng)
-        other = int(rng.integers(len(real.files)))
+        other = int(rng.choice(self.boxed))
         warmth = levels_over_background(real.read(other), real.boxes[other])
         changed = at_random_temperatures(values, boxes, warmth, rng)
         images = {
-            role: domain.raw(index, image, placement)
-            for (role, domain), image in zip(self.domains.items(), (values, changed), strict=True)
+            "A": self.domains["A"].raw(index, changed, placement),
+            "B": real.raw(index, values, placement),
         }
         return RawSample(images, -1, self.files[index].name)
 
