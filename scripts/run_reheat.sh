@@ -6,4 +6,5 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 train_and_translate "${mwir}_reheat" --model pix2pix --dataset_mode randomized \
     --sensor "${mwir}_target_fit" --dataroot "$DATASETS/${mwir}_sim2cut" --preprocess crop \
-    --crop_size 64 --batch_size 8 --netG resnet_4blocks --normG batch --no_dropout --lambda_box 20 "$@"
+    --crop_size 64 --batch_size 8 --netG resnet_4blocks --normG batch --no_dropout \
+    --lambda_box 20 --lambda_GAN 0.3 "$@"

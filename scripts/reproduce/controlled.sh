@@ -12,7 +12,7 @@ cut="--netG resnet_4blocks --ngf 16 --ndf 16 --netF_nc 64 --num_patches 128 --lr
     --n_epochs 2 --n_epochs_decay 1"
 narrow="--ngf 16 --ndf 16 --n_epochs 3 --n_epochs_decay 3"
 blind="--blind_target --box_patches 0.25"
-reheat="--ngf 32 --ndf 16 --lr 0.001 --lambda_GAN 0.3 --n_epochs 50 --n_epochs_decay 50 --print_freq 240"
+reheat="--ngf 32 --ndf 16 --lr 0.001 --n_epochs 50 --n_epochs_decay 50 --print_freq 240"
 export CUT_FLAGS="$cut $crops" PIX2PIX_FLAGS="--netG unet_128 $narrow $crops"
 export CLASSIFIER_FLAGS="--load_size 128 --crop_size 128 --batch_size 16 --n_epochs 10 --n_epochs_decay 10"
 export GRADCAM_FLAGS="--netG unet_128 --ngf 16 --ndf 16 $crops
