@@ -4,7 +4,8 @@
 # random temperatures. Train, then translate test images. Flags are passed through.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-train_and_translate "${mwir}_reheat" --model pix2pix --dataset_mode randomized \
-    --sensor "${mwir}_target_fit" --dataroot "$DATASETS/${mwir}_sim2cut" --preprocess crop \
-    --crop_size 64 --batch_size 8 --netG resnet_4blocks --normG batch --no_dropout \
-    --lambda_box 20 --lambda_GAN 0.3 "$@"
+name="${mwir}_reheat" data="$DATASETS/${mwir}_sim2cut"
+train "$name" --model pix2pix --dataset_mode randomized --sensor "${mwir}_target_fit" \
+    --dataroot "$data" --preprocess crop --crop_size 64 --batch_size 8 --netG resnet_4blocks \
+    --normG batch --no_dropout --lambda_box 20 --lambda_GAN 0.3 "$@"
+translate "$name" --dataroot "$data" "$@"
