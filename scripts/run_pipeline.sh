@@ -2,12 +2,12 @@
 # The whole method: run_pipeline.sh DATA_ROOT [FLAGS...], DATA_ROOT holding real/ and sim/.
 #
 # RECIPE in the environment: published (default), CUT, pseudo-pairs, Pix2Pix and Grad-CAM feedback;
-# target, a sensor fitted to the vehicles, which keeps them best where docs/RESULTS.md says. That
-# needs boxes in labels.csv, of real/ and of sim/.
+# target, a sensor fitted to the vehicles; reheat, on top of that, vehicles as warm as real ones are.
+# docs/RESULTS.md says which is best where. The last two need boxes in labels.csv, of real/ and sim/.
 #
 # FLAGS go to every stage, so all must know them (--gpu_ids, --num_threads, ...). CUT_FLAGS,
-# PIX2PIX_FLAGS, CLASSIFIER_FLAGS and GRADCAM_FLAGS in the environment go to one stage each. A
-# finished stage is left as it is and an interrupted one goes on, where it is of the same images,
+# PIX2PIX_FLAGS, CLASSIFIER_FLAGS, GRADCAM_FLAGS and REHEAT_FLAGS in the environment go to one stage
+# each. A finished stage is left as it is and an interrupted one goes on, where it is of the same images,
 # flags and inputs; else the pipeline stops at it. NAME_PREFIX in the environment begins the names of
 # all runs and datasets: other data, or other flags, beside these.
 set -euo pipefail
@@ -16,10 +16,13 @@ if [ $# -eq 0 ] || [ ! -d "$1/real" ] || [ ! -d "$1/sim" ]; then
     exit 2
 fi
 recipe="${RECIPE:-published}"
-if [ "$recipe" != published ] && [ "$recipe" != target ]; then
-    echo "error: there is no RECIPE=$recipe; it is published or target." >&2
-    exit 2
-fi
+case "$recipe" in
+    published | target | reheat) ;;
+    *)
+        echo "error: there is no RECIPE=$recipe; it is published, target or reheat." >&2
+        exit 2
+        ;;
+esac
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 data_root="$(cd "$1" && pwd)"
 flags=("${@:2}")
@@ -38,11 +41,17 @@ scripts="$ROOT/scripts"
     # Behind the stages that look at the real images themselves, and refuse others first.
     "$PYTHON" "$ROOT/datasets/make_unpaired.py" --real "$data_root/real" --sim "$data_root/sim" \
         --out "$DATASETS" --prefix "${NAME_PREFIX:-}"
-    if [ "$recipe" = target ]; then
+    if [ "$recipe" != published ]; then
         echo "== ${mwir}_target_fit"
         "$scripts/run_target_fit.sh" ${flags[@]+"${flags[@]}"}
+        stage=target_fit
+        if [ "$recipe" = reheat ]; then
+            echo "== ${mwir}_reheat"
+            "$scripts/run_reheat.sh" ${REHEAT_FLAGS:-} ${flags[@]+"${flags[@]}"}
+            stage=reheat
+        fi
         echo "== evaluation"
-        STAGE=target_fit "$scripts/run_evaluate.sh"
+        STAGE="$stage" "$scripts/run_evaluate.sh"
         exit
     fi
     echo "== ${mwir}_real2cut"

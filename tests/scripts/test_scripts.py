@@ -77,6 +77,7 @@ def test_the_pipeline_and_what_stands_on_it(places, tmp_path):
 
     before = {path: path.stat().st_mtime_ns for path in (work / "checkpoints").rglob("*.pth")}
     refuse_other_data_and_flags(data, env, work)
+    reheat(data, env, work)
     # How images are read makes no other run.
     flags = (data, "--gpu_ids", "-1", "--num_threads", 1)
     env["DOWNSTREAM_FLAGS"] = "--seeds 1"
@@ -87,6 +88,21 @@ def test_the_pipeline_and_what_stands_on_it(places, tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in before}
     table = json.loads((work / "results" / "downstream" / "downstream.json").read_text())
     assert [row["name"] for row in table["sets"]] == ["real", "translated", "simulator-like"]
+
+
+def reheat(data, env, work):
+    """The recipe that learns from real vehicles at random temperatures, beside the same judge."""
+    small = "--ngf 4 --ndf 4 --crop_size 32 --n_epochs 1 --n_epochs_decay 0"
+    flags = (data, "--gpu_ids", "-1", "--num_threads", 0)
+    done = call(
+        "run_pipeline.sh",
+        *flags,
+        env={**env, "RECIPE": "reheat", "REHEAT_FLAGS": small},
+        cwd=work,
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((work / "results" / "mwir_reheat" / "metrics.json").read_text())
+    assert metrics["n"] == 4
 
 
 def refuse_other_data_and_flags(data, env, work):
@@ -138,7 +154,7 @@ def say(places, tmp_path):
 @pytest.mark.parametrize(
     ("script", "recipe"),
     [
-        *(("run_pipeline.sh", "published"), ("run_pipeline.sh", "target")),
+        *(("run_pipeline.sh", recipe) for recipe in ("published", "target", "reheat")),
         *(("run_ablation.sh", "published"), ("run_downstream.sh", "published")),
     ],
 )
@@ -162,7 +178,7 @@ def test_the_target_recipe_fits_and_measures_and_trains_no_translation(say):
 def test_another_recipe_is_named(say):
     done = say("run_pipeline.sh", RECIPE="targets")
     assert done.returncode == 2
-    assert done.stderr == "error: there is no RECIPE=targets; it is published or target.\n"
+    assert done.stderr == "error: there is no RECIPE=targets; it is published, target or reheat.\n"
 
 
 def check_ablation(folder):
