@@ -311,6 +311,18 @@ def test_a_finished_fit_is_left_as_it_is_and_one_of_other_images_refused(place, 
         place.train("--resume", "--preprocess", "resize")
 
 
+def test_weights_from_before_a_generator_could_be_of_targets_are_the_same(place, capsys):
+    place.train()
+    folder = place.train(*BESIDE, model="pix2pix", name="beside")
+    place.translate(name="beside")
+    weights = torch.load(folder / "latest_net_G.pth")
+    del weights["targets_only"]
+    torch.save(weights, folder / "latest_net_G.pth")
+    capsys.readouterr()
+    place.translate("--resume", name="beside")
+    assert "generator: left as it is" in capsys.readouterr().out
+
+
 def test_another_sensor_is_another_run(place):
     place.train()
     flags = [*BESIDE, "--netF_nc", "8", "--num_patches", "8", "--resume"]
