@@ -24,6 +24,7 @@ export RESUME=1
 unset NAME_PREFIX
 source "$root/scripts/common.sh"
 images="$DATASETS/images" judges="$DATASETS/judges"
+seeds="${SEEDS:-1 2 3}" feedback_seeds="${FEEDBACK_SEEDS:-1 2 3 4 5}"
 test_recordings="2S3_1500 BMP2_1500 PICKUP_1500 SUV_1500 BTR70_1000 T72_1000 ZSU23_1000"
 
 crops="--preprocess crop --crop_size 128 --print_freq 225"
@@ -120,6 +121,14 @@ longer() {
         --epoch_count 7 --n_epochs 6 --n_epochs_decay 3 --seed "$4" "${model[@]}"
 }
 
+# design ROW SEEDS: what evaluate.py calls the rows of a design, which several seeds make
+design() {
+    case "$2" in
+        *" "*) echo "$1" ;;
+        *) echo "$1, seed $2" ;;
+    esac
+}
+
 # compare NAME FLAGS...: the table of all rows
 compare() {
     "$PYTHON" "$ROOT/evaluate.py" "${sets[@]}" \
@@ -137,7 +146,7 @@ ablation() {
     train target_fit $fit_flags --fit_target
     on_simulated sensor_fit "fitted sensor"
     on_simulated target_fit "target recipe"
-    for seed in ${SEEDS:-1 2 3}; do
+    for seed in $seeds; do
         local pairs="$DATASETS/s${seed}_pairs"
         real2cut "s${seed}_real2cut" "$seed"
         "$PYTHON" "$ROOT/datasets/make_pseudo_pairs.py" --out "$pairs" --resume \
@@ -157,8 +166,8 @@ ablation() {
         taught "$seed" resnet18 10 "Pix2Pix + Grad-CAM"
         taught "$seed" attention 10 "Pix2Pix + attention network"
     done
-    compare ablation "${real[@]}" "${attention[@]}" \
-        --against "simulator → fitted sensor" "simulator → Pix2Pix" "pseudo-pairs → Pix2Pix"
+    compare ablation "${real[@]}" "${attention[@]}" --against "simulator → fitted sensor" \
+        "$(design "simulator → Pix2Pix" "$seeds")" "$(design "pseudo-pairs → Pix2Pix" "$seeds")"
 }
 
 # taught SEED TEACHER WEIGHT ROW
@@ -170,7 +179,7 @@ taught() {
 
 feedback() {
     sets=()
-    for seed in ${FEEDBACK_SEEDS:-1 2 3 4 5}; do
+    for seed in $feedback_seeds; do
         for run in "none 0" "resnet18 10" "attention 10"; do
             fed "$run" "$seed"
         done
@@ -178,7 +187,8 @@ feedback() {
     for run in "resnet18 1" "resnet18 50" "attention 1" "attention 50"; do
         fed "$run" 1
     done
-    compare feedback "${real[@]}" "${attention[@]}" --against "pseudo-pairs → none, weight 0"
+    compare feedback "${real[@]}" "${attention[@]}" \
+        --against "$(design "pseudo-pairs → none, weight 0" "$feedback_seeds")"
 }
 
 # fed "TEACHER WEIGHT" SEED
@@ -202,7 +212,7 @@ for kind in ("real_A", "fake_B"):
         Image.open(file).convert("L").save(out / kind / file.name)  # of 8 bits
 END
     sets=(--set "published images" "$DATASETS/published")
-    for seed in ${SEEDS:-1 2 3}; do
+    for seed in $seeds; do
         for design in "CUT:s${seed}_real2cut" "blind CUT:s${seed}_blind_real2cut"; do
             whole "${design#*:}" --dataroot "$DATASETS/published/real_A" --dataset_mode single \
                 --results_dir "$RESULTS/on_published"
