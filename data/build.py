@@ -46,6 +46,9 @@ def build_training_datasets(
     UserError for folders, labels or boxes that do not fit, and for images that cannot share a
     batch.
     """
+    if data.dataset_mode == "randomized":
+        _require_sensor(model)
+        boxes_for = boxes_for or "--dataset_mode randomized"
     selection = _selection(
         data,
         model,
@@ -53,7 +56,7 @@ def build_training_datasets(
         training=True,
         value_maps=value_maps,
         left_out=left_out,
-        read_boxes=read_boxes or boxes_for is not None or data.dataset_mode == "randomized",
+        read_boxes=read_boxes or boxes_for is not None,
     )
     if data.dataset_mode == "single":
         raise UserError(
@@ -66,9 +69,7 @@ def build_training_datasets(
     elif data.dataset_mode == "aligned":
         training = AlignedDataset(selection)
     elif data.dataset_mode == "randomized":
-        _require_sensor(model)
         training = RandomizedDataset(selection)
-        boxes_for = boxes_for or "--dataset_mode randomized"
     else:
         training = UnalignedDataset(selection, full_size_after=full_size_after)
     training.check_batches(data.batch_size)

@@ -6,6 +6,7 @@ real targets back from random temperatures learns which part is how warm, and re
 simulator, whose shapes are right.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,7 +32,6 @@ KEPT = 0.5  # most that others keep of them
 SMOOTH = 0.7  # most of the blur, in pixels, before parts are told apart
 EDGE = (0.3, 0.8)  # blur of the edges of parts, in pixels
 EIGHT = np.ones((3, 3), dtype=bool)  # neighbours
-TRIES = 8  # crops of an image, of which the one that shows most of its targets is taken
 
 
 class RandomizedDataset(ImageDataset):
@@ -39,8 +39,8 @@ class RandomizedDataset(ImageDataset):
 
     A part is what lies between two grey levels of a target. Its new level is, over the background,
     that of some pixel of a target in another image, which is drawn with the sample. An image
-    without boxes is its own partner; crops are drawn about targets. Of the simulator's images,
-    which are translated later, the file values count alone.
+    without boxes is its own partner; each crop of one with boxes shows a target. Of the simulator's
+    images, which are translated later, the file values count alone.
     """
 
     paired = True
@@ -79,15 +79,28 @@ class RandomizedDataset(ImageDataset):
         return RawSample(images, -1, self.files[index].name)
 
     def _placement(self, index: int, values: np.ndarray, rng: np.random.Generator) -> Placement:
-        """Of several drawn, the one whose crop shows most of the targets."""
+        """With a crop that shows one of the targets anywhere in it, whole where it fits."""
         boxes, size = self.domains["B"].boxes[index], values.shape[:2]
-        name = str(self.files[index].path)
-        drawn = [self.preprocessing.draw(*size, rng, name=name) for _ in range(TRIES)]
-        return max(drawn, key=lambda placement: _area(placement.place(boxes, *size)))
+        drawn = self.preprocessing.draw(*size, rng, name=str(self.files[index].path))
+        if not len(boxes):
+            return drawn
+        corners = boxes[rng.integers(len(boxes))].reshape(2, 2)
+        (left, top), (right, bottom) = corners * (drawn.size[1] / size[1], drawn.size[0] / size[0])
+        return replace(
+            drawn,
+            top=_crop_start(top, bottom, drawn.height, drawn.size[0], rng),
+            left=_crop_start(left, right, drawn.width, drawn.size[1], rng),
+        )
 
 
-def _area(boxes: np.ndarray) -> float:
-    return float((boxes[:, 2:] - boxes[:, :2]).prod(axis=1).sum())
+def _crop_start(first: float, last: float, length: int, side: int, rng: np.random.Generator) -> int:
+    """Where a crop of `length` pixels begins along a side so that it holds first to last.
+
+    A target that is longer than the crop fills it.
+    """
+    low, high = sorted((math.ceil(last) - length, math.floor(first)))
+    low, high = (min(max(start, 0), side - length) for start in (low, high))
+    return int(rng.integers(low, high + 1))
 
 
 @dataclass(frozen=True)

@@ -148,18 +148,25 @@ def test_each_epoch_draws_anew_and_each_sample_is_its_own(folder):
     assert (item(first, 1, 0).a != item(first, 2, 0).a).any()
 
 
-def test_crops_are_drawn_about_targets(folder):
-    dataset, _ = training_datasets(options(folder, "--preprocess", "crop", "--crop_size", "30"))
-    boxes = [
-        dataset.prepare(dataset.collect([(epoch, i)])).box_b[0, 0]
-        for epoch in range(20)
-        for i in range(3)
-    ]
-    # One of five crops of 30 pixels shows all of a box 22 wide and 12 high: of eight, most do.
-    whole = [b[2] - b[0] == 22 and b[3] - b[1] == 12 for b in boxes]
-    assert np.mean(whole) > 0.7
-    lefts = {float(b[0]) for b in boxes}
-    assert len(lefts) > 4  # anywhere in the crop
+@pytest.mark.parametrize("preprocess", ["crop", "resize_and_crop --load_size 96"])
+def test_a_crop_shows_a_target_anywhere_in_it(folder, write, preprocess):
+    """Whole where it fits, of an image many times larger; a target that does not fit fills it."""
+    image, _ = scene()
+    large = np.full((400, 500), GROUND, np.uint8)
+    large[300 : 300 + SIDE, 20 : 20 + SIDE] = image
+    write(folder / "train_B/a.png", large)
+    table = folder / "labels.csv"
+    table.write_text(table.read_text().replace("a.png,12,20,22,12", "a.png,32,320,22,12"))
+    scale = 96 / np.array([500, 400]) if "resize" in preprocess else np.ones(2)
+    for crop in (26, 8):
+        flags = ["--preprocess", *preprocess.split(), "--crop_size", str(crop)]
+        dataset, _ = training_datasets(options(folder, *flags))
+        found = [dataset.prepare(dataset.collect([(e, 0)])).box_b[0, 0].numpy() for e in range(60)]
+        sides = [box[2:] - box[:2] for box in found]
+        np.testing.assert_allclose(sides, [np.minimum([22, 12] * scale, crop)] * 60, atol=1e-4)
+        if crop == 26:
+            lefts, tops = ({round(float(box[i])) for box in found} for i in (0, 1))
+            assert min(len(lefts), len(tops)) >= 4
 
 
 def test_without_boxes_it_is_refused(folder):
