@@ -75,7 +75,9 @@ def begin(config: TestConfig) -> Translation:
 
 
 def _told(generator: nn.Module) -> dict[str, Tensor]:
-    """Its state as of versions whose generators could not be told to change targets only."""
+    """Its state, as in versions without `targets_only` where that says nothing: results of these
+    are still of the same weights.
+    """
     state = generator.state_dict()
     if not state.get("targets_only", True):
         del state["targets_only"]

@@ -277,7 +277,6 @@ def see(
 
 def heeds_boxes(generator: nn.Module) -> bool:
     """Whether boxes of targets make a difference to its images."""
-    sensor = sensor_of(generator)
-    if sensor is None:
-        return False
-    return sensor.controls_targets or bool(getattr(generator, "targets_only", False))
+    if isinstance(generator, SensorGenerator):
+        return bool(generator.targets_only) or generator.sensor.controls_targets
+    return isinstance(generator, FittedSensor) and generator.controls_targets
