@@ -291,12 +291,14 @@ class ImageDataset:
 
     domains: "A" and, where there are target images, "B"; left_out: the images that the dataset does
     without, path below the data root -> why; sizes: (height, width) of the files that are asked
-    for. paired: whether the two images of a sample are of one scene, and so of one size. Of each
+    for. paired: whether the two images of a sample are of one scene, and so of one size;
+    boxed_roles: those of the domains that must have boxes where something needs them. Of each
     sample, or None: strata, what batches are balanced by (data/order.py), where each does not come
     once; ranges, in metres, where what it shows depends on them.
     """
 
     paired = False
+    boxed_roles = ("A", "B")
 
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
@@ -394,12 +396,13 @@ class ImageDataset:
 
     def require_boxes(self, flag: str) -> None:
         """Raises UserError where a domain has no box. flag: what needs them."""
-        for role, domain in self.domains.items():
-            if not any(map(len, domain.boxes)):
+        roles = [role for role in self.boxed_roles if role in self.domains]
+        for role in roles:
+            if not any(map(len, self.domains[role].boxes)):
                 raise UserError(
-                    f"{flag} needs boxes of the targets in A and in B, and none of the images "
-                    f"{role} has one: {self.selection.boxes.why_none}; give them in labels.csv "
-                    f"(file, {', '.join(BOX_COLUMNS)}) or leave the flag out."
+                    f"{flag} needs boxes of the targets in {' and in '.join(roles)}, and none of "
+                    f"the images {role} has one: {self.selection.boxes.why_none}; give them in "
+                    f"labels.csv (file, {', '.join(BOX_COLUMNS)}) or leave the flag out."
                 )
 
     def notes(self) -> list[str]:

@@ -44,6 +44,7 @@ class RandomizedDataset(ImageDataset):
     """
 
     paired = True
+    boxed_roles = ("B",)
 
     def __init__(self, selection: Selection) -> None:
         super().__init__(selection)

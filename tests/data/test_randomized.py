@@ -171,7 +171,8 @@ def test_a_crop_shows_a_target_anywhere_in_it(folder, write, preprocess):
 
 def test_without_boxes_it_is_refused(folder):
     (folder / "labels.csv").unlink()
-    with pytest.raises(UserError, match=r"^--dataset_mode randomized needs boxes of the targets"):
+    words = r"^--dataset_mode randomized needs boxes of the targets in B, and none"
+    with pytest.raises(UserError, match=words):
         training_datasets(options(folder))
 
 
