@@ -32,16 +32,14 @@ REFERENCES = slice(SHARES // 20, -(SHARES // 20))
 
 @dataclass(frozen=True)
 class Target:
-    """One box of an image: chip (1, h, w) with a margin, box (4,) in it, number of its image."""
+    """One box of an image: pixels (h, w) with a margin, which of them the box holds, and image, its
+    number.
+    """
 
-    chip: Tensor
-    box: Tensor
+    pixels: np.ndarray
+    rows: slice
+    columns: slice
     image: int
-
-    def levels(self, chip: Tensor) -> np.ndarray:
-        """(SHARES,) quantiles of what (1, h, w) shows in the box."""
-        mask = inside(self.box[None], *chip.shape[-2:])[0]
-        return np.quantile(chip[0][mask].numpy(), GRID)
 
 
 @dataclass(frozen=True)
@@ -67,11 +65,7 @@ class Scenes:
             masks = inside(corners, *image.shape[-2:])
             outside = image[0][~masks.any(0)] if len(masks) else image[0]
             if outside.numel():
-                targets += [
-                    _cut_out(image, box, len(backgrounds))
-                    for box, mask in zip(corners, masks, strict=True)
-                    if mask.any()
-                ]
+                targets += [_cut_out(image[0], m, len(backgrounds)) for m in masks if m.any()]
                 backgrounds.append(np.quantile(outside.numpy(), GRID))
         if not targets:
             raise UserError(
@@ -81,14 +75,15 @@ class Scenes:
         return cls(np.array(backgrounds), targets[:: -(-len(targets) // TARGETS)])
 
 
-def _cut_out(image: Tensor, box: Tensor, number: int) -> Target:
-    height, width = image.shape[-2:]
-    left, top = (max(0, int(box[i]) - MARGIN) for i in (0, 1))
-    right, bottom = (
-        min(side, int(box[i].ceil()) + MARGIN) for i, side in ((2, width), (3, height))
-    )
-    offset = torch.tensor([left, top, left, top])
-    return Target(image[:, top:bottom, left:right].clone(), box - offset, number)
+def _cut_out(image: Tensor, mask: Tensor, number: int) -> Target:
+    around, inner = [], []
+    for axis in (1, 0):
+        places = mask.any(dim=axis).nonzero()
+        first, last = int(places.min()), int(places.max()) + 1
+        start = max(0, first - MARGIN)
+        around.append(slice(start, last + MARGIN))
+        inner.append(slice(first - start, last - start))
+    return Target(image[tuple(around)].numpy().copy(), *inner, number)
 
 
 def fit_targets(
@@ -108,7 +103,9 @@ def fit_targets(
     spread = target.backgrounds.std(axis=0)[REFERENCES]
     reference = REFERENCES.start + int(spread.argmin())
     tone = _Tone(sensor, scene.backgrounds, reference, target.backgrounds[:, reference])
-    wanted = np.quantile(target.backgrounds, GRID), np.quantile(_levels(target), GRID)
+    view = _View(sensor, scene.targets)
+    theirs = np.array([_quantiles(t.pixels[t.rows, t.columns]) for t in target.targets])
+    wanted = np.quantile(target.backgrounds, GRID), np.quantile(theirs, GRID)
 
     def misfit(numbers: np.ndarray) -> float:
         """How far the quantiles of background and of targets are from the real ones, in sum."""
@@ -116,7 +113,7 @@ def fit_targets(
             return np.inf
         shifts = tone.set(*numbers)
         background = sensor.on_curve(tone.backgrounds).numpy() + shifts[:, None]
-        levels = background.clip(-1, 1), _levels(scene, sensor, shifts)
+        levels = background.clip(-1, 1), view.levels(shifts)
         distances = [np.abs(np.quantile(x, GRID) - y) for x, y in zip(levels, wanted, strict=True)]
         return float(np.sum(distances))
 
@@ -124,10 +121,10 @@ def fit_targets(
     simplex = start + np.vstack([np.zeros(3), np.diag([0.4, 0.2, 1.0])])
     options = {"maxiter": STEPS, "xatol": 1e-3, "fatol": 1e-3, "initial_simplex": simplex}
     shifts = tone.set(*minimize(misfit, start, method="Nelder-Mead", options=options).x)
-    own, theirs = _levels(scene, sensor, shifts), _levels(target)
+    own = view.levels(shifts)
     share = np.sqrt(theirs.var(axis=0).mean() / max(own.var(axis=0).mean(), 1e-12))
     sensor.target_keep.fill_(min(1.0, float(share)))
-    sensor.target.copy_(torch.from_numpy(_levels(scene, sensor, shifts, blurred=False).mean(0)))
+    sensor.target.copy_(torch.from_numpy(view.levels(shifts, blurred=False).mean(0)))
     return sensor
 
 
@@ -175,19 +172,34 @@ class _Tone:
         return np.array([max(gain, 0.1), power, 0.5])
 
 
-def _levels(
-    scenes: Scenes,
-    sensor: FittedSensor | None = None,
-    shifts: np.ndarray | None = None,
-    *,
-    blurred: bool = True,
-) -> np.ndarray:
-    """(targets, SHARES) quantiles of each, as they are or as curve, shifts and MTF make them."""
-    found = []
-    for target in scenes.targets:
-        chip = target.chip
-        if sensor is not None:
-            chip = sensor.on_curve(chip) + float(shifts[target.image])
-            chip = sensor.blurred(chip[None])[0].clamp(-1, 1) if blurred else chip
-        found.append(target.levels(chip))
-    return np.array(found)
+class _View:
+    """Simulated targets as a sensor shows them, whose curve changes and whose MTF does not."""
+
+    def __init__(self, sensor: FittedSensor, targets: Sequence[Target]) -> None:
+        self.sensor, self.targets = sensor, targets
+        self.pixels = torch.from_numpy(np.concatenate([t.pixels.ravel() for t in targets]))
+        self.ends = np.cumsum([t.pixels.size for t in targets])[:-1]
+        sides = {side for t in targets for side in t.pixels.shape}
+        spread = {side: sensor.blur_along(side, self.pixels).numpy() for side in sides}
+        # What the box holds is all that is looked at: the rest need not be blurred.
+        self.blurs = [
+            (spread[t.pixels.shape[0]][t.rows], spread[t.pixels.shape[1]][:, t.columns])
+            for t in targets
+        ]
+
+    def levels(self, shifts: np.ndarray, *, blurred: bool = True) -> np.ndarray:
+        """(targets, SHARES) quantiles of each, with shifts (images,) added to its levels."""
+        toned = np.split(self.sensor.on_curve(self.pixels).numpy(), self.ends)
+        shifts = shifts.astype(np.float32)
+        found = []
+        for target, levels, (down, across) in zip(self.targets, toned, self.blurs, strict=True):
+            chip = levels.reshape(target.pixels.shape) + shifts[target.image]
+            shown = chip[target.rows, target.columns]
+            found.append(_quantiles((down @ chip @ across).clip(-1, 1) if blurred else shown))
+        return np.array(found)
+
+
+def _quantiles(values: np.ndarray) -> np.ndarray:
+    """np.quantile(values, GRID), in a tenth of the time."""
+    ordered = np.sort(values, axis=None)
+    return np.interp(GRID, np.linspace(0, 1, len(ordered)), ordered)

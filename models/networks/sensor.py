@@ -115,12 +115,12 @@ class FittedSensor(nn.Module):
         count, _, height, width = images.shape
         # Without broadcasting, which would make another graph of an exported batch of one.
         down, across = (
-            self._blur_along(side, images).expand(count, -1, -1) for side in (height, width)
+            self.blur_along(side, images).expand(count, -1, -1) for side in (height, width)
         )
         with torch.autocast(images.device.type, enabled=False):
             return torch.bmm(torch.bmm(down, images[:, 0]), across)[:, None]
 
-    def _blur_along(self, side: int, images: Tensor) -> Tensor:
+    def blur_along(self, side: int, images: Tensor) -> Tensor:
         """(side, side), symmetric: the MTF of one direction, for columns or rows of `images`.
 
         Mirrored at both ends, these are sums of cosines with the period of twice the side, and so
