@@ -26,12 +26,26 @@ study() (
         NAME_PREFIX=fit_ "$scripts/run_$fit.sh"
         truth "fit_mwir_$fit" "$fit"
     done
+    other_pairs "$1"
     for seed in ${SEEDS:-1 2 3}; do
         published "s${seed}_" "$seed"
         designs "s${seed}_" "$seed"
     done
     compare truth
 )
+
+# other_pairs GAP: what to learn from in place of CUT's pairs: pairs of a sensor fitted the other way,
+# real -> simulated, and true ones of 240 other scenes, which nobody has of real vehicles
+other_pairs() {
+    local data="$DATASETS/fit_mwir_real2cut"
+    train fit_real2sim --model sensor_fit --dataroot "$data" --preprocess none
+    for phase in train test; do
+        translate fit_real2sim --dataroot "$data" --phase "$phase" --preprocess none --no_noise --num_test all
+    done
+    "$PYTHON" "$ROOT/datasets/make_pseudo_pairs.py" --out "$DATASETS/fit_pairs" --resume \
+        --train "$RESULTS/fit_real2sim/train_latest" --test "$RESULTS/fit_real2sim/test_latest"
+    make_scenes "$DATASETS/others" "$1" --num_train 8 --num_test 240 --seed 5
+}
 
 # published PREFIX SEED: the classifier, CUT, pseudo-pairs, Pix2Pix, and Grad-CAM feedback
 # The flags are lists of words by design: unquoted.
@@ -57,6 +71,12 @@ designs() {
         --preprocess none --netG resnet_4blocks $narrow --sensor fit_mwir_target_fit \
         --lambda_box 10 --print_freq 240 --seed "$2"
     truth "$1pix2pix_on_fit" "the same on the target fit, L1 x10 in boxes, seed $2"
+    train "$1perfect" --model pix2pix --dataroot "$DATASETS/others" --phase truth \
+        --preprocess none --netG resnet_4blocks $narrow --sensor fit_mwir_target_fit \
+        --lambda_box 10 --print_freq 240 --seed "$2"
+    truth "$1perfect" "the same on true pairs, seed $2"
+    train "$1fit_pix2pix" --model pix2pix --dataroot "$DATASETS/fit_pairs" $PIX2PIX_FLAGS --seed "$2"
+    truth "$1fit_pix2pix" "Pix2Pix on pairs of a fitted sensor, seed $2"
     NAME_PREFIX="$1" "$scripts/run_reheat.sh" --sensor fit_mwir_target_fit $reheat --seed "$2"
     truth "$1mwir_reheat" "target fit, reheated, seed $2"
 }
