@@ -1,8 +1,8 @@
 """What a judge of classes makes of chips: the squares about targets that `data.chips` cuts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from math import isnan
 from typing import Any
 
@@ -53,7 +53,7 @@ class ChipJudging:
     def __init__(self, judge: Judge, value_map: ValueMap, labels: LabelIndex) -> None:
         self._judge, self.value_map = judge, value_map
         own = judge.classifier.chip_scale
-        self._scale = cache(lambda height, width: chip_scale(own, labels, height, width))
+        self._scale = cache(partial(chip_scale, own, labels))
         self.flips: dict[str, Tensor] = {}
         self._features: dict[str, FeatureStore] = {}
 
@@ -65,13 +65,9 @@ class ChipJudging:
         label = torch.tensor([-1 if index is None else index for index in known])
         told = torch.full((len(counts),), -1)
         features = torch.full((len(counts), self._judge.classifier.embedding_size), torch.nan)
-        ranges = [label and label.range_m for label in labels]
-        boxed = (~boxes.isnan().any(dim=1)).nonzero().flatten().tolist()
-        scale = self._scale(*counts.shape[-2:]) if boxed else None
-        shown = [place for place in boxed if not isnan(scale.side_at(ranges[place]))]
+        shown, chips = chips_of(self.value_map.scale(counts), boxes, labels, self._scale)
         if shown:
-            images, ranges = self.value_map.scale(counts[shown]), [ranges[i] for i in shown]
-            seen = self._judge.activations(cut_chips(images, boxes[shown], ranges, scale))
+            seen = self._judge.activations(chips)
             told[shown] = seen.predicted.cpu()
             features[shown] = seen.embeddings[LAST_STAGE].cpu()
         return ChipClasses(label, told, features)
@@ -103,6 +99,26 @@ def chip_scale(
     if own is not None and (any(ranges) or not own["by_range"]):
         return ChipScale(**own)
     return ChipScale.fit([label.corners(height, width) for label in labels.boxed], ranges)
+
+
+def chips_of(
+    images: Tensor,
+    boxes: Tensor,
+    labels: Sequence[ImageLabel | None],
+    scale_in: Callable[[int, int], ChipScale],
+) -> tuple[list[int], Tensor]:
+    """Places of the images (B, C, H, W) that have a chip, and these, (N, C, size, size).
+
+    boxes: (B, 4); labels: for ranges; scale_in: of chips in images of a height and width, asked for
+    where there is a box.
+    """
+    ranges = [label and label.range_m for label in labels]
+    boxed = (~boxes.isnan().any(dim=1)).nonzero().flatten().tolist()
+    scale = scale_in(*images.shape[-2:]) if boxed else None
+    shown = [place for place in boxed if not isnan(scale.side_at(ranges[place]))]
+    if not shown:
+        return shown, images[:0]
+    return shown, cut_chips(images[shown], boxes[shown], [ranges[i] for i in shown], scale)
 
 
 def found_first(queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:

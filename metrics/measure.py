@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from metrics.attention import (
 )
 from metrics.baselines.dog import dog_energy
 from metrics.boxes import REGIONS, regions
-from metrics.chip_judging import ChipClasses, ChipJudging
+from metrics.chip_judging import ChipClasses, ChipJudging, chip_scale, chips_of
 from metrics.ghosts import ghost_area
 from metrics.hot_spots import hot_spots
 from metrics.instruments import Instruments
@@ -223,6 +223,7 @@ class _Measuring:
             self._chips = ChipJudging(
                 instruments.chip_judge, instruments.chip_map, instruments.labels
             )
+        self._chip_scale = cache(partial(chip_scale, None, instruments.labels))
         self._seen: set[tuple[str, bytes]] = set()
 
     def fresh(self, batches: Sequence[Sequence[dict[str, bytes]]]) -> list[list[set[str]]]:
@@ -395,8 +396,13 @@ class _Measuring:
             if self.instruments.labels:
                 maps = self._attention_of_targets(judged, images.labels) if boxed else None
                 values |= _aim(maps, boxes, "pointing", "cam_energy")
+        unit = (self.instruments.unit_map.scale(counts) + 1) / 2
         for network, extract in self.instruments.extractors.items():
-            features[network] = extract((self.instruments.unit_map.scale(counts) + 1) / 2)
+            features[network] = extract(unit)
+        if "lite0" in features and boxed:
+            shown, chips = chips_of(unit, boxes, images.labels, self._chip_scale)
+            if shown:
+                features["lite0_chips"] = self.instruments.extractors["lite0"](chips)
         named = [(row.name, row.contents[kind], row.recording) for row in rows]
         return values, self.profiles[kind].portion(named, grey, features)
 

@@ -109,6 +109,10 @@ SET_METRICS = {
     "kid_mwir": Metric("KID (MWIR)", "lower", needs=("judge",), chance=0.0),
     "fd_lite0": Metric("FD (Lite0)", "lower", needs=("lite0",), biased_below=2560),
     "kid_lite0": Metric("KD (Lite0)", "lower", needs=("lite0",), chance=0.0),
+    "fd_lite0_chips": Metric(
+        "FD of chips (Lite0)", "lower", needs=("lite0", "boxes"), biased_below=2560
+    ),
+    "kid_lite0_chips": Metric("KD of chips (Lite0)", "lower", needs=("lite0", "boxes"), chance=0.0),
     "c2st": Metric("C2ST accuracy", "lower", decimals=3, needs=("lite0",), chance=0.5),
     "density": Metric("density", "higher", decimals=3, needs=("lite0",), ranked=False),
     "coverage": Metric("coverage", "higher", decimals=3, needs=("lite0",)),

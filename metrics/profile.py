@@ -29,6 +29,7 @@ NETWORKS = {
     "inception": ("fid", "kid"),
     LAST_STAGE: ("fid_mwir", "kid_mwir"),
     "lite0": ("fd_lite0", "kid_lite0"),
+    "lite0_chips": ("fd_lite0_chips", "kid_lite0_chips"),
 }
 
 
@@ -37,7 +38,7 @@ class Portion:
     """What some images add to the `Profile` of their set, in arrays: another process can add it.
 
     named: of each image its name, a digest of its pixels and its recording; histogram, power: as of
-    `grey_levels` and `RadialSpectrum.power`; features: network -> (B, D).
+    `grey_levels` and `RadialSpectrum.power`; features: network -> (B, D), of chips perhaps fewer.
     """
 
     named: Sequence[tuple[str, bytes, str]]
@@ -50,8 +51,8 @@ class Profile:
     """One set of images of one type. Memory stays flat in their number.
 
     value_map: of the references; histogram: pixels of each of its levels; features: extractors and
-    stages of the judge -> features, as far as there are such networks; recordings: of each image,
-    see `ImageValues`.
+    stages of the judge -> features, as far as there are such networks, and "lite0_chips" of the
+    chips about targets; recordings: of each image, see `ImageValues`.
     names_and_contents: a hash over all images, for whoever wants the same set again.
     """
 
@@ -118,11 +119,13 @@ def compare_profiles(
         "spectrum": spectral_distance(*spectra),
         "grey_levels": wasserstein(fake.histogram, real.histogram) * fake.levels.step,
     }
+    counts: dict[str, tuple[int, int]] = {}
     for network, (frechet, kernel) in NETWORKS.items():
         a, b = fake.features_of(network), real.features_of(network)
         if a is not None and b is not None:
             values[frechet] = frechet_distance(a, b)
             values[kernel] = kid(a, b, seed=seed)
+            counts |= dict.fromkeys((frechet, kernel), (len(a), len(b)))
     a, b = fake.features_of("lite0"), real.features_of("lite0")
     if a is not None and b is not None:
         values["c2st"] = two_sample_test(a, b, (fake.recordings, real.recordings))
@@ -133,7 +136,9 @@ def compare_profiles(
     if a is not None and b is not None:
         values |= {"mmd": mmd_rbf(a, b), "coral": coral(a, b)}
     n = fake.count, real.count
-    return {key: _distance(value, n, SET_METRICS[key]) for key, value in values.items()}
+    return {
+        key: _distance(value, counts.get(key, n), SET_METRICS[key]) for key, value in values.items()
+    }
 
 
 def _distance(found: float | Kid | Accuracy, n: tuple[int, int], metric: Metric) -> Distance:

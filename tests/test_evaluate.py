@@ -968,6 +968,31 @@ def test_sets_are_compared_by_the_features_of_lite0(tmp_path, monkeypatch):
     assert 0.3 < found["novelty"]["value"] < 3
 
 
+def test_chips_about_the_targets_are_compared_apart_from_the_frames(tmp_path, monkeypatch):
+    """Equal targets before other grounds; one image of either set has none."""
+    monkeypatch.setattr("metrics.instruments.LITE0_PACKAGES", ())
+    monkeypatch.setattr("metrics.instruments.Lite0", MeanAndDeviation)
+    grounds, names = {"f": 40, "r": 160}, [f"{i}" for i in range(9)]
+    rows = []
+    for folder, ground in grounds.items():
+        random, images = np.random.default_rng(0), {}
+        for name in names:
+            images[name] = np.full((64, 64), ground, np.uint8)
+            # A chip is twice as large as the box, which has 8 pixels a side.
+            images[name][20:40, 24:44] = random.integers(0, 256, (20, 20))
+        write_set(tmp_path / folder, images)
+        box = {"box_x": 30, "box_y": 26, "box_w": 8, "box_h": 8}
+        rows += [{"file": f"{folder}/{name}.png"} | box for name in names[1:]]
+    table = write_labels(tmp_path / "labels.csv", rows)
+    flags = ["--fake", tmp_path / "f", "--real", tmp_path / "r", "--boxes", table]
+    flags += ["--require", "fd_lite0_chips"]
+    found = evaluate(*flags, out=tmp_path / "means.json")["sets"]
+    assert found["fd_lite0"]["value"] > 0.1 and found["fd_lite0"]["n"] == [9, 9]
+    assert found["fd_lite0_chips"]["value"] == pytest.approx(0, abs=1e-6)
+    assert found["kid_lite0_chips"]["value"] < found["kid_lite0"]["value"]
+    assert found["fd_lite0_chips"]["n"] == [8, 8]
+
+
 @pytest.mark.parametrize(("copied", "novelty"), [("f", 0), ("r", None)])
 def test_copies_of_training_images_are_told(tmp_path, monkeypatch, capsys, copied, novelty):
     monkeypatch.setattr("metrics.instruments.LITE0_PACKAGES", ())
@@ -984,7 +1009,7 @@ def test_copies_of_training_images_are_told(tmp_path, monkeypatch, capsys, copie
 def test_missing_packages_of_lite0_are_said_and_can_be_required(tmp_path, capsys):
     flags = ["--results", str(make_results(tmp_path / "run"))]
     assert evaluate(*flags, out=tmp_path / "means.json")["sets"]["fd_lite0"] is None
-    assert "FD (Lite0) and KD (Lite0) and C2ST" in capsys.readouterr().out
+    assert "FD (Lite0) and KD (Lite0) and FD of chips (Lite0)" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"--require: FD .*run `pip install not-installed`"):
         main([*flags, "--require", "c2st"])
 
