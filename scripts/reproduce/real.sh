@@ -110,6 +110,14 @@ real2cut() {
     done
 }
 
+# pseudo_pairs NAME DATASET ROW: of what NAME has made of the real images
+pseudo_pairs() {
+    local pairs="$DATASETS/$2"
+    "$PYTHON" "$ROOT/datasets/make_pseudo_pairs.py" --out "$pairs" --resume \
+        --train "$RESULTS/$1/train_latest" --test "$RESULTS/$1/test_latest"
+    sets+=(--set "$3" "$pairs/test_A" "$pairs/test_B" "$pairs/test_B")
+}
+
 # longer START TEACHER WEIGHT SEED: the Pix2Pix of seed START trained on for three epochs, named $name
 # shellcheck disable=SC2086
 longer() {
@@ -146,13 +154,15 @@ ablation() {
     train target_fit $fit_flags --fit_target
     on_simulated sensor_fit "fitted sensor"
     on_simulated target_fit "target recipe"
+    train real2sim --model sensor_fit --dataroot "$DATASETS/mwir_real2cut" --preprocess none
+    for phase in train test; do
+        whole real2sim --dataroot "$DATASETS/mwir_real2cut" --phase "$phase" --no_noise
+    done
+    pseudo_pairs real2sim fit_pairs "pseudo-pairs of a fitted sensor"
     for seed in $seeds; do
         local pairs="$DATASETS/s${seed}_pairs"
         real2cut "s${seed}_real2cut" "$seed"
-        "$PYTHON" "$ROOT/datasets/make_pseudo_pairs.py" --out "$pairs" --resume \
-            --train "$RESULTS/s${seed}_real2cut/train_latest" \
-            --test "$RESULTS/s${seed}_real2cut/test_latest"
-        sets+=(--set "pseudo-pairs, seed $seed" "$pairs/test_A" "$pairs/test_B" "$pairs/test_B")
+        pseudo_pairs "s${seed}_real2cut" "s${seed}_pairs" "pseudo-pairs, seed $seed"
         real2cut "s${seed}_blind_real2cut" "$seed" --blind_target --box_patches 0.25
         local blind="$RESULTS/s${seed}_blind_real2cut/test_latest/images"
         sets+=(--set "blind pseudo-pairs, seed $seed" "$blind/fake_B" "$blind/real_A" "$blind/real_A")
@@ -160,6 +170,9 @@ ablation() {
         on_pairs target_fit "target recipe, seed $seed" "$seed" "_s$seed"
         train "s${seed}_pix2pix" --model pix2pix --dataroot "$pairs" $unet \
             --n_epochs 3 --n_epochs_decay 3 --seed "$seed"
+        train "s${seed}_fit_pix2pix" --model pix2pix --dataroot "$DATASETS/fit_pairs" $unet \
+            --n_epochs 3 --n_epochs_decay 3 --seed "$seed"
+        on_simulated "s${seed}_fit_pix2pix" "Pix2Pix on pairs of a fitted sensor, seed $seed"
         train "s${seed}_reheat" --dataroot "$DATASETS/mwir_sim2cut" $reheat --seed "$seed"
         on_simulated "s${seed}_reheat" "target recipe, reheated, seed $seed"
         taught "$seed" none 0 "Pix2Pix"
