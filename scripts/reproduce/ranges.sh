@@ -92,7 +92,7 @@ translated "half by the target recipe" target_fit --model sensor_fit --preproces
 translated "half by CUT" cut $cut
 # shellcheck disable=SC2086
 translated "half by blind CUT" blind_cut $cut --blind_target --box_patches 0.25
-learn_from "half near, half far" "$images/near_1" "$images/far"
+learn_from "half of far ones" "$images/near_1" "$images/far"
 "$PYTHON" "$ROOT/downstream.py" "${rows[@]}" --test "$images/far" --seeds "${SEEDS:-3}" \
     --out "$RESULTS/worth" -- --netC attention --batch_size 16 --n_epochs 10 --n_epochs_decay 10 \
     --val_freq 20 --print_freq 600 --precision bf16

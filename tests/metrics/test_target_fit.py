@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter
 
 from metrics.target_fit import fit_targets
@@ -39,6 +40,17 @@ def sensed(share: np.ndarray) -> np.ndarray:
     return gaussian_filter(hot, BLUR, mode="reflect").clip(-1, 1)
 
 
+def through_lens(share: np.ndarray, power: float, blur: float) -> np.ndarray:
+    """As `sensed`, with another MTF: its cosines are those of an image mirrored at its edges."""
+    hot = np.where(share >= 1, HOTTEST, OFFSET + GAIN * share**POWER)
+    waves = np.arange(SIDE) / (2 * SIDE)  # cycles a pixel
+    down, across = (
+        np.exp(-2 * (np.pi * blur * 0.25) ** 2 * (axis / 0.25) ** power)
+        for axis in (waves[:, None], waves[None, :])
+    )
+    return idctn(dctn(hot) * down * across).clip(-1, 1)
+
+
 def boxed(images) -> list[tuple[torch.Tensor, np.ndarray]]:
     box = np.array([BOX], np.float32)
     return [(torch.from_numpy(image.astype(np.float32))[None], box) for image in images]
@@ -63,6 +75,31 @@ def test_what_the_simulator_saturates_on_is_hotter_than_its_window(fitted):
     end = OFFSET + GAIN
     assert fitted.curve[-2].item() == pytest.approx(end, abs=0.4)
     assert fitted.curve[-1].item() > end + 0.5
+
+
+def test_a_gaussian_blur_stays_one(fitted):
+    assert fitted.mtf_power.item() == pytest.approx(2, abs=0.1)
+    assert fitted.blur.item() == pytest.approx(BLUR, rel=0.05)
+
+
+@pytest.mark.parametrize(("power", "blur"), [(1.5, 0.9), (1.7, 0.95)])
+def test_the_mtf_is_found_by_the_edges_of_targets(power, blur):
+    """What whole images told of the blur, before, was too little."""
+    sensor = FittedSensor()
+    sensor.blur.fill_(BLUR)
+    real = boxed(through_lens(scene(seed), power, blur) for seed in range(60))
+    fit_targets(sensor, boxed(2 * simulated(seed) - 1 for seed in range(60)), real)
+    assert sensor.mtf_power.item() == pytest.approx(power, abs=0.15)
+    assert sensor.blur.item() == pytest.approx(blur, rel=0.08)
+
+
+@pytest.mark.parametrize("parts", [(1, 8), (8, 1)])
+def test_what_whole_images_tell_of_blur_bounds_what_targets_of_other_structure_tell(parts):
+    sensor = FittedSensor()
+    sensor.blur.fill_(BLUR)
+    own = boxed(2 * scene(seed, parts=parts[0]).clip(0, 1) - 1 for seed in range(30))
+    fit_targets(sensor, own, boxed(sensed(scene(seed, parts=parts[1])) for seed in range(30)))
+    assert BLUR <= sensor.blur.item() <= 1.25 * BLUR + 1e-6
 
 
 def test_translated_targets_are_near_the_truth(fitted):
