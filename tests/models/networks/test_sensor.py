@@ -287,9 +287,9 @@ def test_levels_below_a_share_are_numpys(share):
     np.testing.assert_array_equal(levels_below(images, share), expected)
 
 
-def test_a_fit_from_before_target_control_is_read():
+def test_a_fit_from_before_target_control_and_powers_is_read():
     state = FittedSensor().state_dict()
-    for later in ("reference", "target", "target_keep"):
+    for later in ("reference", "target", "target_keep", "mtf_power"):
         del state[later]
     state["blur"] = torch.tensor(0.7)
     sensor = FittedSensor()
@@ -297,6 +297,9 @@ def test_a_fit_from_before_target_control_is_read():
     assert sensor.blur.item() == pytest.approx(0.7)
     assert sensor.reference.item() == 0.5
     assert not sensor.controls_targets
+    frequency = torch.linspace(0, 0.5, 11)
+    gaussian = torch.exp(-2 * (torch.pi * 0.7 * frequency) ** 2)
+    torch.testing.assert_close(sensor.mtf(frequency), gaussian)
 
 
 def test_a_generator_from_before_there_was_a_choice_sees_the_images():
