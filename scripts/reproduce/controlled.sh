@@ -26,6 +26,7 @@ study() (
         NAME_PREFIX=fit_ "$scripts/run_$fit.sh"
         truth "fit_mwir_$fit" "$fit"
     done
+    true_vehicles fit_mwir_target_fit "target fit with the true vehicles"
     other_pairs "$1"
     for seed in ${SEEDS:-1 2 3}; do
         published "s${seed}_" "$seed"
@@ -33,6 +34,35 @@ study() (
     done
     compare truth
 )
+
+# true_vehicles NAME ROW: what NAME makes of the scenes, with the truth in the vehicles' boxes. What a
+# judge of the vehicles says of these, no translation of vehicles can surpass: it looks at the ground, too.
+true_vehicles() {
+    local made="$RESULTS/$1/truth_latest/images" out="$RESULTS/true_vehicles"
+    PYTHONPATH="$ROOT" "$PYTHON" - "$made" "$out" <<'END'
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from data.images import read_image, write_image
+from metrics.boxes import grown, inside
+
+made, out = map(Path, sys.argv[1:])
+with (made / "labels.csv").open() as table:
+    labels = [row for row in csv.DictReader(table) if row["file"].startswith("fake_B/")]
+for label in labels:
+    name = Path(label["file"]).relative_to("fake_B")
+    fake, true = (read_image(made / kind / name) for kind in ("fake_B", "real_B"))
+    x, y, width, height = (float(label[f"box_{part}"]) for part in "xywh")
+    box = grown(torch.tensor([[x, y, x + width, y + height]]))
+    (out / name).parent.mkdir(parents=True, exist_ok=True)
+    write_image(out / name, np.where(inside(box, *fake.shape)[0].numpy(), true, fake))
+END
+    sets+=(--set "$2" "$out" "$images/truth/B" "$images/truth/A")
+}
 
 # other_pairs GAP: what to learn from in place of CUT's pairs: pairs of a sensor fitted the other way,
 # real -> simulated, and true ones of 240 other scenes, which nobody has of real vehicles
