@@ -48,10 +48,10 @@ tbody th, thead tr:first-child > th:first-child {
 }
 tbody th {
   /* Lines after the first begin under the name, behind swatch and number. */
-  min-width: min(19rem, 44vw); padding-left: 4rem; border-right: 1px solid var(--line);
+  min-width: min(19rem, 44vw); padding-left: 4.4rem; border-right: 1px solid var(--line);
   line-height: 1.35; vertical-align: top; overflow-wrap: anywhere;
 }
-tbody th .mark { width: 3rem; margin: 0 0 0 -3rem; }
+tbody th .mark { width: 3.4rem; margin: 0 0 0 -3.4rem; }
 @media (max-width: 40rem) {
   tbody th { padding-left: 1rem; }
   tbody th .mark { display: block; margin: 0; }
