@@ -78,6 +78,10 @@ def _told(generator: nn.Module) -> dict[str, Tensor]:
     """Its state, without later buffers that say nothing: results of versions that lack these are
     still of the same weights.
     """
-    state = generator.state_dict()
     silent = {"targets_only": 0, "mtf_power": 2}
-    return {k: v for k, v in state.items() if v.numel() > 1 or silent.get(k.split(".")[-1]) != v}
+    state = generator.state_dict()
+    for key in list(state):
+        name = key.split(".")[-1]
+        if name in silent and state[key] == silent[name]:
+            del state[key]
+    return state
