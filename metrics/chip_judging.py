@@ -58,16 +58,24 @@ class ChipJudging:
         self._features: dict[str, FeatureStore] = {}
 
     def judge(
-        self, counts: Tensor, boxes: Tensor, labels: Sequence[ImageLabel | None]
+        self,
+        counts: Tensor,
+        boxes: Tensor,
+        labels: Sequence[ImageLabel | None],
+        *,
+        recurring: bool = True,
     ) -> ChipClasses:
-        """What it makes of images (B, 1 or 3, H, W) in file values; boxes: (B, 4)."""
+        """What it makes of images (B, 1 or 3, H, W) in file values; boxes: (B, 4).
+
+        recurring: as in `Judge.activations`.
+        """
         known = [self._judge.index_of(label.class_name) if label else None for label in labels]
         label = torch.tensor([-1 if index is None else index for index in known])
         told = torch.full((len(counts),), -1)
         features = torch.full((len(counts), self._judge.classifier.embedding_size), torch.nan)
         shown, chips = chips_of(self.value_map.scale(counts), boxes, labels, self._scale)
         if shown:
-            seen = self._judge.activations(chips)
+            seen = self._judge.activations(chips, recurring=recurring)
             told[shown] = seen.predicted.cpu()
             features[shown] = seen.embeddings[LAST_STAGE].cpu()
         return ChipClasses(label, told, features)

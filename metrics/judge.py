@@ -54,8 +54,11 @@ class Judge:
     feature_stage: str = LAST_STAGE
 
     @torch.no_grad()
-    def activations(self, images: Tensor) -> Activations:
-        """images: (B, 1 or 3, H, W) in [-1, 1], on the classifier's device."""
+    def activations(self, images: Tensor, *, recurring: bool = True) -> Activations:
+        """images: (B, 1 or 3, H, W) in [-1, 1], on the classifier's device.
+
+        recurring: whether these images may be asked about again, for a judge that remembers them.
+        """
         classifier = self.classifier
         found = list(classifier.stages(images))
         stages = {stage: found[classifier.depth(stage)] for stage in STAGES}
@@ -94,13 +97,16 @@ class RememberingJudge(Judge):
 
     It knows batches as a whole, since what a network makes of an image depends on the others by a
     last digit, and processes that share the batches must come to the same. room: bytes for what it
-    has seen; what finds none is looked at again.
+    has seen; what finds none is looked at again. By default 256 images of 256×256 that an attention
+    network looks at have room, twice: as targets and as sources.
     """
 
-    room: int = 2**29
+    room: int = 2**30
     _seen: dict[bytes, Activations] = field(default_factory=dict, init=False, compare=False)
 
-    def activations(self, images: Tensor) -> Activations:
+    def activations(self, images: Tensor, *, recurring: bool = True) -> Activations:
+        if not recurring:
+            return super().activations(images)
         key = _digest(images.cpu())
         if key in self._seen:
             return self._seen[key]

@@ -304,10 +304,12 @@ class _Measuring:
         size = tuple(counts.shape[-2:])
         boxes, targets = (f(labels, size).to(counts.device) for f in (_boxes, _targets))
         seen = told = None
+        recurring = kind != "fake_B"  # rows share targets and sources
         if kind in self._judged and self._judge:
-            seen = self._judge.activations(self.instruments.judge_map.scale(counts))
+            judged = self.instruments.judge_map.scale(counts)
+            seen = self._judge.activations(judged, recurring=recurring)
         if kind in self._judged and self._chips:
-            told = self._chips.judge(counts, boxes, labels)
+            told = self._chips.judge(counts, boxes, labels, recurring=recurring)
         return _Images(counts, labels, boxes, targets, seen, told)
 
     def _counts(self, arrays: Sequence[np.ndarray], kind: str) -> Tensor:

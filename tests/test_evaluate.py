@@ -1354,3 +1354,17 @@ def test_rows_that_share_a_sentence_are_named_before_it_together(tmp_path, capsy
     said = capsys.readouterr().out
     assert "one, two: 1 of 2 images have a box." in said
     assert "one: 1 of 2" not in said
+
+
+def test_the_judge_looks_once_at_what_rows_share(tmp_path, classifier_file, monkeypatch):
+    sets = [
+        ["--set", n, make_results(tmp_path / n, offsets=(o, 90 - o))]
+        for n, o in (("a", 5), ("b", 9))
+    ]
+    counts, stages = [], ResNet18Classifier.stages
+    monkeypatch.setattr(
+        ResNet18Classifier, "stages", lambda *args: counts.append(len(args[1])) or stages(*args)
+    )
+    flags = [*sets[0], *sets[1], "--classifier", classifier_file]
+    evaluate(*flags, out=tmp_path / "m.json")
+    assert sum(counts) == 3 * (2 + 2)  # two kinds of translations; sources and targets are equal

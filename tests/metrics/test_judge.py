@@ -92,6 +92,15 @@ def test_what_finds_no_room_is_looked_at_again(classifier, images, shown):
     assert shown == [1, 3, 3]
 
 
+def test_what_does_not_recur_takes_no_room(classifier, images, shown):
+    judge = RememberingJudge(classifier, room=Judge(classifier).activations(images[:1]).bytes)
+    shown.clear()
+    judge.activations(images[1:2], recurring=False)
+    for _ in range(2):
+        judge.activations(images[:1])
+    assert shown == [1, 1]
+
+
 def test_classes_are_found_by_name(classifier):
     assert Judge(classifier).index_of("c") == 2
     assert Judge(classifier).index_of("tank") is None
