@@ -69,13 +69,13 @@ def test_the_loss_falls_with_the_real_target_and_rises_with_one_of_the_other_cla
 
 @pytest.mark.parametrize("target", ["predicted", "label"])
 def test_windows_are_compared_by_their_maps_and_by_what_is_named(pairs, teacher_file, target):
-    """Both written out: at the box, three times as large, of the class seen in B or known."""
+    """Both written out: at the box, enlarged, of the class seen in B or known."""
     model = build(teacher_file, cam_target=target, lambda_gradcam=2.0)
     places = (pairs.box_b[:, 0, :2] + pairs.box_b[:, 0, 2:]) / 2
     net, found = model.classifier, []
     for images in (pairs.b, pairs.a):
-        windows = cut_windows(images, places, side=64)
-        windows = F.interpolate(windows, size=(192, 192), mode="bilinear")
+        windows = cut_windows(images, places, side=48)
+        windows = F.interpolate(windows, size=(128, 128), mode="bilinear")
         centred = windows - windows.mean(dim=(2, 3), keepdim=True)
         *_, features = net.net.stages(centred / centred.std(dim=(2, 3), correction=0, keepdim=True))
         found.append(features.requires_grad_())

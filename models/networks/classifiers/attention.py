@@ -20,7 +20,9 @@ from models.networks.layers import BatchNorm
 
 WIDTH = 32  # channels of the first stage; each of the next two has twice as many
 FRAME_ZOOM = 2  # the network's pixels for one of a whole frame: 4 of the frame make a position
-LOOK_ZOOM, LOOK_SIDE = 3, 64  # the same where it looks again, and the frame's pixels it then sees
+LOOK_SIZE = 128  # the network's pixels of a window where it looks again: as training shows windows
+LOOK_SIDES = (64, 51, 40, 32)  # the frame's pixels in these: how large a target is nobody tells
+NEAR_SIDE = 48  # the same of the one window in which a teacher compares images
 
 
 class AttentionNet(nn.Module):
@@ -66,7 +68,7 @@ class AttentionClassifier(Classifier):
 
     `features` are those of whole frames, which it sees enlarged, or of the chips that it has learnt
     from; `learn` and `looked_at` see windows. `head` gives the scores at first sight, `look` and so
-    `forward` those of the second, at a window of the frame.
+    `forward` those of the second, the mean over windows of the frame.
     """
 
     netC = "attention"
@@ -81,10 +83,11 @@ class AttentionClassifier(Classifier):
     def stages(self, images: Tensor) -> Iterator[Tensor]:
         yield from self._stages(images, zoom=1 if self.view == "chip" else FRAME_ZOOM)
 
-    def _stages(self, images: Tensor, *, zoom: int) -> Iterator[Tensor]:
+    def _stages(self, images: Tensor, *, zoom: float) -> Iterator[Tensor]:
         images = self.in_own_bands(images)
         if zoom != 1:
-            images = F.interpolate(images, scale_factor=zoom, mode="bilinear", align_corners=False)
+            size = [round(zoom * length) for length in images.shape[-2:]]
+            images = F.interpolate(images, size=size, mode="bilinear", align_corners=False)
         yield from self.net.stages(_normalised(images))
 
     def head(self, features: Tensor, stage: str = LAST_STAGE) -> Tensor:
@@ -117,20 +120,27 @@ class AttentionClassifier(Classifier):
     def look(
         self, images: Tensor, features: Tensor | None = None, stage: str = LAST_STAGE
     ) -> Tensor:
-        """Of whole frames, of a window about the position that counts most at first sight."""
+        """Of whole frames, of windows about the position that counts most at first sight, the mean
+        over the `LOOK_SIDES`.
+        """
         if self.view == "chip":
             return super().look(images, features, stage)
         if features is None:
             features = self.features(images, stage)
         shares = self.log_shares(self._deepened(features, stage))
-        return self.head(self.looked_at(images, _peaks(shares, images.shape[-2:])))
+        places = _peaks(shares, images.shape[-2:])
+        scores = [self.head(self.looked_at(images, places, side=side)) for side in LOOK_SIDES]
+        return torch.stack(scores).mean(dim=0)
 
-    def looked_at(self, images: Tensor, places: Tensor, stage: str = LAST_STAGE) -> Tensor:
+    def looked_at(
+        self, images: Tensor, places: Tensor, stage: str = LAST_STAGE, *, side: int = NEAR_SIDE
+    ) -> Tensor:
         """Features (B, C, h, w) of windows of frames (B, 1 or 3, H, W), seen larger.
 
-        places: (B, 2), x and y of the middles in pixel edges.
+        places: (B, 2), x and y of the middles in pixel edges; side: of the windows, in pixels.
         """
-        stages = self._stages(cut_windows(images, places, side=LOOK_SIDE), zoom=LOOK_ZOOM)
+        windows = cut_windows(images, places, side=side)
+        stages = self._stages(windows, zoom=LOOK_SIZE / side)
         return next(islice(stages, self.depth(stage), None))
 
     def score_gradient(self, features: Tensor, label: Tensor, stage: str = LAST_STAGE) -> Tensor:

@@ -58,16 +58,23 @@ def test_gain_and_level_say_nothing(classifier, frames):
     assert flat.grad.isfinite().all()
 
 
-def test_the_second_look_is_at_a_window_about_the_peak(classifier, frames):
+def test_the_second_look_is_at_windows_about_the_peak(classifier, frames):
+    """Of four sizes, each seen as large as training shows windows; their mean counts."""
     shares = classifier.log_shares(classifier.features(frames))
     expected = []
     for frame, share in zip(frames, shares, strict=True):
         row, column = divmod(int(share.argmax()), share.shape[1])
         middle = (row + 0.5) * 90 / 23, (column + 0.5) * 120 / 30
-        first = [min(max(round(m - 32), 0), n - 64) for m, n in zip(middle, (90, 120), strict=True)]
-        window = frame[None, :, first[0] : first[0] + 64, first[1] : first[1] + 64]
-        larger = F.interpolate(window, size=(192, 192), mode="bilinear", align_corners=False)
-        expected.append(classifier.learn(larger)[0])
+        seen = []
+        for side in (64, 51, 40, 32):
+            top, left = (
+                min(max(round(m - side / 2), 0), n - side)
+                for m, n in zip(middle, (90, 120), strict=True)
+            )
+            window = frame[None, :, top : top + side, left : left + side]
+            larger = F.interpolate(window, size=(128, 128), mode="bilinear", align_corners=False)
+            seen.append(classifier.learn(larger)[0])
+        expected.append(sum(seen) / 4)
     assert shares[0].argmax() != shares[1].argmax()
     torch.testing.assert_close(classifier(frames), torch.cat(expected))
     assert not torch.allclose(classifier(frames), classifier.head(classifier.features(frames)))
