@@ -18,8 +18,8 @@ small="--load_size 143 --crop_size 128 --print_freq 240"
 export CUT_FLAGS="--netG resnet_4blocks --ngf 16 --ndf 16 --netF_nc 64 --num_patches 128 $small
     --lr 0.0004 --n_epochs 2 --n_epochs_decay 1"
 export PIX2PIX_FLAGS="--netG unet_128 --ngf 16 --ndf 16 $small --n_epochs 3 --n_epochs_decay 3"
-export CLASSIFIER_FLAGS="--netC attention --batch_size 16 --lr 0.002 --n_epochs 10 --n_epochs_decay 10
-    --val_freq 20"
+export CLASSIFIER_FLAGS="--netC attention --batch_size 16 --lr 0.002 --n_epochs 20 --n_epochs_decay 20
+    --val_freq 40"
 export GRADCAM_FLAGS="--netG unet_128 --ngf 16 --ndf 16 $small
     --epoch_count 7 --n_epochs 6 --n_epochs_decay 2"
 RECIPE=published "$ROOT/scripts/run_pipeline.sh" "$images"
