@@ -1,11 +1,12 @@
-"""A fitted sensor made right on the target: curve, MTF and controls by what boxes hold in both.
+"""A fitted sensor made right on the target: curve and controls by what boxes hold in both sets.
 
 Targets are few and hot: what of the pooled grey levels is theirs depends on how near they are, and
 a simulator's window saturates on them. So the grey levels in the boxes are compared, each box with
 the same weight, after the blur that mixes a target's levels; and the curve has a form that reaches
 beyond the background: a power law, since a sensor is linear in radiance and a simulator's window
-has a gamma, and a height of its own where the simulator is saturated. How far blur carries a hot
-part's light is seen at its edges, so the steps from pixel to pixel are compared, too.
+has a gamma, and a height of its own where the simulator is saturated. Grey levels do not say where
+they lie, so the steps from pixel to pixel, which are largest at the edges of hot parts, are
+compared, too.
 
 Images are float tensors (1, H, W) in [-1, 1]; their boxes arrays (N, 4) of x0, y0, x1, y1 in pixel
 edges.
@@ -25,12 +26,8 @@ from util.errors import UserError
 
 MARGIN = 4  # pixels about a box that its blur reaches into
 TARGETS = 400  # that are looked at in a set: they tell its mean grey levels within some percent
-STEPS = 200  # of a simplex search for the numbers of curve and MTF
-SEARCHES = 2  # each from where the last one ended, as simplices collapse early
-# Gain, power and height of the curve; power of the MTF: 1.5 where diffraction blurs as much as the
-# detectors do, more for faster lenses; and growth of the blur.
-BOUNDS = np.array([(1e-3, np.inf)] * 3 + [(1.5, 2.0), (1.0, 1.25)])
-FIRST_STEPS = np.array([0.4, 0.2, 1.0, 0.4, 0.1])
+STEPS = 200  # of the simplex search, in which the three numbers of the curve settle
+FIRST_STEPS = np.diag([0.4, 0.2, 1.0])  # of gain, power and height
 GRID = np.linspace(0, 1, SHARES)
 # Shares of the background at which level control may hold an image: the ends are few pixels.
 REFERENCES = slice(SHARES // 20, -(SHARES // 20))
@@ -97,14 +94,13 @@ def fit_targets(
     simulated: Iterable[tuple[Tensor, np.ndarray]],
     real: Iterable[tuple[Tensor, np.ndarray]],
 ) -> FittedSensor:
-    """`sensor`, fitted to two sets, with curve, MTF and controls made right on the targets.
+    """`sensor`, fitted to two sets, with curve and controls made right on the targets.
 
-    simulated, real: images and their boxes. Noise stays as it is, and blur near to what whole
-    images tell of it: it does not fall, as targets with less structure than real ones look as if
-    the sensor were sharper. The level that is controlled is the one in which real images differ
-    least: that which the sensor holds itself. Targets keep the share of their distances by which
-    they differ as real ones do. Raises UserError for a set without a box that shows a pixel beside
-    background.
+    simulated, real: images and their boxes. MTF and noise stay what whole images tell of them:
+    targets with less structure than real ones look as if the sensor were sharper. The level that is
+    controlled is the one in which real images differ least: that which the sensor holds itself.
+    Targets keep the share of their distances by which they differ as real ones do. Raises UserError
+    for a set without a box that shows a pixel beside background.
     """
     target = Scenes.of(real, what="real")
     scene = Scenes.of(simulated, what="simulated")
@@ -115,32 +111,20 @@ def fit_targets(
     theirs = np.array([_quantiles(t.pixels[t.rows, t.columns]) for t in target.targets])
     edges = np.array([_quantiles(_steps(t.pixels[t.rows, t.columns])) for t in target.targets])
     wanted = [np.quantile(x, GRID) for x in (target.backgrounds, theirs, edges)]
-    first_blur = float(sensor.blur)
-
-    def shape(
-        gain: float, power: float, height: float, mtf_power: float, growth: float
-    ) -> np.ndarray:
-        """Set curve, level control and MTF; returns the shifts (images,) of `_Tone.set`."""
-        sensor.mtf_power.fill_(mtf_power)
-        sensor.blur.fill_(first_blur * growth)
-        return tone.set(gain, power, height)
 
     def misfit(numbers: np.ndarray) -> float:
         """How far background, targets and their edges are from the real ones: quantiles, in sum."""
-        shifts = shape(*numbers)
+        shifts = tone.set(*numbers)
         background = sensor.on_curve(tone.backgrounds).numpy() + shifts[:, None]
         found = background.clip(-1, 1), *view.levels_and_edges(shifts)
         distances = [np.abs(np.quantile(x, GRID) - y) for x, y in zip(found, wanted, strict=True)]
         return float(np.sum(distances))
 
-    numbers = np.array([*tone.start(), 2.0, 1.0])
-    for _ in range(SEARCHES):
-        steps = np.where(numbers + FIRST_STEPS > BOUNDS[:, 1], -FIRST_STEPS, FIRST_STEPS)
-        simplex = numbers + np.vstack([np.zeros(len(steps)), np.diag(steps)])
-        options = {"maxiter": STEPS, "xatol": 1e-3, "fatol": 1e-3, "initial_simplex": simplex}
-        found = minimize(misfit, numbers, method="Nelder-Mead", bounds=BOUNDS, options=options)
-        numbers = found.x
-    shifts = shape(*numbers)
+    start, bounds = tone.start(), [(1e-3, None)] * 3
+    simplex = np.vstack([start, start + FIRST_STEPS])
+    options = {"maxiter": STEPS, "xatol": 1e-3, "fatol": 1e-3, "initial_simplex": simplex}
+    found = minimize(misfit, start, method="Nelder-Mead", bounds=bounds, options=options)
+    shifts = tone.set(*found.x)
     own, _ = view.levels_and_edges(shifts)
     share = np.sqrt(theirs.var(axis=0).mean() / max(own.var(axis=0).mean(), 1e-12))
     sensor.target_keep.fill_(min(1.0, float(share)))
@@ -193,13 +177,19 @@ class _Tone:
 
 
 class _View:
-    """Simulated targets as a sensor shows them, whose curve and MTF change."""
+    """Simulated targets as a sensor shows them, whose curve changes and whose MTF does not."""
 
     def __init__(self, sensor: FittedSensor, targets: Sequence[Target]) -> None:
         self.sensor, self.targets = sensor, targets
         self.pixels = torch.from_numpy(np.concatenate([t.pixels.ravel() for t in targets]))
         self.ends = np.cumsum([t.pixels.size for t in targets])[:-1]
-        self.sides = {side for t in targets for side in t.pixels.shape}
+        sides = {side for t in targets for side in t.pixels.shape}
+        spread = {side: sensor.blur_along(side, self.pixels).numpy() for side in sides}
+        # What the box holds is all that is looked at: the rest need not be blurred.
+        self.blurs = [
+            (spread[t.pixels.shape[0]][t.rows], spread[t.pixels.shape[1]][:, t.columns])
+            for t in targets
+        ]
 
     def levels(self, shifts: np.ndarray) -> np.ndarray:
         """(targets, SHARES) quantiles of each before the MTF, with shifts (images,) added."""
@@ -208,12 +198,8 @@ class _View:
 
     def levels_and_edges(self, shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(targets, SHARES) each: quantiles of levels behind the MTF, and of their steps."""
-        spread = {side: self.sensor.blur_along(side, self.pixels).numpy() for side in self.sides}
         levels, edges = [], []
-        for target, chip in zip(self.targets, self._toned(shifts), strict=True):
-            # What the box holds is all that is looked at: the rest need not be blurred.
-            down = spread[chip.shape[0]][target.rows]
-            across = spread[chip.shape[1]][:, target.columns]
+        for (down, across), chip in zip(self.blurs, self._toned(shifts), strict=True):
             shown = (down @ chip @ across).clip(-1, 1)
             levels.append(_quantiles(shown))
             edges.append(_quantiles(_steps(shown)))

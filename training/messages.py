@@ -90,10 +90,10 @@ def fitted_sensor(sensor: FittedSensor, value_map: ValueMap) -> str:
     white, rows, columns = (sensor.noise * scale).tolist()
     gain, offset = sensor.spread.tolist()
     return (
-        f"blur {sensor.blur:.2f} pixels, MTF of power {sensor.mtf_power:.2f}; noise in {unit} of "
-        f"B: {white:.3g} white, {rows:.3g} of rows, {columns:.3g} of columns; between images: gain "
-        f"{gain:.1%}, offset {offset * scale:.3g} {unit}; backgrounds keep {sensor.keep:.0%} of "
-        f"their distances, and targets {sensor.target_keep:.0%}"
+        f"blur {sensor.blur:.2f} pixels; noise in {unit} of B: {white:.3g} white, {rows:.3g} of "
+        f"rows, {columns:.3g} of columns; between images: gain {gain:.1%}, offset "
+        f"{offset * scale:.3g} {unit}; backgrounds keep {sensor.keep:.0%} of their distances, and "
+        f"targets {sensor.target_keep:.0%}"
     )
 
 

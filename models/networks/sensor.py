@@ -18,28 +18,25 @@ from util.seeding import generator_for
 # Knots of the curve, from -1 to 1: each 8-bit level is one, and 15 lie between two of them.
 KNOTS = 255 * 16 + 1
 SHARES = 65  # quantiles of a target's grey levels, from 0 to 1
-PIVOT = 0.25  # cycles a pixel at which the MTF is that of a Gaussian blur
 # Buffers that fits of earlier versions lack: a new sensor's are what these were fitted with.
-LATER_BUFFERS = ("reference", "target", "target_keep", "mtf_power", "targets_only")
+LATER_BUFFERS = ("reference", "target", "target_keep", "targets_only")
 
 
 class FittedSensor(nn.Module):
     """What a sensor makes of a simulator's image, as a curve and some numbers say.
 
     A curve of grey levels; a level control that brings each image's background nearer to `level`; a
-    target control that brings the grey levels of each target nearer to `target`; an MTF; saturation
-    at -1 and 1. Noise is a step of its own. All buffers have one shape whatever the fit, and fit
-    images of any size. A new sensor changes nothing. In units of [-1, 1]:
+    target control that brings the grey levels of each target nearer to `target`; a Gaussian MTF;
+    saturation at -1 and 1. Noise is a step of its own. All buffers have one shape whatever the fit,
+    and fit images of any size. A new sensor changes nothing. In units of [-1, 1]:
 
     curve: (KNOTS,) grey levels after the curve, which may lie beyond -1 and 1.
     reference: share of an image's background below the grey level that is controlled, 0.5 for its
         median; level: mean of these levels; keep: share of its distance that one keeps, 0..1.
     target: (SHARES,) mean grey levels below which equal shares of a target's box lie, before the
         MTF; target_keep: share of their distance that a target's own keep, 0..1.
-    blur: standard deviation in pixels of the Gaussian whose MTF it has at PIVOT cycles a pixel;
-        mtf_power: 2 for that Gaussian. The MTF at f cycles a pixel is
-        exp(-2 π² blur² PIVOT² (f / PIVOT)^mtf_power). A lens with its detector loses contrast
-        sooner and keeps fine detail longer than a Gaussian: its power is about 1.5.
+    blur: standard deviation of the point spread function in pixels; the MTF at f cycles a pixel is
+        exp(-2 π² blur² f²).
     noise: (3,) standard deviations of white noise, and of the offsets of rows and of columns; as in
         the three-dimensional noise model (D'Agostino and Webb 1991), σ_vh, σ_v and σ_h.
     spread: (2,) standard deviations between images: of the logarithm of gain, and of offset.
@@ -57,7 +54,6 @@ class FittedSensor(nn.Module):
         self.register_buffer("target", torch.zeros(SHARES))
         self.register_buffer("target_keep", torch.tensor(1.0))
         self.register_buffer("blur", torch.tensor(0.0))
-        self.register_buffer("mtf_power", torch.tensor(2.0))
         self.register_buffer("noise", torch.zeros(3))
         self.register_buffer("spread", torch.zeros(2))
 
@@ -144,8 +140,7 @@ class FittedSensor(nn.Module):
 
     def mtf(self, frequency: Tensor) -> Tensor:
         """Contrast that is left at frequencies in cycles a pixel, 0..1; of the same shape."""
-        at_pivot = 2 * (math.pi * self.blur * PIVOT).square()
-        return torch.exp(-at_pivot * (frequency / PIVOT).pow(self.mtf_power))
+        return torch.exp(-2 * (math.pi * self.blur * frequency).square())
 
     def add_noise(self, images: Tensor, *, seed: int, names: Sequence[str]) -> Tensor:
         """`with_noise` of (B, 1, H, W), the same on every device.

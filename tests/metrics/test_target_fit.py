@@ -5,7 +5,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter
 
 from metrics.target_fit import fit_targets
@@ -18,13 +17,13 @@ BOX = (14, 18, 34, 30)  # x0, y0, x1, y1
 HOTTEST = 4.0  # of what the simulator shows as 1
 
 
-def scene(seed: int, *, parts: int = 4) -> np.ndarray:
-    """Shares of the simulator's window, (H, W): ground, and a target of flat parts in BOX."""
+def scene(seed: int) -> np.ndarray:
+    """Shares of the simulator's window, (H, W): ground, and a target of four flat parts in BOX."""
     rng = np.random.default_rng(seed)
     ground = gaussian_filter(rng.standard_normal((SIDE, SIDE)), 2, mode="wrap")
     image = 0.3 + 0.04 * ground / ground.std()
     x0, y0, x1, y1 = BOX
-    edges = np.linspace(x0, x1, parts + 1).astype(int)
+    edges = np.linspace(x0, x1, 5).astype(int)
     for left, right in pairwise(edges):
         image[y0:y1, left:right] = rng.uniform(0.35, 1.3)
     return image
@@ -38,17 +37,6 @@ def sensed(share: np.ndarray) -> np.ndarray:
     """What the sensor makes of shares, in [-1, 1]; hot parts are hotter than the window's end."""
     hot = np.where(share >= 1, HOTTEST, OFFSET + GAIN * share**POWER)
     return gaussian_filter(hot, BLUR, mode="reflect").clip(-1, 1)
-
-
-def through_lens(share: np.ndarray, power: float, blur: float) -> np.ndarray:
-    """As `sensed`, with another MTF: its cosines are those of an image mirrored at its edges."""
-    hot = np.where(share >= 1, HOTTEST, OFFSET + GAIN * share**POWER)
-    waves = np.arange(SIDE) / (2 * SIDE)  # cycles a pixel
-    down, across = (
-        np.exp(-2 * (np.pi * blur * 0.25) ** 2 * (axis / 0.25) ** power)
-        for axis in (waves[:, None], waves[None, :])
-    )
-    return idctn(dctn(hot) * down * across).clip(-1, 1)
 
 
 def boxed(images) -> list[tuple[torch.Tensor, np.ndarray]]:
@@ -77,29 +65,15 @@ def test_what_the_simulator_saturates_on_is_hotter_than_its_window(fitted):
     assert fitted.curve[-1].item() > end + 0.5
 
 
-def test_a_gaussian_blur_stays_one(fitted):
-    assert fitted.mtf_power.item() == pytest.approx(2, abs=0.1)
-    assert fitted.blur.item() == pytest.approx(BLUR, rel=0.05)
-
-
-@pytest.mark.parametrize(("power", "blur"), [(1.5, 0.9), (1.7, 0.95)])
-def test_the_mtf_is_found_by_the_edges_of_targets(power, blur):
-    """What whole images told of the blur, before, was too little."""
+@pytest.mark.parametrize("first", [60, 120, 180, 300])
+def test_edges_tell_how_hot_a_saturated_part_is_where_scenes_are_others(first):
+    """Grey levels alone put it anywhere from 2 to 5."""
     sensor = FittedSensor()
     sensor.blur.fill_(BLUR)
-    real = boxed(through_lens(scene(seed), power, blur) for seed in range(60))
+    real = boxed(sensed(scene(first + seed)) for seed in range(60))
     fit_targets(sensor, boxed(2 * simulated(seed) - 1 for seed in range(60)), real)
-    assert sensor.mtf_power.item() == pytest.approx(power, abs=0.15)
-    assert sensor.blur.item() == pytest.approx(blur, rel=0.08)
-
-
-@pytest.mark.parametrize("parts", [(1, 8), (8, 1)])
-def test_what_whole_images_tell_of_blur_bounds_what_targets_of_other_structure_tell(parts):
-    sensor = FittedSensor()
-    sensor.blur.fill_(BLUR)
-    own = boxed(2 * scene(seed, parts=parts[0]).clip(0, 1) - 1 for seed in range(30))
-    fit_targets(sensor, own, boxed(sensed(scene(seed, parts=parts[1])) for seed in range(30)))
-    assert BLUR <= sensor.blur.item() <= 1.25 * BLUR + 1e-6
+    assert sensor.curve[-1].item() == pytest.approx(HOTTEST, rel=0.05)
+    assert sensor.blur.item() == pytest.approx(BLUR)
 
 
 def test_translated_targets_are_near_the_truth(fitted):

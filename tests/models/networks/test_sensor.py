@@ -287,9 +287,9 @@ def test_levels_below_a_share_are_numpys(share):
     np.testing.assert_array_equal(levels_below(images, share), expected)
 
 
-def test_a_fit_from_before_target_control_and_powers_is_read():
+def test_a_fit_from_before_target_control_is_read():
     state = FittedSensor().state_dict()
-    for later in ("reference", "target", "target_keep", "mtf_power"):
+    for later in ("reference", "target", "target_keep"):
         del state[later]
     state["blur"] = torch.tensor(0.7)
     sensor = FittedSensor()
