@@ -334,12 +334,14 @@ class ImageDataset:
     def facts(self) -> DataFacts:
         """What a model may need to know of these images."""
         counts = tuple(self.labels.count(index) for index in range(len(self.classes)))
-        value_map = self.value_maps.get("B", self.value_maps["A"])
+        source_map = self.value_maps["A"]
+        value_map = self.value_maps.get("B", source_map)
         return DataFacts(
             self.classes,
             counts,
             unlabelled=len(self) - sum(counts),
             value_range=(value_map.low, value_map.high),
+            source_range=(source_map.low, source_map.high),
             value_type=value_map.type.name,
             sizes=self.network_sizes(),
             paired=self.paired,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from options import ModelOptions
 from options.groups import (
     ClassifierOptions,
+    CutGradcamOptions,
     CutOptions,
     Pix2PixGradcamOptions,
     Pix2PixOptions,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # Where the class is, and its options.
 MODELS: dict[str, tuple[str, type[ModelOptions]]] = {
     "cut": ("models.cut:CutModel", CutOptions),
+    "cut_gradcam": ("models.cut_gradcam:CutGradcamModel", CutGradcamOptions),
     "pix2pix": ("models.pix2pix:Pix2PixModel", Pix2PixOptions),
     "pix2pix_gradcam": ("models.pix2pix_gradcam:Pix2PixGradcamModel", Pix2PixGradcamOptions),
     "classifier": ("models.classifier:ClassifierModel", ClassifierOptions),

@@ -70,7 +70,8 @@ class CutModel(TranslationModel):
         if opt.nce_idt:
             source = torch.cat([source, self.see(b, real=True)])
         output, keys = self.generate_and_encode(source, mirrored)
-        fake, real = self.blinded(self.shown(output[: len(a)]), batch, mirrored)
+        shown = self.shown(output[: len(a)])
+        fake, real = self.blinded(shown, batch, mirrored)
         losses = self.update_discriminator(fake, real)
 
         losses["G_GAN"] = opt.lambda_GAN * self.gan(self.judge(fake), True)
@@ -79,9 +80,15 @@ class CutModel(TranslationModel):
         losses["NCE"] = contrast[: len(a)].mean()
         if opt.nce_idt:
             losses["NCE_Y"] = contrast[len(a) :].mean()
-        losses["G"] = losses["G_GAN"] + contrast.mean()
+        terms = self.semantic_terms(shown.flip(-1) if mirrored else shown, batch)
+        losses |= terms
+        losses["G"] = losses["G_GAN"] + contrast.mean() + sum(terms.values())
         self.update("G", losses["G"])
         return {name: loss.detach() for name, loss in losses.items()}
+
+    def semantic_terms(self, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Further terms of G's objective on G(A), which shows what A does; plain CUT has none."""
+        return {}
 
     def blinded(self, fake: Tensor, batch: Batch, mirrored: bool) -> tuple[Tensor, Tensor]:
         """What D sees: G(A), mirrored or not, and B; with --blind_target neither shows a target.

@@ -275,8 +275,8 @@ class Pix2PixOptions(GanOptions):
 
 
 @dataclass(frozen=True)
-class Pix2PixGradcamOptions(Pix2PixOptions):
-    """Grad-CAM feedback"""
+class FeedbackOptions:
+    """attention feedback"""
 
     classifier: str | None = option(
         None,
@@ -292,6 +292,17 @@ class Pix2PixGradcamOptions(Pix2PixOptions):
         "layer4",
         "stage of the classifier whose last block gives the maps; layer4: its last one",
     )
+
+
+@dataclass(frozen=True)
+class CutGradcamOptions(FeedbackOptions, CutOptions):
+    """CUT with attention feedback"""
+
+
+@dataclass(frozen=True)
+class Pix2PixGradcamOptions(FeedbackOptions, Pix2PixOptions):
+    """Pix2Pix with Grad-CAM feedback"""
+
     cam_target: Literal["predicted", "label"] = option(
         "predicted", "class of the maps: predicted on B, or the label of the pair"
     )

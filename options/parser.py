@@ -239,7 +239,7 @@ def _model_groups(
     """Look at --model first, which decides what flags there are and, with its variant, defaults."""
     first = _Parser(add_help=False, allow_abbrev=False)
     first.add_argument("--model", default=RunOptions.model)
-    for name in VARIANTS.values():
+    for name in sorted({*VARIANTS.values()}):
         first.add_argument(f"--{name}")
     chosen, _ = first.parse_known_args(argv)
     if chosen.model in foreign_flags.MODELS:

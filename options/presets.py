@@ -19,6 +19,7 @@ WINDOWS_AND_CHIPS = {"preprocess": "none", "lr_policy": "one_cycle", "val_freq":
 
 PRESETS: dict[str, dict[str, Any]] = {
     "cut": {},
+    "cut_gradcam": {},
     "fastcut": {
         "nce_idt": False,
         "lambda_NCE": 10.0,
@@ -47,7 +48,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 # The option of a model by whose values there are further rows.
-VARIANTS = {"cut": "CUT_mode", "classifier": "netC"}
+VARIANTS = {"cut": "CUT_mode", "cut_gradcam": "CUT_mode", "classifier": "netC"}
 
 
 def preset(model: str, chosen: Mapping[str, Any]) -> dict[str, Any]:

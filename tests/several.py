@@ -20,6 +20,7 @@ from models import model_class
 from models.networks.classifiers import ResNet18Classifier
 from options.groups import (
     ClassifierOptions,
+    CutGradcamOptions,
     CutOptions,
     ModelOptions,
     Pix2PixGradcamOptions,
@@ -55,6 +56,10 @@ def cases(classifier: str) -> dict[str, tuple[str, ModelOptions]]:
         ),
         "cut, batch norm and dropout": ("cut", CutOptions(**CUT, **BATCH)),
         "fastcut": ("cut", CutOptions(**CUT, nce_idt=False, flip_equivariance=True)),
+        "cut_gradcam": (
+            "cut_gradcam",
+            CutGradcamOptions(**CUT, classifier=classifier, cam_layer="layer2"),
+        ),
         "pix2pix": ("pix2pix", Pix2PixOptions(**NETS, **BATCH, pool_size=3, lambda_box=3)),
         "pix2pix, sensor, average, two batches a step": (
             "pix2pix",

@@ -15,7 +15,13 @@ from data.loader import Loader
 from models import MODEL_OPTIONS, MODELS, model_class
 from models.networks.classifiers import ResNet18Classifier
 from options import parse_train
-from options.groups import ClassifierOptions, CutOptions, Pix2PixGradcamOptions, Pix2PixOptions
+from options.groups import (
+    ClassifierOptions,
+    CutGradcamOptions,
+    CutOptions,
+    Pix2PixGradcamOptions,
+    Pix2PixOptions,
+)
 from tests.data.samples import training_datasets
 from training import loop
 from util.batch import Batch, DataFacts
@@ -49,6 +55,12 @@ def make(tmp_path):
     torch.save(ResNet18Classifier(classes=CLASSES).export(), tmp_path / "classifier.pth")
     options = {
         "cut": CutOptions(**NETWORKS, netF_nc=8, num_patches=16),
+        "cut_gradcam": CutGradcamOptions(
+            **NETWORKS,
+            netF_nc=8,
+            num_patches=16,
+            classifier=str(tmp_path / "classifier.pth"),
+        ),
         "pix2pix": Pix2PixOptions(**NETWORKS),
         "pix2pix_gradcam": Pix2PixGradcamOptions(
             **NETWORKS, classifier=str(tmp_path / "classifier.pth")

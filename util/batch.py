@@ -69,12 +69,13 @@ class DataFacts:
 
     classes: names, in the order of Batch.label; class_counts: images of each; mean, std: of the
     images' values in [-1, 1], (0, 1) where nobody asked for them; unlabelled: how many images have
-    no class; value_range: the file values of the target (or only) domain that became -1 and 1;
-    value_type: what they are, such as "uint16" or "float32 kelvin". sizes: by role, those at which
-    the networks see the images; paired: whether the two images of a sample have one size. view: how
-    labelled images are seen in training; chip_scale: how large chips are, `data.chips.ChipScale` in
-    plain values, None for other views; balanced: whether batches have as many images of each class.
-    sensed: whether images A are as a sensor shows them, and not as a simulator does.
+    no class; value_range: the file values of the target (or only) domain that became -1 and 1,
+    source_range: those of A; value_type: what the former are, such as "uint16" or "float32 kelvin".
+    sizes: by role, those at which the networks see the images; paired: whether the two images of a
+    sample have one size. view: how labelled images are seen in training; chip_scale: how large
+    chips are, `data.chips.ChipScale` in plain values, None for other views; balanced: whether
+    batches have as many images of each class. sensed: whether images A are as a sensor shows them,
+    and not as a simulator does.
     """
 
     classes: tuple[str, ...] = ()
@@ -83,6 +84,7 @@ class DataFacts:
     mean: float = 0.0
     std: float = 1.0
     value_range: tuple[float, float] = (0.0, 255.0)
+    source_range: tuple[float, float] = (0.0, 255.0)
     value_type: str = "uint8"
     sizes: Mapping[str, Sizes] = field(default_factory=dict)
     paired: bool = False

@@ -13,7 +13,13 @@ from models import MODELS, model_class
 from models.image_pool import ImagePool
 from models.networks.classifiers import ResNet18Classifier
 from models.translation import make_generator, translate
-from options.groups import ClassifierOptions, CutOptions, Pix2PixGradcamOptions, Pix2PixOptions
+from options.groups import (
+    ClassifierOptions,
+    CutGradcamOptions,
+    CutOptions,
+    Pix2PixGradcamOptions,
+    Pix2PixOptions,
+)
 from util.batch import Batch, DataFacts
 from util.compute import Compute
 from util.errors import UserError
@@ -58,6 +64,9 @@ def snapshot(model):
 def options_for(name, classifier_file):
     return {
         "cut": CutOptions(**SMALL, netF_nc=8, num_patches=16),
+        "cut_gradcam": CutGradcamOptions(
+            **SMALL, netF_nc=8, num_patches=16, classifier=str(classifier_file)
+        ),
         "pix2pix": Pix2PixOptions(**SMALL),
         "pix2pix_gradcam": Pix2PixGradcamOptions(**SMALL, classifier=str(classifier_file)),
         "classifier": ClassifierOptions(lr=1e-3),
@@ -396,14 +405,14 @@ def test_gradcam_term_alone_trains_the_generator_and_spares_the_classifier(batch
         **SMALL, classifier=str(classifier_file), lambda_L1=0.0, lambda_GAN=0.0
     )
     model = build("pix2pix_gradcam", options)
-    frozen = {key: value.clone() for key, value in model.classifier.state_dict().items()}
+    frozen = {key: value.clone() for key, value in model.feedback.classifier.state_dict().items()}
     before = snapshot(model)
     losses = model.training_step(batch)
     assert losses["G_CAM"] > 0
     after = snapshot(model)
     assert any(not torch.equal(before[k], after[k]) for k in before if k.startswith("G."))
-    assert all(torch.equal(frozen[k], v) for k, v in model.classifier.state_dict().items())
-    assert not model.classifier.training
+    assert all(torch.equal(frozen[k], v) for k, v in model.feedback.classifier.state_dict().items())
+    assert not model.feedback.classifier.training
 
 
 def test_gradcam_term_is_zero_for_the_target_itself_and_scales(batch, classifier_file):
@@ -453,7 +462,7 @@ def test_the_classifier_takes_the_file_values_of_b_where_ranges_meet(tmp_path):
     torch.save(classifier.export(), tmp_path / "c.pth")
     options = Pix2PixGradcamOptions(**SMALL, classifier=str(tmp_path / "c.pth"))
     model = build("pix2pix_gradcam", options, DataFacts(value_range=(0.0, 100.0)))
-    assert model.classifier.value_range == (0.0, 100.0)
+    assert model.feedback.classifier.value_range == (0.0, 100.0)
     for apart in ((0.0, 50.0), (150.0, 200.0)):
         with pytest.raises(UserError, match="train a classifier on images of this kind"):
             build("pix2pix_gradcam", options, DataFacts(value_range=apart))
@@ -508,6 +517,7 @@ def test_models_that_cannot_be_built(classifier_file):
         ("cut", CutOptions(netG="unet_128", ngf=4), "choose resnet"),
         ("cut", CutOptions(**SMALL, nce_layers=(0, 99)), "nce_layers"),
         ("cut", CutOptions(**SMALL, output_nc=3), "must be equal"),
+        ("cut_gradcam", CutGradcamOptions(**SMALL), "--classifier"),
         ("pix2pix_gradcam", Pix2PixGradcamOptions(**SMALL), "--classifier"),
         ("pix2pix_gradcam", Pix2PixGradcamOptions(**SMALL, classifier="no.pth"), "no.pth"),
     ):

@@ -16,7 +16,13 @@ from models.gradcam import gradcam
 from models.networks import draw_patch_ids
 from models.networks.classifiers import ResNet18Classifier
 from models.targets import draw_places, touched
-from options.groups import ClassifierOptions, CutOptions, Pix2PixGradcamOptions, Pix2PixOptions
+from options.groups import (
+    ClassifierOptions,
+    CutGradcamOptions,
+    CutOptions,
+    Pix2PixGradcamOptions,
+    Pix2PixOptions,
+)
 from util.batch import Batch, DataFacts
 from util.compute import Compute
 from util.seeding import seed_step
@@ -121,10 +127,10 @@ def test_a_step_of_pix2pix_with_gradcam(batch, tmp_path, target, stage):
     model = build("pix2pix_gradcam", Pix2PixGradcamOptions(**SMALL, **options))
     label = torch.tensor([1, 2])  # MTLB and T72, as the classifier counts
     if target == "predicted":
-        label = model.classifier(batch.b).argmax(dim=1)
+        label = model.feedback.classifier(batch.b).argmax(dim=1)
 
     def attention(images):
-        return gradcam(model.classifier, images, label, stage=stage)[0]
+        return gradcam(model.feedback.classifier, images, label, stage=stage)[0]
 
     expected = pix2pix_by_hand(
         model, batch, lambda fake: {"G_CAM": 30 * F.mse_loss(attention(fake), attention(batch.b))}
@@ -180,8 +186,10 @@ def places(features, batch, options):
     return found
 
 
-def cut_by_hand(model, batch, turned):
-    """Park et al. 2020, eq. 3 to 5. turned: how G's input and its features are mirrored, if so."""
+def cut_by_hand(model, batch, turned, further=lambda fake: {}):
+    """Park et al. 2020, eq. 3 to 5. turned: how G's input and its features are mirrored, if so;
+    further: terms of G(A) as the way round that A is.
+    """
     generator, discriminator, sampler = copy.deepcopy(
         (model.generator, model.discriminator, model.sampler)
     )
@@ -216,7 +224,9 @@ def cut_by_hand(model, batch, turned):
     if options.nce_idt:
         terms["NCE_Y"] = contrast(b, *same)
         both = (terms["NCE"] + terms["NCE_Y"]) / 2
-    (terms["G_GAN"] + both).backward()
+    more = further(turned(fake))
+    (terms["G_GAN"] + both + sum(more.values())).backward()
+    terms |= more
     gradients = {"D": gradient, "G": gradient_of(generator)}
     if options.netF == "mlp_sample":
         gradients["F"] = gradient_of(sampler)
@@ -250,4 +260,36 @@ def test_a_step_of_cut(batch, options, chance, monkeypatch):
     torch.manual_seed(0)
     losses, gradients = cut_by_hand(model, batch, lambda x: x.flip(-1) if mirrored else x)
     torch.manual_seed(0)
+    check(model, model.training_step(batch), losses, gradients)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"flip_equivariance": True, "blind_target": True}, {"cam_layer": "layer2"}]
+)
+def test_a_step_of_cut_with_gradcam(batch, tmp_path, options, monkeypatch):
+    """The maps are those of the source and of G(A), which the discriminator may not see whole."""
+    torch.manual_seed(1)
+    file = tmp_path / "classifier.pth"
+    torch.save(ResNet18Classifier(classes=CLASSES).export(), file)
+    flags = {"classifier": str(file), "lambda_gradcam": 30.0, "netF_nc": 8, "num_patches": 20}
+    model = build("cut_gradcam", CutGradcamOptions(**SMALL, **flags, **options))
+    for weight in model.sampler.parameters():
+        weight.data += torch.rand_like(weight)
+    monkeypatch.setattr(random, "random", lambda: 0.25)
+    mirrored = "flip_equivariance" in options
+    label = model.feedback.classifier(batch.a).argmax(dim=1)
+
+    def attention(images):
+        stage = model.options.cam_layer
+        return gradcam(model.feedback.classifier, images, label, stage=stage)[0]
+
+    torch.manual_seed(0)
+    losses, gradients = cut_by_hand(
+        model,
+        batch,
+        lambda x: x.flip(-1) if mirrored else x,
+        lambda fake: {"G_CAM": 30 * F.mse_loss(attention(fake), attention(batch.a))},
+    )
+    torch.manual_seed(0)
+    assert losses["G_CAM"] > 0
     check(model, model.training_step(batch), losses, gradients)

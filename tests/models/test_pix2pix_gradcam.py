@@ -72,7 +72,7 @@ def test_windows_are_compared_by_their_maps_and_by_what_is_named(pairs, teacher_
     """Both written out: at the box, enlarged, of the class seen in B or known."""
     model = build(teacher_file, cam_target=target, lambda_gradcam=2.0)
     places = (pairs.box_b[:, 0, :2] + pairs.box_b[:, 0, 2:]) / 2
-    net, found = model.classifier, []
+    net, found = model.feedback.classifier, []
     for images in (pairs.b, pairs.a):
         windows = cut_windows(images, places, side=48)
         windows = F.interpolate(windows, size=(128, 128), mode="bilinear")
@@ -119,13 +119,13 @@ def test_images_without_a_box_are_compared_as_a_whole(pairs, teacher_file):
 
 def test_the_term_alone_trains_the_generator_and_spares_the_teacher(pairs, teacher_file):
     model = build(teacher_file, lambda_L1=0.0, lambda_GAN=0.0)
-    frozen = {key: value.clone() for key, value in model.classifier.state_dict().items()}
+    frozen = {key: value.clone() for key, value in model.feedback.classifier.state_dict().items()}
     before = [weight.clone() for weight in model.generator.parameters()]
     losses = model.training_step(pairs)
     assert losses["G_CAM"] > 0 and losses["G_class"] > 0
     after = list(model.generator.parameters())
     assert any(not torch.equal(*pair) for pair in zip(before, after, strict=True))
-    assert all(torch.equal(frozen[k], v) for k, v in model.classifier.state_dict().items())
+    assert all(torch.equal(frozen[k], v) for k, v in model.feedback.classifier.state_dict().items())
     own = model.semantic_terms(pairs.b, pairs)
     assert all(value.item() == pytest.approx(0, abs=1e-5) for value in own.values())
 
@@ -133,7 +133,7 @@ def test_the_term_alone_trains_the_generator_and_spares_the_teacher(pairs, teach
 def test_its_samples_show_where_the_teacher_looks(pairs, teacher_file):
     model = build(teacher_file)
     shown = model.samples(pairs)["attention_real_B"]
-    expected, _ = gradcam(model.classifier, pairs.b)
+    expected, _ = gradcam(model.feedback.classifier, pairs.b)
     torch.testing.assert_close(shown, 2 * expected - 1)
 
 

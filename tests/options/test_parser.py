@@ -119,7 +119,8 @@ CUT = {
     "nce_T": ("0.1", 0.1),
     "flip_equivariance": ("True", True),
 }
-GRADCAM = {"lambda_L1": ("50", 50.0), "lambda_gradcam": ("5", 5.0), "classifier": ("f", "f")}
+FEEDBACK = {"lambda_gradcam": ("5", 5.0), "classifier": ("f", "f"), "cam_layer": ("layer3",) * 2}
+GRADCAM = FEEDBACK | {"lambda_L1": ("50", 50.0), "cam_target": ("label", "label")}
 CLASSIFIER = {"hold_out_range": ("1500", (1500.0,)), "view": ("Window", "window")}
 TEST = {
     "results_dir": ("r", "r"),
@@ -130,6 +131,7 @@ TEST = {
 }
 KNOWN = [
     *[("cut", *item) for item in (SHARED | NETWORKS | CUT).items()],
+    *[("cut_gradcam", *item) for item in (CUT | FEEDBACK).items()],
     *[("pix2pix_gradcam", *item) for item in (SHARED | NETWORKS | GRADCAM).items()],
     *[("classifier", *item) for item in (SHARED | CLASSIFIER).items()],
 ]
@@ -256,9 +258,12 @@ def test_what_is_no_range_is_named(capsys, ends):
         ),
         (["--niter=5"], "here it is --n_epochs."),
         (["--lambda_L1", "5"], "flag of --model pix2pix and pix2pix_gradcam"),
-        (["--nce_T", "5", "--model", "pix2pix"], "flag of --model cut;"),
-        (["--ngf", "5", "--model", "classifier"], "--model cut, pix2pix and pix2pix_gradcam;"),
-        (["--resnet18_path", "f"], "flag of --model pix2pix_gradcam"),
+        (["--nce_T", "5", "--model", "pix2pix"], "flag of --model cut and cut_gradcam;"),
+        (
+            ["--ngf", "5", "--model", "classifier"],
+            "--model cut, cut_gradcam, pix2pix and pix2pix_gradcam;",
+        ),
+        (["--resnet18_path", "f"], "flag of --model cut_gradcam and pix2pix_gradcam"),
         (["--CUT_mode", "CUT", "--model", "classifier"], "flag of --model cut"),
         (["stray"], "'stray' stands alone"),
         (["--no_flip", "--nce_layers", "0,4,", "8"], "no list of numbers"),
@@ -382,7 +387,7 @@ def test_help_is_grouped_and_names_every_flag_of_the_model(capsys, model):
         assert ("\noptimiser:\n" in text) == (model != "sensor_fit")
         for item in fields(MODEL_OPTIONS[model]):
             assert f"--{item.name} " in text or f"--{item.name}\n" in text
-    assert "\nCUT:\n" in text if model == "cut" else "\nCUT:\n" not in text
+    assert ("\nCUT:\n" in text) == (model in ("cut", "cut_gradcam"))
 
 
 def test_help_shows_the_defaults_of_the_model(capsys):

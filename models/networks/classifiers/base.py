@@ -146,8 +146,10 @@ class Classifier(nn.Module, ABC):
             return images
         return _grey(images).expand(-1, self.bands, -1, -1)
 
-    def expect_range(self, low: float, high: float, *, source: str) -> None:
-        """From now on take images whose -1 and 1 stand for these file values of domain B.
+    def expect_range(
+        self, low: float, high: float, *, source: str, domain: Literal["A", "B"] = "B"
+    ) -> None:
+        """From now on take images whose -1 and 1 stand for these file values of a domain.
 
         The normalisation is moved along, so that one file value looks the same as in training.
         Raises UserError, naming `source`, where training showed no such value.
@@ -156,8 +158,9 @@ class Classifier(nn.Module, ABC):
             own_low, own_high = self.value_range
             if high <= own_low or low >= own_high:
                 raise UserError(
-                    f"{source} knows file values from {own_low:g} to {own_high:g}, and those of B "
-                    f"run from {low:g} to {high:g}; train a classifier on images of this kind."
+                    f"{source} knows file values from {own_low:g} to {own_high:g}, and those of "
+                    f"{domain} run from {low:g} to {high:g}; train a classifier on images of this "
+                    "kind."
                 )
             scale = (high - low) / (own_high - own_low)
             offset = ((high + low) - (own_high + own_low)) / (own_high - own_low)
