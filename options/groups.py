@@ -400,7 +400,9 @@ class TrainingOptions:
 class DisplayOptions:
     """display"""
 
-    display_freq: int = option(400, "images between two rows of samples", minimum=1)
+    display_freq: int = option(
+        400, "images between two rows of samples; the last step has one, too", minimum=1
+    )
     update_html_freq: int = option(1000, "images between two updates of the page", minimum=1)
     no_html: bool = option(False, "write no training page")
     display_id: int = option(0, "1 or more: show losses and images on a visdom server", minimum=-1)

@@ -91,6 +91,12 @@ def test_cut_leaves_its_files(run):
     ResnetGenerator(input_nc=1, output_nc=1, ngf=4, n_blocks=4).load_state_dict(weights(folder))
 
 
+def test_a_short_run_shows_what_it_has_come_to(run):
+    folder = run(train, *CUT, *SMALL, *SHORT)
+    shown = {path.name.split("_sample")[0] for path in (folder / "web" / "images").iterdir()}
+    assert shown == {"epoch002_images00000010"}
+
+
 def test_the_average_of_g_is_what_is_tested(run):
     folder = run(train, *PIX2PIX, *SMALL, *SHORT, "--ema", 0.9)
     run(test_program)

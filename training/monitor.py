@@ -84,7 +84,8 @@ class Monitor:
             self.line.show(self.progress(position, ended=False))
         if position.reached(self.print_freq, size):
             self.losses(position)
-        if self.displays and position.reached(self.display.display_freq, size):
+        last = position.epoch == self.last_epoch and position.share_done == 1
+        if self.displays and (position.reached(self.display.display_freq, size) or last):
             self.samples(position, samples())
         due = self.clock() - self.updated > UPDATE_SECONDS
         if due or position.reached(self.display.update_html_freq, size):
