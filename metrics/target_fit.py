@@ -12,7 +12,7 @@ Images are float tensors (1, H, W) in [-1, 1]; their boxes arrays (N, 4) of x0, 
 edges.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,8 +26,11 @@ from util.errors import UserError
 
 MARGIN = 4  # pixels about a box that its blur reaches into
 TARGETS = 400  # that are looked at in a set: they tell its mean grey levels within some percent
-STEPS = 200  # of the simplex search, in which the three numbers of the curve settle
-FIRST_STEPS = np.diag([0.4, 0.2, 1.0])  # of gain, power and height
+STEPS = 200  # of a simplex search, in which the three numbers of the curve settle
+# Gain, power and height where searches begin, as one alone may end in a hollow: a flat curve and a
+# steep one. The first steps from there.
+STARTS = np.array([(0.7, 0.5, 0.5), (2.0, 1.0, 1.0)])
+FIRST_STEPS = np.diag([0.4, 0.2, 1.0])
 GRID = np.linspace(0, 1, SHARES)
 # Shares of the background at which level control may hold an image: the ends are few pixels.
 REFERENCES = slice(SHARES // 20, -(SHARES // 20))
@@ -120,16 +123,28 @@ def fit_targets(
         distances = [np.abs(np.quantile(x, GRID) - y) for x, y in zip(found, wanted, strict=True)]
         return float(np.sum(distances))
 
-    start, bounds = tone.start(), [(1e-3, None)] * 3
-    simplex = np.vstack([start, start + FIRST_STEPS])
-    options = {"maxiter": STEPS, "xatol": 1e-3, "fatol": 1e-3, "initial_simplex": simplex}
-    found = minimize(misfit, start, method="Nelder-Mead", bounds=bounds, options=options)
-    shifts = tone.set(*found.x)
+    shifts = tone.set(*_lowest(misfit))
     own, _ = view.levels_and_edges(shifts)
     share = np.sqrt(theirs.var(axis=0).mean() / max(own.var(axis=0).mean(), 1e-12))
     sensor.target_keep.fill_(min(1.0, float(share)))
     sensor.target.copy_(torch.from_numpy(view.levels(shifts).mean(0)))
     return sensor
+
+
+def _lowest(misfit: Callable[[np.ndarray], float]) -> np.ndarray:
+    """The three numbers, all above 0, with the lowest misfit that is found."""
+    options = {"maxiter": STEPS, "xatol": 1e-3, "fatol": 1e-3}
+    found = [
+        minimize(
+            misfit,
+            start,
+            method="Nelder-Mead",
+            bounds=[(1e-3, None)] * 3,
+            options=options | {"initial_simplex": np.vstack([start, start + FIRST_STEPS])},
+        )
+        for start in STARTS
+    ]
+    return min(found, key=lambda end: end.fun).x
 
 
 class _Tone:
@@ -162,18 +177,6 @@ class _Tone:
         self.sensor.curve += float(self.mean - levels.mean())
         self.sensor.keep.fill_(keep)
         return (keep - 1) * (levels - levels.mean())
-
-    def start(self) -> np.ndarray:
-        """Gain and power nearest to the curve that the sensor has on the background; height."""
-        levels = np.quantile(self.backgrounds, GRID).astype(np.float32)
-        goal = self.sensor.on_curve(torch.from_numpy(levels)).numpy()
-        ways = []
-        for power in np.geomspace(0.4, 2.5, 24):
-            basis = np.stack([np.ones(SHARES), ((levels + 1) / 2) ** power], axis=1)
-            (offset, gain), *_ = np.linalg.lstsq(basis, goal, rcond=None)
-            ways.append((np.abs(basis @ (offset, gain) - goal).mean(), gain, power))
-        _, gain, power = min(ways)
-        return np.array([max(gain, 0.1), power, 0.5])
 
 
 class _View:

@@ -33,9 +33,9 @@ def simulated(seed: int) -> np.ndarray:
     return scene(seed).clip(0, 1)
 
 
-def sensed(share: np.ndarray) -> np.ndarray:
+def sensed(share: np.ndarray, gain: float = GAIN, power: float = POWER) -> np.ndarray:
     """What the sensor makes of shares, in [-1, 1]; hot parts are hotter than the window's end."""
-    hot = np.where(share >= 1, HOTTEST, OFFSET + GAIN * share**POWER)
+    hot = np.where(share >= 1, HOTTEST, OFFSET + gain * share**power)
     return gaussian_filter(hot, BLUR, mode="reflect").clip(-1, 1)
 
 
@@ -57,6 +57,26 @@ def test_the_curve_is_found_beyond_the_background(fitted):
     share = np.array([0.3, 0.5, 0.7, 0.9])
     found = np.interp(share, np.linspace(0, 1, KNOTS), fitted.curve.numpy())
     np.testing.assert_allclose(found, OFFSET + GAIN * share**POWER, atol=0.12)
+
+
+def fit_to(gain: float, power: float) -> FittedSensor:
+    sensor = FittedSensor()
+    sensor.blur.fill_(BLUR)
+    real = boxed(sensed(scene(seed), gain, power) for seed in range(40))
+    return fit_targets(sensor, boxed(2 * simulated(seed) - 1 for seed in range(40)), real)
+
+
+@pytest.mark.parametrize(("gain", "power"), [(0.8, 0.4), (1.5, 0.7), (2.0, 1.0)])
+def test_flat_curves_are_found(gain, power):
+    share = np.array([0.3, 0.5, 0.7, 0.9])
+    found = np.interp(share, np.linspace(0, 1, KNOTS), fit_to(gain, power).curve.numpy())
+    np.testing.assert_allclose(found, OFFSET + gain * share**power, atol=0.06)
+
+
+@pytest.mark.parametrize("gain", [2.0, 3.0])
+def test_a_search_that_ends_in_a_hollow_is_not_all_there_is(gain):
+    """From either start alone one of these ends with saturated parts of more than 20."""
+    assert fit_to(gain, 2.5).curve[-1].item() == pytest.approx(HOTTEST, abs=2.5)
 
 
 def test_what_the_simulator_saturates_on_is_hotter_than_its_window(fitted):
