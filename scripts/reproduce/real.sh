@@ -5,8 +5,8 @@
 # recordings and one of three hours of the simulator are held out. What is finished stays, so an
 # interrupted study goes on by the same command. Its tables, with report.html:
 #   results/real/ablation    simulator and pseudo-pairs as they are, and translated by the fits and the
-#                            networks, and pairs of a CUT that is blind to vehicles; SEEDS (default
-#                            "1 2 3") of all trainings
+#                            networks, and pairs of a CUT that is blind to vehicles and of one with
+#                            attention feedback; SEEDS (default "1 2 3") of all trainings
 #   results/real/feedback    the Pix2Pix of seed 1 trained on with and without attention feedback;
 #                            FEEDBACK_SEEDS (default "1 2 3 4 5")
 #   results/real/published   CUT's images of PUBLISHED (real_A/, fake_B/) beside those of CUT here
@@ -118,6 +118,12 @@ pseudo_pairs() {
     sets+=(--set "$3" "$pairs/test_A" "$pairs/test_B" "$pairs/test_B")
 }
 
+# simulator_style NAME ROW: what NAME has made of the real test images, which are no dataset
+simulator_style() {
+    local made="$RESULTS/$1/test_latest/images"
+    sets+=(--set "$2" "$made/fake_B" "$made/real_A" "$made/real_A")
+}
+
 # longer START TEACHER WEIGHT SEED: the Pix2Pix of seed START trained on for three epochs, named $name
 # shellcheck disable=SC2086
 longer() {
@@ -164,8 +170,10 @@ ablation() {
         real2cut "s${seed}_real2cut" "$seed"
         pseudo_pairs "s${seed}_real2cut" "s${seed}_pairs" "pseudo-pairs, seed $seed"
         real2cut "s${seed}_blind_real2cut" "$seed" --blind_target --box_patches 0.25
-        local blind="$RESULTS/s${seed}_blind_real2cut/test_latest/images"
-        sets+=(--set "blind pseudo-pairs, seed $seed" "$blind/fake_B" "$blind/real_A" "$blind/real_A")
+        simulator_style "s${seed}_blind_real2cut" "blind pseudo-pairs, seed $seed"
+        real2cut "s${seed}_taught_real2cut" "$seed" --model cut_gradcam \
+            --classifier "$CHECKPOINTS/teacher_attention/latest_net_classifier.pth"
+        simulator_style "s${seed}_taught_real2cut" "pseudo-pairs with feedback, seed $seed"
         on_pairs sensor_fit "fitted sensor, seed $seed" "$seed" "_s$seed"
         on_pairs target_fit "target recipe, seed $seed" "$seed" "_s$seed"
         train "s${seed}_pix2pix" --model pix2pix --dataroot "$pairs" $unet \

@@ -85,7 +85,7 @@ def values(*argv: str) -> dict:
         ([], ALL | CUT),
         (["--model", "cut", "--CUT_mode", "FastCUT"], ALL | CUT | FASTCUT),
         (["--CUT_mode=fastcut"], ALL | CUT | FASTCUT),
-        (["--model", "cut_gradcam"], ALL | CUT | {"lambda_gradcam": 10.0}),
+        (["--model", "cut_gradcam"], ALL | CUT | {"lambda_gradcam": 0.1}),
         (["--model", "cut_gradcam", "--CUT_mode", "FastCUT"], ALL | CUT | FASTCUT),
         (["--model", "pix2pix"], ALL | PIX2PIX),
         (["--model", "pix2pix_gradcam"], ALL | PIX2PIX | {"lambda_gradcam": 10.0}),
