@@ -10,7 +10,7 @@ from models.networks.discriminators import PatchDiscriminator, PixelDiscriminato
 from models.networks.layers import Norm, init_weights
 from models.networks.patch_sampler import PatchSampler, draw_patch_ids
 from models.networks.resnet import ResnetGenerator
-from models.networks.sensor import LATER_BUFFERS
+from models.networks.sensor import LATER_BUFFERS, PAST_BUFFERS
 from models.networks.unet import UnetGenerator
 from util.errors import UserError
 
@@ -86,11 +86,14 @@ def load_weights(net: nn.Module, weights: Mapping[str, Tensor], *, source: str) 
     """Load a state dict that this project, CUT or pix2pix wrote.
 
     Data-parallel prefixes (`module.`) and the running statistics that old instance norms saved are
-    dropped, and what a fit of earlier versions lacks stays as it is. Raises UserError, naming
+    dropped, what a fit of earlier versions lacks stays as it is, and what it has besides is dropped
+    where it says nothing. Raises UserError, naming
     `source`, where the weights are those of another network, or not finite.
     """
     check_state_dict(weights, source=source)
     weights = {key.removeprefix("module."): value for key, value in weights.items()}
+    past = {k: PAST_BUFFERS.get(k.split(".")[-1]) for k in weights}
+    weights = {k: v for k, v in weights.items() if past[k] is None or (v != past[k]).any()}
     own = net.state_dict()
     weights = {k: own[k] for k in own if k.endswith(LATER_BUFFERS)} | weights
     stale = ("running_mean", "running_var", "num_batches_tracked")

@@ -20,6 +20,8 @@ KNOTS = 255 * 16 + 1
 SHARES = 65  # quantiles of a target's grey levels, from 0 to 1
 # Buffers that fits of earlier versions lack: a new sensor's are what these were fitted with.
 LATER_BUFFERS = ("reference", "target", "target_keep", "targets_only")
+# Buffers that some of these had besides, and what they hold where they say nothing.
+PAST_BUFFERS = {"mtf_power": 2.0}
 
 
 class FittedSensor(nn.Module):

@@ -18,6 +18,7 @@ from models.networks.sensor import (
     levels_below,
     see,
 )
+from util.errors import UserError
 
 
 def random_images(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -300,6 +301,18 @@ def test_a_fit_from_before_target_control_is_read():
     frequency = torch.linspace(0, 0.5, 11)
     gaussian = torch.exp(-2 * (torch.pi * 0.7 * frequency) ** 2)
     torch.testing.assert_close(sensor.mtf(frequency), gaussian)
+
+
+@pytest.mark.parametrize("make", [FittedSensor, lambda: generator_with_sensor("resnet")])
+def test_a_fit_whose_mtf_had_a_power_is_read_where_that_was_a_gaussians(make):
+    generator = make()
+    state = generator.state_dict()
+    blur = next(key for key in state if key.endswith("blur"))
+    state[blur], power = torch.tensor(0.7), blur.replace("blur", "mtf_power")
+    load_weights(generator, state | {power: torch.tensor(2.0)}, source="fit.pth")
+    assert generator.state_dict()[blur].item() == pytest.approx(0.7)
+    with pytest.raises(UserError, match=r"it also holds .*mtf_power"):
+        load_weights(generator, state | {power: torch.tensor(1.5)}, source="fit.pth")
 
 
 def test_a_generator_from_before_there_was_a_choice_sees_the_images():
