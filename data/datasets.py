@@ -30,7 +30,7 @@ from data.folders import (
     unread_note,
 )
 from data.images import has_counts_inside, read_type
-from data.labels import class_of_folder, read_labels
+from data.labels import class_of_folder, read_labels, tells_classes
 from data.order import Key
 from data.raw import RawBatch, RawImage, RawImages, RawSample, divide, no_batch_of
 from data.tables import BOX_COLUMNS
@@ -525,7 +525,7 @@ class AlignedDataset(ImageDataset):
         """The class of each pair: of A's file, else of its partner's; class folders otherwise."""
         table = read_labels(self.selection.root)
         names = [class_of_folder(file) for file in self.files]
-        if table:
+        if tells_classes(table):
             class_names = {path: label.class_name for path, label in table.items()}
             pairs = zip(*(domain.files for domain in self.domains.values()), strict=True)
             names = [

@@ -2,13 +2,15 @@
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.folders import ImageFile, find_images
 from data.label_index import LabelIndex
-from data.labels import Label, class_of_folder, group_of, read_labels
+from data.labels import Label, class_of_folder, group_of, read_labels, tells_classes
 from util.errors import UserError
+from util.files import absolute
 
 # Folders that hold a phase or a domain, not a class.
 PHASE_FOLDER = re.compile(r"(train|val|test)(_?[AB])?")
@@ -45,13 +47,14 @@ class LabeledImage:
 def find_labeled(root: Path, phase: str) -> list[tuple[ImageFile, str, Label | None]]:
     """Images of a phase with their class, and their line of labels.csv where there is one.
 
-    A table decides by its column `split`; without a table it is class folders in `root/phase`, or
-    in `root`. Raises UserError where no image has a class.
+    A table with classes decides, by its column `split`. Without one it is class folders in
+    `root/phase`, or in `root`, less what a table of boxes has in another split. Raises UserError
+    where no image has a class.
     """
     table = read_labels(root)
-    if table:
+    if tells_classes(table):
         rows = [(path, label) for path, label in sorted(table.items()) if label.class_name]
-        chosen = [(p, t) for p, t in rows if not t.split or t.split == phase.lower()]
+        chosen = [(p, t) for p, t in rows if t.split in ("", phase.lower())]
         found = [(ImageFile(p, _name(p, root)), t.class_name, t) for p, t in chosen]
         # Not Path.is_file, which raises OSError for a name that no file can have.
         missing = [str(f.path) for f, _, _ in found if not os.path.isfile(f.path)]  # noqa: PTH113
@@ -62,16 +65,29 @@ def find_labeled(root: Path, phase: str) -> list[tuple[ImageFile, str, Label | N
             )
     else:
         folder = root / phase if (root / phase).is_dir() else root
-        found = [(file, class_of_folder(file), None) for file in find_images(folder)]
-        found = [item for item in found if item[1] and not PHASE_FOLDER.fullmatch(item[1])]
+        files = find_images(folder)
+        found = [(f, class_of_folder(f), table.get(absolute(f.path))) for f in files]
+        found = [
+            (file, name, label)
+            for file, name, label in found
+            if name and not PHASE_FOLDER.fullmatch(name)
+            if not label or label.split in ("", phase.lower())
+        ]
     if not found:
-        splits = sorted({label.split for label in table.values() if label.class_name})
-        told = f" (labels.csv has the splits {', '.join(splits)})" if splits else ""
-        raise UserError(
-            f"no image of {root} has a class for phase '{phase}'{told}; write a labels.csv "
-            "(file,split,class,group) or put the images into class folders."
-        )
+        raise _no_class(root, phase, table)
     return found
+
+
+def _no_class(root: Path, phase: str, table: Mapping[Path, Label]) -> UserError:
+    splits = sorted({label.split for label in table.values() if label.class_name})
+    told = f" (labels.csv has the splits {', '.join(splits)})" if splits else ""
+    way = "write a labels.csv (file,split,class,group) or put the images into class folders"
+    if tells_classes(table) and not splits:
+        way = (
+            "its table has none: fill the column class of a labels.csv, or remove that column, and "
+            "the folders that the images are in are their classes"
+        )
+    return UserError(f"no image of {root} has a class for phase '{phase}'{told}; {way}.")
 
 
 def _name(path: Path, root: Path) -> str:

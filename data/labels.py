@@ -1,7 +1,7 @@
 """Labels of images: a table of them, or class folders where there is none."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ COLUMNS = {
     "scenario": ("scenario",),
     "range": ("range", "range_m"),
 }
+# Columns of other programs that are likely to be the class, and are not read as it.
+LIKE_CLASS = ("label", "class_name", "classname", "class_id", "category", "type", "target")
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,18 @@ class Label:
 def read_labels(dataroot: Path) -> dict[Path, Label]:
     """Labels of the images below `dataroot`, by absolute path; {} where `find_annotations` is None.
 
-    The column `class` may be empty. Raises UserError for a table that cannot be read or has no such
-    column, for one whose `split` or `group` is probably misspelt, and for lines that contradict
-    each other on an image.
+    The column `class` may be empty, and missing in a table of boxes. Raises UserError for a table
+    that cannot be read or has no column `class` otherwise, for one whose `class`, `split` or
+    `group` is probably misspelt, and for lines that contradict each other on an image.
     """
-    table = find_annotations(dataroot, required=("class",))
+    table = find_annotations(dataroot)
     if table is None:
         return {}
+    if "class" not in table.columns:
+        near = next((name for name in LIKE_CLASS if name in table.columns), None)
+        near = near or table.nearest("class", least=0.6)
+        if near or not {*BOX_COLUMNS} <= {*table.columns}:
+            raise table.lacks("class", nearest=near)
     for name, alternatives in (("split", ("split",)), ("group", COLUMNS["group"])):
         near = table.nearest(name, least=0.8)
         if near and not {*alternatives} & {*table.columns}:
@@ -95,6 +102,11 @@ def common_cell(lines: Sequence[Line], column: str) -> str:
 def has_box(row: Row) -> bool:
     """Whether any cell of a box is filled."""
     return any(row.get(column) for column in BOX_COLUMNS)
+
+
+def tells_classes(labels: Mapping[Path, Label]) -> bool:
+    """Whether they come of a table with classes, be they empty; else class folders tell them."""
+    return any("class" in label.row for label in labels.values())
 
 
 def class_of_folder(file: ImageFile) -> str:

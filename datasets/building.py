@@ -19,7 +19,8 @@ from typing import Any
 
 from data.folders import LABELS_FILE, MARKER, ImageFile, walk_files
 from data.images import EXTENSIONS
-from data.labels import class_of_folder, has_box, read_labels
+from data.annotations.find import find_annotations
+from data.labels import class_of_folder, has_box, read_labels, tells_classes
 from data.tables import Row
 from util.errors import UserError
 from util.files import absolute, file_hash, leftovers_beside, temporary_beside
@@ -62,7 +63,7 @@ def label_rows(root: Path, folder: Path, files: Sequence[ImageFile]) -> list[tup
     """The lines of each image in the table of `root` (absolute), by its name below `folder`.
 
     An image that the table does not list has an empty line, and so no class. Where the table lists
-    nothing of `root`, or there is none, the class is the image's class folder.
+    nothing of `root`, or has no classes, or there is none, the class is the image's class folder.
     """
     return [rows for _, rows in labelled_files(root, folder, files)]
 
@@ -72,14 +73,38 @@ def labelled_files(
 ) -> list[tuple[Path | None, tuple[Row, ...]]]:
     """As label_rows, each with the image that the table lists by it, None for none."""
     table = read_labels(root)
-    if not table:
-        return [(None, ({"class": class_of_folder(file)},)) for file in files]
     lines = {
         path.relative_to(folder).with_suffix("").as_posix(): (path, (label.row, *label.others))
         for path, label in table.items()
         if path.is_relative_to(folder) and path.suffix.lower() in EXTENSIONS
     }
-    return [lines.get(file.name, (None, ({},))) for file in files]
+    found = [lines.get(file.name, (None, ({},))) for file in files]
+    if tells_classes(table):
+        return found
+    return [
+        (path, tuple(row | {"class": class_of_folder(file)} for row in rows))
+        for file, (path, rows) in zip(files, found, strict=True)
+    ]
+
+
+def check_table(root: Path, files: Sequence[ImageFile]) -> str | None:
+    """What to tell of lines of the table of `root` (absolute) that are of none of its images.
+
+    files: all of them. Raises UserError where it lists images of `root`, and none is there.
+    """
+    table = find_annotations(root)
+    lines = [] if table is None else [x for x in table.lines if root in x.file.parents]
+    known = {absolute(file.path).with_suffix("") for file in files}
+    strange = [line for line in lines if line.file.with_suffix("") not in known]
+    if not strange:
+        return None
+    where = f"of the {len(lines)} lines of {table.path} on {root}, {len(strange)} are of no image"
+    if len(strange) == len(lines):
+        raise UserError(
+            f"{where} that is there, such as {strange[0].place}: {strange[0].file}; paths are "
+            "relative to the table: correct them."
+        )
+    return f"{where} of these, such as {strange[0].file}"
 
 
 def symbolic_link(source: Path, target: Path) -> None:

@@ -2,7 +2,7 @@
 
     python datasets/make_unpaired.py --real data/real --sim data/sim --out datasets
 
-reads REAL/{train,test}/... and SIM/{train,test}/..., folders below kept, and makes
+reads REAL/{train,test}/... and SIM/{train,test}/..., val too, folders below kept, and makes
 
     OUT/mwir_real2cut/{train_A,train_B,test_A,test_B}    A real, B simulated
     OUT/mwir_sim2cut/{train_A,train_B,test_A,test_B}     A simulated, B real
@@ -11,11 +11,12 @@ reads REAL/{train,test}/... and SIM/{train,test}/..., folders below kept, and ma
 
 A labels.csv is looked for in REAL and in the folder above it, or boxes in another format (see
 docs/DATA.md), likewise for SIM. It decides where it lists images of that folder: an image that it
-leaves out has no class. Where it lists none, or there is no table, the first folder below train or
-test is the class.
+leaves out has no class. Where it lists none, or is one of boxes without a column class, or there is
+no table, the first folder below train or test is the class. Lines of images that are not there are
+told; a table of which no line fits is refused.
 
 Both domains need train images. A test folder may be missing: what would come from it is left out,
-which is said. Images are linked relatively, so that images and datasets can be moved together; on a
+which is said; and a val folder is for `--val_freq`. Images are linked relatively, so that images and datasets can be moved together; on a
 file system without symbolic links they are hard links or copies, which is said too. Another run
 brings the datasets up to date with the images.
 """
@@ -32,6 +33,7 @@ from data.folders import LABELS_FILE, ImageFile, find_images, unread_note
 from data.tables import Row
 from datasets.building import (
     build,
+    check_table,
     copy,
     hard_link,
     items_in,
@@ -44,7 +46,7 @@ from util.errors import UserError, run_main
 from util.files import absolute
 
 SCRIPT = Path(__file__).name
-SPLITS = ("train", "test")
+SPLITS = ("train", "val", "test")
 # Dataset -> the domains that are its A and its B.
 DATASETS = {"mwir_real2cut": ("real", "sim"), "mwir_sim2cut": ("sim", "real")}
 
@@ -111,8 +113,11 @@ def find_domain(
                 f"there is no folder {folder}; divide the images of {flag}, by whole recordings, "
                 "into train/ and test/ (docs/DATA.md says how)."
             )
-        else:
+        elif split == "test":
             print(f"there is no folder {folder}: the datasets have no {split} images of {flag}")
+    note = check_table(root, [file for files, _ in found.values() for file in files])
+    if note:
+        print(note)
     return found
 
 

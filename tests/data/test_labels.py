@@ -58,6 +58,8 @@ def test_only_file_and_class_are_needed(tmp_path):
     ("content", "word"),
     [
         (b"file,split\na.png,train\n", "'class'"),
+        (b"file,label,box_x,box_y,box_w,box_h\na.png,T72,1,1,2,2\n", "'label' is near"),
+        (b"file,clas,box_x,box_y,box_w,box_h\na.png,T72,1,1,2,2\n", "'clas' is near"),
         (b"name;class\na.png;T72\n", "'file'"),
         (b"", "'file'"),
         (b"file,class\n\xff\xfe.png,T72\n", "CSV"),
@@ -161,6 +163,28 @@ def test_class_folders_where_there_is_no_table(tmp_path, flat, below):
     flat(tmp_path / below, {"T72/1.png": 1, "BMP2/x/2.png": 1, "loose.png": 1})
     found = [(file.name, name) for file, name, _ in find_labeled(tmp_path, "train")]
     assert found == [("BMP2/x/2", "BMP2"), ("T72/1", "T72")]
+
+
+@pytest.mark.parametrize(
+    ("split", "names"), [("", ["BMP2/1", "T72/1"]), ("train", ["BMP2/1", "T72/1"]), ("test", [])]
+)
+def test_class_folders_beside_a_table_of_boxes_alone(tmp_path, flat, split, names):
+    """A detector's output has no classes; an image that it has nothing of keeps its folder's."""
+    flat(tmp_path / "train", {"T72/1.png": 1, "BMP2/1.png": 1, "T72/2.png": 1})
+    lines = "".join(f"train/{c}/1.png,{split},1,1,2,2\n" for c in ("T72", "BMP2"))
+    (tmp_path / "labels.csv").write_text("file,split,box_x,box_y,box_w,box_h\n" + lines)
+    found = find_labeled(tmp_path, "train")
+    assert [(file.name, name) for file, name, _ in found] == [
+        (name, name.split("/")[0]) for name in sorted([*names, "T72/2"])
+    ]
+    assert [label.row["box_w"] for _, _, label in found if label] == ["2"] * len(names)
+
+
+def test_empty_cells_of_a_class_are_no_class(tmp_path, flat):
+    flat(tmp_path / "train", {"rec1/a.png": 1})
+    (tmp_path / "labels.csv").write_text("file,class\ntrain/rec1/a.png,\n")
+    with pytest.raises(UserError, match=r"fill the column class .*, or remove that column"):
+        find_labeled(tmp_path, "train")
 
 
 def test_no_class_at_all_is_an_error_that_tells_both_ways(tmp_path, flat):

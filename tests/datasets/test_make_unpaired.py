@@ -156,6 +156,42 @@ def test_class_folders_are_the_classes_without_a_table(data, tmp_path):
     assert rows["train_B/s 1.png"]["class"] == ""
 
 
+def test_class_folders_are_the_classes_beside_a_table_of_boxes_alone(data, tmp_path):
+    boxes = {"box_x": "1", "box_y": "2", "box_w": "3", "box_h": "4"}
+    write_table(data / "labels.csv", [{"file": f"real/{name}", **boxes} for name in REAL[:3]])
+    make(data, tmp_path / "datasets")
+    table = read_table(tmp_path / "datasets" / "mwir_real2cut")
+    found = {name: (table[name]["class"], table[name]["box_h"]) for name in table if "_A" in name}
+    assert found == {
+        "train_A/T72/a.png": ("T72", "4"),
+        "train_A/T72/b.png": ("T72", "4"),
+        "train_A/BMP2/a.png": ("BMP2", "4"),
+        "test_A/T72/c.png": ("T72", ""),
+    }
+
+
+def test_a_table_that_fits_no_image_is_refused_one_that_fits_some_is_told(data, tmp_path, capsys):
+    lines = [{"file": name.removeprefix("train/"), "class": "T72"} for name in REAL]
+    write_table(data / "real" / "labels.csv", lines[:3])
+    with pytest.raises(UserError, match=r"of the 3 lines of .*, 3 are of no image .*relative"):
+        make(data, tmp_path / "datasets")
+    assert not (tmp_path / "datasets").exists()
+    write_table(data / "real" / "labels.csv", lines)  # the last one is that of a test image
+    make(data, tmp_path / "datasets")
+    assert "of the 4 lines of" in capsys.readouterr().out
+
+
+def test_images_for_validation_come_along(data, tmp_path):
+    for domain in ("real", "sim"):
+        write_image(data / domain / "val" / "T72" / "v.png", grey(99))
+    make(data, tmp_path / "datasets")
+    make(data, tmp_path / "datasets")
+    for name in ("mwir_real2cut", "mwir_sim2cut"):
+        dataset = tmp_path / "datasets" / name
+        assert {"val_A/T72/v.png", "val_B/T72/v.png"} <= tree(dataset)
+        assert read_table(dataset)["val_A/T72/v.png"]["split"] == "val"
+
+
 def test_labels_reach_training(data, tmp_path):
     dataset = tmp_path / "out" / "mwir_real2cut"
     argv = ["--model", "classifier", "--dataset_mode", "labeled", "--dataroot", str(dataset)]
