@@ -8,7 +8,12 @@ if [ $# -eq 0 ] || [ ! -d "$1/real" ]; then
 fi
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 seed=0 # of the teacher, who is trained by the same flags
-for ((i = 1; i < $#; i++)); do
-    [ "${!i}" != --seed ] || { next=$((i + 1)) && seed="${!next}"; }
+for ((i = 2; i <= $#; i++)); do
+    case "${!i}" in
+        --seed) next=$((i + 1)) && seed="${!next:-}" ;;
+        --seed=*) seed="${!i#--seed=}" ;;
+    esac
 done
-train "${mwir}_judge" --model classifier --dataroot "$1/real" "${@:2}" --seed "$((seed + 1))"
+# What is no number is train.py's to refuse.
+[[ ! "$seed" =~ ^[0-9]+$ ]] || seed="$((10#$seed + 1))"
+train "${mwir}_judge" --model classifier --dataroot "$1/real" "${@:2}" --seed "$seed"

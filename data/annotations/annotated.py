@@ -15,6 +15,7 @@ from util.files import absolute
 
 COLUMNS = ("file", "split", "class", *BOX_COLUMNS)
 IMAGE_FOLDERS = ("images", "jpegimages")  # in lower case
+BESIDE_IMAGES = ("annotations", "labels")  # folders that have none
 SPLIT = re.compile(r"(train|val|test)(ing|id|idation)?\d*", re.IGNORECASE)
 
 
@@ -77,30 +78,58 @@ class ImageTree:
         return stems
 
     def find(self, name: str, *, listed_in: Path, place: str) -> Path:
-        """The image that a file calls `name`: from its folder on, else the one that ends so.
+        """The image that a file calls `name`: from its folder or the one above on, else the one of
+        `root` that ends so.
 
         A name may begin with folders that are not here, of another machine, and have another
-        extension. One in the folder val is not the one that train.json or train/... mean. Where
-        there is none here, the path is from the file's folder on. Raises UserError where several
-        fit.
+        extension. One in the folder val is not the one that train.json or train/... mean, nor is
+        one in real the one of sim.json or sim/... Where there is none here, the path is from the
+        file's folder on. Raises UserError where several fit, in a folder beside `root` too.
         """
         path = PurePosixPath(name)
-        stated = absolute(listed_in.parent / path)
-        if os.path.isfile(stated):  # noqa: PTH113  False for a name that no file can have
+        stated, above = (absolute(folder / path) for folder in listed_in.parents[:2])
+        for file in (stated, above):
+            if os.path.isfile(file):  # noqa: PTH113  False for a name that no file can have
+                return file
+        named = self._named_beside(listed_in, path)
+        if named and self.root.name not in named:
             return stated
         split = split_of([*re.split("[^a-zA-Z]", listed_in.stem), *path.parts[:-1]])
+        folders = [self.root / w for w in _words(listed_in) if _may_hold_images(self.root / w)]
         found = [
             (_shared_folders(file, path), file)
             for file in self._by_stem.get(_stem(path), [])
             if not split or self.split(file) in ("", split)
+            if not folders or any(folder in file.parents for folder in folders)
         ]
         best = max((shared for shared, _ in found), default=0)
         fitting = [file for shared, file in found if shared == best]
+        if len(fitting) == 1 and not named and self.root not in listed_in.parents:
+            fitting += self._alike_beside(fitting[0])
         if len(fitting) > 1:
             raise UserError(
                 f"{place}: '{name}' may be {fitting[0]} or {fitting[1]}; name it with its folder."
             )
         return fitting[0] if fitting else stated
+
+    def _named_beside(self, listed_in: Path, path: PurePosixPath) -> list[str]:
+        """Which folders, `root` and those beside it, a name or else a file above them tells."""
+        if self.root in listed_in.parents:
+            return []
+        for words in (path.parts[:-1], _words(listed_in)):
+            if told := [w for w in words if _may_hold_images(self.root.parent / w)]:
+                return told
+        return []
+
+    def _alike_beside(self, image: Path) -> list[Path]:
+        """Images of folders beside `root` that lie there as `image` does in it."""
+        below = image.relative_to(self.root)
+        return [folder / below for folder in self._beside if (folder / below).is_file()]
+
+    @cached_property
+    def _beside(self) -> list[Path]:
+        folders = (f for f in self.root.parent.iterdir() if f.is_dir() and f != self.root)
+        return sorted(folders)
 
     def beside(self, folder: str, suffix: str) -> Iterator[tuple[Path, Path]]:
         """Each image with its own file of a kind, where there is one.
@@ -148,6 +177,16 @@ def split_of(words: Sequence[str]) -> str:
 
 def _stem(name: PurePosixPath) -> str:
     return name.stem if name.suffix.lower() in EXTENSIONS else name.name
+
+
+def _words(file: Path) -> list[str]:
+    return re.split("[^a-zA-Z0-9]+", file.stem)
+
+
+def _may_hold_images(folder: Path) -> bool:
+    """Whether there is this folder, by a name of its own, and not one of annotations."""
+    named = folder.name and folder.name not in (".", "..") and folder.parent != folder
+    return bool(named) and folder.name.lower() not in BESIDE_IMAGES and folder.is_dir()
 
 
 def _shared_folders(file: Path, name: PurePosixPath) -> int:

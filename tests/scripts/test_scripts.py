@@ -144,9 +144,9 @@ def say(places, tmp_path):
     for domain in ("real", "sim"):
         (data / domain).mkdir(parents=True)
 
-    def say(script, **env):
+    def say(script, *flags, **env):
         env = {**places[1], "PYTHON": str(python), **env}
-        return call(script, data, env=env, cwd=tmp_path)
+        return call(script, data, *flags, env=env, cwd=tmp_path)
 
     return say
 
@@ -173,6 +173,22 @@ def test_the_target_recipe_fits_and_measures_and_trains_no_translation(say):
     assert runs == ["mwir_judge", "mwir_target_fit", "evaluation"]
     assert "--model\nsensor_fit\n--fit_target\n" in done.stdout
     assert "mwir_target_fit/test_latest" in done.stdout.split("== evaluation")[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "seed"),
+    [
+        ((), "1"),
+        (("--seed", "3"), "4"),
+        (("--seed=3", "--num_threads", "0"), "4"),
+        (("--seed", "08"), "9"),
+        (("--seed", "x"), "x"),
+    ],
+)
+def test_the_judge_has_another_seed_than_the_teacher(say, flags, seed):
+    done = say("run_judge.sh", *flags)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == ["--seed", seed]
 
 
 def test_another_recipe_is_named(say):

@@ -173,3 +173,62 @@ def test_labels_csv_goes_before(tmp_path, coco):
     found = {path.name: label.class_name for path, label in read_labels(tmp_path).items()}
     assert found == {"a.png": "ZSU"}
     assert len(find_images(tmp_path)) == 3
+
+
+@pytest.fixture
+def domains(tmp_path, flat):
+    """domains(file, name): real/ and sim/ with images of the same names, and COCO of one of them.
+
+    Returns the labels of each.
+    """
+    flat(tmp_path / "real", {"train/a.png": 1, "train/b.png": 1}, size=(32, 64))
+    flat(tmp_path / "sim", {"train/a.png": 1}, size=(32, 64))
+
+    def write(to: str, *names: str) -> list[set[str]]:
+        images = [image(number, name) for number, name in enumerate(names)]
+        objects = [annotation(n, n, 7, [4, 2, 8, 6]) for n in range(len(names))]
+        content = {"images": images, "annotations": objects, "categories": CATEGORIES}
+        (tmp_path / "annotations").mkdir(exist_ok=True)
+        (tmp_path / to).write_text(json.dumps(content))
+        found = (read_labels(tmp_path / domain) for domain in ("real", "sim"))
+        return [{file.relative_to(tmp_path).as_posix() for file in labels} for labels in found]
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("to", "name"),
+    [
+        ("annotations/sim.json", "a.png"),
+        ("sim.json", "a.png"),
+        ("annotations/instances_sim.json", "train/a.png"),
+        ("annotations/boxes.json", "sim/train/a.png"),
+        ("annotations/boxes.json", "D:\\export\\sim\\train\\a.jpg"),
+        ("boxes.json", "sim/train/a.png"),
+    ],
+)
+def test_boxes_of_one_domain_are_not_those_of_the_other(domains, to, name):
+    assert domains(to, name) == [set(), {"sim/train/a.png"}]
+
+
+def test_a_file_of_one_domain_does_not_mean_images_of_the_other_that_it_lacks(domains):
+    assert domains("annotations/sim.json", "b.png") == [set(), set()]
+    assert domains("annotations/sim.json", "sim/train/b.png") == [set(), set()]
+
+
+def test_one_file_may_list_both_domains(domains, tmp_path):
+    names = ("real/train/a.png", "sim/train/a.png")
+    assert domains("annotations/boxes.json", *names) == [{names[0]}, {names[1]}]
+    index = LabelIndex([tmp_path / "annotations" / "boxes.json"])
+    assert all(index.listed(tmp_path / name) for name in names)
+
+
+def test_a_name_that_images_of_both_domains_have_is_refused(domains):
+    with pytest.raises(UserError, match=r"'a\.png' may be .*real.* or .*sim.*; name it with"):
+        domains("annotations/boxes.json", "a.png")
+
+
+def test_the_name_of_the_file_tells_the_domain_below_one_root_too(domains, tmp_path):
+    domains("annotations/sim.json", "a.png")
+    (line,) = read_annotations(tmp_path / "annotations" / "sim.json").lines
+    assert line.file == tmp_path / "sim" / "train" / "a.png"
