@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.annotations.find import find_annotations
 from data.folders import LABELS_FILE, MARKER, ImageFile, walk_files
 from data.images import EXTENSIONS
-from data.annotations.find import find_annotations
 from data.labels import class_of_folder, has_box, read_labels, tells_classes
 from data.tables import Row
 from util.errors import UserError
