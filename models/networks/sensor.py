@@ -36,7 +36,7 @@ class FittedSensor(nn.Module):
     reference: share of an image's background below the grey level that is controlled, 0.5 for its
         median; level: mean of these levels; keep: share of its distance that one keeps, 0..1.
     target: (SHARES,) mean grey levels below which equal shares of a target's box lie, before the
-        MTF; target_keep: share of their distance that a target's own keep, 0..1.
+        MTF, all 0 where the fit is not one to targets; target_keep: share of their distance that a target's own keep, 0..1.
     blur: standard deviation of the point spread function in pixels; the MTF at f cycles a pixel is
         exp(-2 π² blur² f²).
     noise: (3,) standard deviations of white noise, and of the offsets of rows and of columns; as in
@@ -61,18 +61,22 @@ class FittedSensor(nn.Module):
 
     @property
     def controls_targets(self) -> bool:
-        """Whether boxes of targets make a difference to the images."""
-        return bool(self.target_keep < 1)
+        """Whether boxes of targets make a difference to the images: of a fit to targets alone.
+
+        Any other was fitted with level control that looked at targets, too.
+        """
+        return bool(self.target.any() and torch.minimum(self.keep, self.target_keep) < 1)
 
     def forward(self, images: Tensor, boxes: Tensor | None = None) -> Tensor:
         """(B, 1, H, W) in [-1, 1] -> the same without noise, differentiable; computed in fp32.
 
-        boxes: (B, N, 4) as of a Batch; targets without one keep their own grey levels. The gradient
-        takes what the two controls measure as given.
+        boxes: (B, N, 4) as of a Batch, which a fit to targets heeds; targets without one keep their
+        own grey levels. The gradient takes what the two controls measure as given.
         """
-        toned = self.toned(images.float(), boxes)
-        if boxes is not None:
-            toned = self.with_controlled_targets(toned, boxes)
+        if boxes is not None and self.controls_targets:
+            toned = self.with_controlled_targets(self.toned(images.float(), boxes), boxes)
+        else:
+            toned = self.toned(images.float())
         return self.blurred(toned).clamp(-1, 1).to(images.dtype)
 
     def toned(self, images: Tensor, boxes: Tensor | None = None) -> Tensor:

@@ -216,10 +216,20 @@ def test_who_heeds_boxes():
     assert not heeds_boxes(generator) and not heeds_boxes(generator.network)
     generator.targets_only.fill_(True)
     assert heeds_boxes(generator)
+    assert not heeds_boxes(FittedSensor())
+    assert heeds_boxes(with_targets(0.5)) and not heeds_boxes(with_targets(1.0))
+    levelled = with_targets(1.0)
+    levelled.keep.fill_(0.5)
+    assert heeds_boxes(levelled)
+
+
+def test_a_fit_that_was_not_to_targets_makes_the_same_of_images_with_boxes():
+    """Its level control was fitted to the median of whole images."""
     sensor = FittedSensor()
+    sensor.keep.fill_(0.3)
+    images, boxes = random_images(2, 1, 20, 20), torch.tensor([[[2.0, 2, 12, 12]]] * 2)
     assert not heeds_boxes(sensor)
-    sensor.target_keep.fill_(0.5)
-    assert heeds_boxes(sensor)
+    assert torch.equal(sensor(images, boxes), sensor(images))
 
 
 def test_the_sensor_in_a_generator_is_saved_and_trained_by_nobody():
