@@ -86,12 +86,18 @@ class RunFolder:
         return self.path / f"{label}_net_{network}.pth"
 
     def require_new(self) -> None:
-        """Raises UserError where the folder holds a run."""
+        """Raises UserError where the folder holds a run, or networks of other tools."""
         if self.has_state or self.finished_file.exists():
             way_on = "go on with it (--continue_train), " if self.has_state else ""
             raise UserError(
                 f"{self.path} holds a run already; {way_on}choose another --name, or delete the "
                 "folder."
+            )
+        networks = sorted(file.name for file in self.path.glob("*_net_*.pth"))
+        if networks and not (self.path / "run.json").exists():
+            raise UserError(
+                f"{self.path} holds networks that are not of this program ({', '.join(networks)}), "
+                "which a run there would overwrite; choose another --name."
             )
 
     def begin(self, record: Mapping[str, Any], *, continued: bool) -> None:

@@ -259,6 +259,18 @@ def raise_(error):
     return fail
 
 
+def test_networks_of_other_tools_are_not_overwritten(folder):
+    folder.path.mkdir(parents=True)
+    network = folder.network_file("best", "G")
+    network.write_bytes(b"theirs")
+    with pytest.raises(UserError, match=r"not of this program \(best_net_G.pth\).*another --name"):
+        folder.begin(RECORD, continued=False)
+    assert [file.name for file in folder.path.iterdir()] == [network.name]
+    (folder.path / "run.json").write_text("{}")  # of a run killed before its first state
+    folder.begin(RECORD, continued=False)
+    assert not network.exists()
+
+
 def test_states_that_are_gone_or_all_damaged(folder):
     for step in (1, 2):
         folder.save(state(step), {})
