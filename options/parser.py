@@ -445,7 +445,7 @@ def _explain_unknown(
     flag = _name(flag)
     owners = [m for m, group in models.items() if flag in _spellings(group)]
     if owners:
-        return f"{flag} is a flag of --model {_list(owners)}; leave it out or change --model."
+        return f"{flag} is a flag of --model {_list(owners)}; leave it out, or give that --model."
     if models and flag in foreign_flags.FLAGS:
         return f"{flag} is not a flag of {parser.prog}; {foreign_flags.FLAGS[flag]}."
     # Without the dashes, which all flags share: they would make any two flags alike.

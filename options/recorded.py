@@ -31,6 +31,8 @@ def _fixed(*groups: type) -> frozenset[str]:
 
 # What comes from the command line alone, never from the record.
 OWN_WHEN_CONTINUED = _names(RunOptions, DataOptions, TrainingOptions, mark="each_start")
+# How a run began, which is over when it goes on.
+BEGINNING = frozenset({"epoch_count", "pretrained_name"})
 # The same of a run that repeats another: as that was, on its device, too.
 OWN_WHEN_REPEATED = frozenset({"name", "checkpoints_dir", "resume", "continue_train", "like"})
 # What a test takes from the run, beside its model's options: all else is for training alone.
@@ -105,11 +107,13 @@ def continue_options(
     """Options of a run that goes on: what is not on the command line stays as it was.
 
     stored: as `to_dict` wrote it; may_change: options that may, beside those that are marked so.
-    Raises ValueError for a flag that would make it another run.
+    Raises ValueError for a flag that would make it another run, and for one of another model.
     """
     recorded = recorded_options(stored, models)
     fixed = _fixed(RunOptions, DataOptions, type(recorded.model)) - set(may_change)
-    return _merge(config, recorded, own=OWN_WHEN_CONTINUED, fixed=fixed)
+    merged = _merge(config, recorded, own=OWN_WHEN_CONTINUED, fixed=fixed | BEGINNING)
+    _refuse_stray(config, recorded)
+    return merged
 
 
 def repeat_options(
@@ -123,8 +127,7 @@ def repeat_options(
     recorded = recorded_options(stored, models)
     fixed = frozenset({"model", *VARIANTS.values()})  # other defaults follow from these
     merged = _merge(config, recorded, own=OWN_WHEN_REPEATED, fixed=fixed)
-    if stray := config.given & (_names(type(config.model)) - _names(type(recorded.model))):
-        raise ValueError(f"--model {recorded.run.model} has no --{min(stray)}; leave the flag out")
+    _refuse_stray(config, recorded)
     return merged
 
 
@@ -138,6 +141,11 @@ def tested_options(
     recorded = recorded_options(stored, models)
     fixed = VALUE_RANGES | {"direction", "model"} | _fixed(type(recorded.model))
     return _merge(config, recorded, own=OWN_WHEN_TESTED, fixed=fixed)
+
+
+def _refuse_stray(config: TrainConfig, recorded: TrainConfig) -> None:
+    if stray := config.given & (_names(type(config.model)) - _names(type(recorded.model))):
+        raise ValueError(f"--model {recorded.run.model} has no --{min(stray)}; leave the flag out")
 
 
 def _merge(

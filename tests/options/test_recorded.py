@@ -24,6 +24,22 @@ def test_a_run_is_repeated_on_its_device_and_goes_on_anywhere(take, device):
     assert (run.gpu_ids, run.name, run.checkpoints_dir) == (device, "b", "checkpoints")
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--lambda_NCE", "5"), "--model pix2pix has no --lambda_NCE; leave the flag out"),
+        (("--epoch_count", "3"), "with --epoch_count 1, not 3; leave"),
+        (("--pretrained_name", "other"), "with --pretrained_name first, not other; leave"),
+    ],
+)
+def test_what_means_nothing_to_a_run_that_goes_on_is_refused(flags, words):
+    stored = to_dict(parse("--model", "pix2pix", "--pretrained_name", "first"))
+    with pytest.raises(ValueError, match=words):
+        continue_options(parse(*flags), stored, MODEL_OPTIONS)
+    same = continue_options(parse("--pretrained_name", "first"), stored, MODEL_OPTIONS)
+    assert to_dict(same) == stored
+
+
 def test_options_of_all_groups_are_repeated_but_for_what_is_given():
     flags = "--ngf 3 --seed 5 --load_size 40 --no_flip --n_epochs 7 --no_html --nce_layers 0,4"
     stored = to_dict(parse(*flags.split()))
