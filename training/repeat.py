@@ -36,7 +36,11 @@ def compared(config: TrainConfig, record: Mapping[str, Any]) -> str:
     source = _source(config)
     earlier = source.record()
     options = recorded_options(earlier["options"], MODEL_OPTIONS)
-    other = [f"with {change}" for change in differences(options, config)]
+    changes = (c for c in differences(options, config) if c.name != "batch_size")
+    other = [f"with {change}" for change in changes]
+    was = options.data.batch_size * earlier.get("processes", 1)
+    now = config.data.batch_size * record.get("processes", 1)
+    other += [f"with {was} images a batch, not {now}"] * (was != now)
     other += other_inputs(earlier.get("inputs", {}), record["inputs"])
     starts = earlier.get("starts", [])
     other += _other_surroundings(starts[-1], record["starts"][-1]) if starts else []

@@ -89,6 +89,7 @@ def test_a_start_is_recorded_with_its_surroundings(place):
         ({"packages": {"torch": "1", "lpips": "3"}}, "with torch 1, not 2 and with lpips 3, not"),
         ({"device": "H200 in bf16"}, "made on H200 in bf16, not CPU in fp32"),
         ({"inputs": {"training images": "1"}}, "made from other training images"),
+        ({"processes": 4}, "made with 4 images a batch, not 1"),
         ({"changed": ["--lr 1, not 2"]}, "its options were changed on its way: --lr 1, not 2"),
         ({"starts": []}, "of an earlier version, which did not record its versions and device"),
     ],
@@ -101,7 +102,7 @@ def test_what_differs_is_said(tmp_path, before, words):
     start = {**START, "changed": []}
     now = {"starts": [start], "inputs": {"training images": "2"}}
     earlier = {"options": stored, "value_maps": {}, **now, "starts": [{**start, **before}]}
-    earlier |= {name: before[name] for name in ("starts", "inputs") if name in before}
+    earlier |= {n: before[n] for n in ("starts", "inputs", "processes") if n in before}
     (tmp_path / "first").mkdir()
     (tmp_path / "first" / "run.json").write_text(json.dumps(earlier))
     assert words in compared(repeated(config), now)
