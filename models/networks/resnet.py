@@ -92,9 +92,11 @@ class ResnetGenerator(nn.Module):
             x = layer(x)
             if position in layers:
                 features.append(x)
-                if position == max(layers) and position + 1 < stop:
+                if position == max(layers):
                     # A ReLU that follows works in place, and `encode` ends before it.
-                    x = x.clone() if isinstance(self.model[position + 1], nn.ReLU) else x
+                    later = self.model[position + 1 : stop]
+                    following = next((m for m in later if not isinstance(m, nn.Identity)), None)
+                    x = x.clone() if isinstance(following, nn.ReLU) else x
         return x, features
 
     def _check_layers(self, layers: Sequence[int]) -> None:

@@ -91,11 +91,12 @@ def test_encode_equals_the_layers_one_by_one():
         torch.testing.assert_close(feature, net.model[:depth](x))
 
 
-@pytest.mark.parametrize("layers", [(0, 4, 8, 12, 16), (2,), (5,), (3, 5), (0, 22)])
+@pytest.mark.parametrize("layers", [(0, 4, 8, 12, 16), (1,), (2,), (5,), (3, 5), (0, 22)])
 @pytest.mark.parametrize("antialias", [True, False])
-def test_one_pass_gives_output_and_features(layers, antialias):
+@pytest.mark.parametrize("norm", ["instance", "none"])
+def test_one_pass_gives_output_and_features(layers, antialias, norm):
     """Also where a ReLU works in place on the features, before the last of them and after it."""
-    sides = {"antialias_down": antialias, "antialias_up": antialias}
+    sides = {"antialias_down": antialias, "antialias_up": antialias, "norm": norm}
     net = ResnetGenerator(input_nc=1, output_nc=1, ngf=4, n_blocks=9, **sides)
     x = torch.randn(2, 1, 32, 32)
     output, features = net.forward_and_encode(x, layers)
