@@ -85,6 +85,9 @@ class Model(ABC):
                 losses = self._of_all_rows(self.training_step(batch))
             means = {n: means.get(n, 0.0) + part.weight * loss for n, loss in losses.items()}
         self._part = Part()
+        if len(batches) > 1:
+            for name in self.optimisers:
+                self.descend(name)
         return means
 
     def _of_all_rows(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -119,7 +122,8 @@ class Model(ABC):
     def update(self, name: str, loss: Tensor) -> None:
         """One step of an optimiser down the gradient of `loss` in its own parameters alone.
 
-        Where a step has several batches, each adds its gradient, and the last one takes the step.
+        Where a step has several batches, each adds its gradient, and `step` takes it once all have:
+        they see the same networks.
         """
         optimiser, scaler, part = self.optimisers[name], self.scalers[name], self._part
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
@@ -135,9 +139,13 @@ class Model(ABC):
         # Infinite gradients are all in a day's work of the scaler, which skips and scales down.
         gradients = [p.grad for p in parameters if p.grad is not None]
         self.note_finite(loss, [] if scaler.is_enabled() else gradients)
-        if not part.last:
-            return
-        scaler.step(optimiser)
+        if part.first and part.last:
+            self.descend(name)
+
+    def descend(self, name: str) -> None:
+        """Take an optimiser's step down the gradient that its parameters have."""
+        scaler = self.scalers[name]
+        scaler.step(self.optimisers[name])
         scaler.update()
         if scaler.is_enabled():  # a scale that fell so far has met NaN, which no scale mends
             # Not get_scale(), which waits for the device.

@@ -150,9 +150,9 @@ class TranslationModel(Model):
         with evaluating(generator):
             return translate(generator, images, self.compute.exact, boxes)
 
-    def update(self, name: str, loss: Tensor) -> None:
-        super().update(name, loss)
-        if name == "G" and self.average is not None and self._part.last:
+    def descend(self, name: str) -> None:
+        super().descend(name)
+        if name == "G" and self.average is not None:
             self.update_average()
 
     @torch.no_grad()

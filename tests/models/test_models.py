@@ -120,6 +120,23 @@ def test_networks_change_with_the_last_batch_of_a_step(batch):
     assert not any(torch.equal(v, before[k]) for k, v in snapshot(model).items() if "1.weight" in k)
 
 
+def test_g_meets_the_same_d_in_all_batches_of_a_step(batch):
+    model = build("pix2pix", Pix2PixOptions(**SMALL))
+    before, met = snapshot(model), []
+    update = model.update
+
+    def watched(name, loss):
+        if name == "G":
+            met.append(all(torch.equal(v, before[k]) for k, v in snapshot(model).items()))
+        update(name, loss)
+
+    model.update = watched
+    model.step(batch, batch, batch)
+    assert met == [True, True, True]
+    model.step(batch)
+    assert met[3:] == [False]
+
+
 @pytest.mark.parametrize("name", ["cut", "pix2pix"])
 def test_the_average_of_g_follows_its_steps(name, batch, classifier_file):
     options = replace(options_for(name, classifier_file), normG="batch", ema=0.75)
