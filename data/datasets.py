@@ -343,6 +343,7 @@ class ImageDataset:
             value_range=(value_map.low, value_map.high),
             source_range=(source_map.low, source_map.high),
             value_type=value_map.type.name,
+            source_type=source_map.type.name,
             sizes=self.network_sizes(),
             paired=self.paired,
         )

@@ -16,9 +16,9 @@ no table, the first folder below train or test is the class. Lines of images tha
 told; a table of which no line fits is refused.
 
 Both domains need train images. A test folder may be missing: what would come from it is left out,
-which is said; and a val folder is for `--val_freq`. Images are linked relatively, so that images and datasets can be moved together; on a
-file system without symbolic links they are hard links or copies, which is said too. Another run
-brings the datasets up to date with the images.
+which is said; and a val folder is for `--val_freq`. Images are linked relatively, so that images
+and datasets can be moved together; on a file system without symbolic links they are hard links or
+copies, which is said too. Another run brings the datasets up to date with the images.
 """
 
 import argparse

@@ -178,9 +178,7 @@ def judged_values(classifier: Classifier, own: ValueMap) -> ValueMap:
     """
     if classifier.value_range is not None:
         low, high = classifier.value_range
-        # Files of earlier versions do not name the type of their values.
-        known = classifier.value_type or ("uint16" if high > 255 else "uint8")
-        if known == own.type.name:
+        if classifier.value_type == own.type.name:
             if own.high <= low or own.low >= high:
                 raise UserError(
                     f"the classifier knows file values from {low:g} to {high:g}, and those of the "

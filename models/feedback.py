@@ -10,10 +10,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from metrics.boxes import largest
 from models.gradcam import gradcam, maps_of_features
 from models.losses import kl
 from models.networks.classifiers import AttentionClassifier, classifier_kind, load_classifier
-from models.targets import largest_box
 from options.groups import FeedbackOptions
 from util.batch import DataFacts
 from util.checkpoint import digest
@@ -49,8 +49,12 @@ class AttentionFeedback:
         self.teacher = digest(self.classifier.net.state_dict())
         source = f"the classifier {options.classifier}"
         self.classifier.require_frames(source)
-        known = facts.value_range if domain == "B" else facts.source_range
-        self.classifier.expect_range(*known, source=source, domain=domain)
+        known, kind = (
+            (facts.value_range, facts.value_type)
+            if domain == "B"
+            else (facts.source_range, facts.source_type)
+        )
+        self.classifier.expect_range(*known, value_type=kind, source=source, domain=domain)
         self.notes = list(self._empty_maps(facts.sizes.get(domain, ())))
 
     @staticmethod
@@ -108,7 +112,7 @@ class AttentionFeedback:
         if boxes is None:
             parts = [self._differences(teacher, fake, real, label, places=None)]
         else:
-            places = largest_box(boxes).unflatten(1, (2, 2)).mean(dim=1)
+            places = largest(boxes).unflatten(1, (2, 2)).mean(dim=1)
             boxed = ~places.isnan().any(dim=1)
             # Two kinds of passes, of as many images as there are: for that the step waits here.
             parts = [

@@ -39,12 +39,6 @@ def stack_boxes(*batches: Tensor) -> Tensor:
     return torch.cat(filled)
 
 
-def largest_box(boxes: Tensor) -> Tensor:
-    """The box of each image whose area is the largest: (B, N, 4) -> (B, 4), NaN for no box."""
-    areas = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1).nan_to_num(nan=-1.0)
-    return boxes[torch.arange(len(boxes), device=boxes.device), areas.argmax(dim=1)]
-
-
 def _widened(boxes: Tensor, room: float) -> Tensor:
     return torch.cat([boxes[..., :2] - room, boxes[..., 2:] + room], dim=-1)
 

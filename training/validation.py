@@ -22,7 +22,7 @@ from models.gradcam import gradcam
 from models.networks.classifiers import Classifier, load_classifier
 from models.translation import TranslationModel
 from options import DataOptions
-from util.batch import Batch
+from util.batch import Batch, DataFacts
 from util.checkpoint import digest
 from util.errors import UserError
 
@@ -229,8 +229,7 @@ def build_validation(
     images = [HeldOut.of(found, data, model.device) for found in datasets]
     judge = None
     if judge_file:
-        value_range = model.facts.value_range
-        judge = load_judge(Path(judge_file), value_range=value_range, device=model.device)
+        judge = load_judge(Path(judge_file), model.facts, device=model.device)
     if data.dataset_mode != "aligned":
         return UnpairedValidation(model.translate, *images, judge=judge)
     for (height, width), name in datasets[0].network_sizes()["A"].items():
@@ -242,12 +241,12 @@ def build_validation(
     return PairedValidation(model.translate, *images, judge=judge)
 
 
-def load_judge(path: Path, *, value_range: tuple[float, float], device: torch.device) -> Classifier:
-    """A trained classifier that takes images whose -1 and 1 stand for these file values.
+def load_judge(path: Path, facts: DataFacts, *, device: torch.device) -> Classifier:
+    """A trained classifier that takes images whose -1 and 1 stand for the file values of B.
 
     Raises UserError for a file that holds none, and for one that knows other file values.
     """
     judge, source = load_classifier(path), f"--val_classifier {path}"
     judge.require_frames(source)
-    judge.expect_range(*value_range, source=source)
+    judge.expect_range(*facts.value_range, value_type=facts.value_type, source=source)
     return judge.to(device)

@@ -70,7 +70,8 @@ class DataFacts:
     classes: names, in the order of Batch.label; class_counts: images of each; mean, std: of the
     images' values in [-1, 1], (0, 1) where nobody asked for them; unlabelled: how many images have
     no class; value_range: the file values of the target (or only) domain that became -1 and 1,
-    source_range: those of A; value_type: what the former are, such as "uint16" or "float32 kelvin".
+    source_range: those of A; value_type, source_type: what the two are, such as "uint16" or
+    "float32 kelvin".
     sizes: by role, those at which the networks see the images; paired: whether the two images of a
     sample have one size. view: how labelled images are seen in training; chip_scale: how large
     chips are, `data.chips.ChipScale` in plain values, None for other views; balanced: whether
@@ -86,6 +87,7 @@ class DataFacts:
     value_range: tuple[float, float] = (0.0, 255.0)
     source_range: tuple[float, float] = (0.0, 255.0)
     value_type: str = "uint8"
+    source_type: str = "uint8"
     sizes: Mapping[str, Sizes] = field(default_factory=dict)
     paired: bool = False
     view: View = "frame"

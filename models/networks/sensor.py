@@ -36,7 +36,8 @@ class FittedSensor(nn.Module):
     reference: share of an image's background below the grey level that is controlled, 0.5 for its
         median; level: mean of these levels; keep: share of its distance that one keeps, 0..1.
     target: (SHARES,) mean grey levels below which equal shares of a target's box lie, before the
-        MTF, all 0 where the fit is not one to targets; target_keep: share of their distance that a target's own keep, 0..1.
+        MTF, all 0 where the fit is not one to targets; target_keep: share of their distance that a
+        target's own keep, 0..1.
     blur: standard deviation of the point spread function in pixels; the MTF at f cycles a pixel is
         exp(-2 π² blur² f²).
     noise: (3,) standard deviations of white noise, and of the offsets of rows and of columns; as in

@@ -101,8 +101,10 @@ def test_the_teacher_takes_the_file_values_of_a(tmp_path):
     classifier = ResNet18Classifier(classes=("BMP2", "T72"), value_range=(5000.0, 9000.0))
     torch.save(classifier.export(), tmp_path / "counts.pth")
     counts, grey = (5600.0, 16800.0), (0.0, 255.0)
-    facts = DataFacts(source_range=counts, value_range=grey)
+    facts = DataFacts(source_range=counts, source_type="uint16", value_range=grey)
     model = build(tmp_path / "counts.pth", facts)
     assert model.feedback.classifier.value_range == counts
     with pytest.raises(UserError, match="from 5000 to 9000, and those of A run from 0 to 255"):
-        build(tmp_path / "counts.pth", DataFacts(source_range=grey, value_range=counts))
+        build(tmp_path / "counts.pth", DataFacts(source_range=grey, source_type="uint16"))
+    with pytest.raises(UserError, match="knows uint16 images, and those of A are uint8; train a"):
+        build(tmp_path / "counts.pth", DataFacts(source_range=counts, value_type="uint16"))

@@ -6,11 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from metrics.boxes import largest
 from models.gradcam import gradcam
 from models.networks.classifiers import AttentionClassifier, ResNet18Classifier
 from models.networks.classifiers.attention import cut_windows
 from models.pix2pix_gradcam import Pix2PixGradcamModel
-from models.targets import largest_box
 from options.groups import Pix2PixGradcamOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
@@ -154,5 +154,5 @@ def test_a_teacher_of_chips_is_refused(tmp_path):
 
 def test_of_several_boxes_the_largest_counts():
     boxes = torch.tensor([[[0.0, 0, 4, 4], [5, 5, 11, 8], NONE], [NONE, NONE, NONE]])
-    found = largest_box(boxes)
+    found = largest(boxes)
     assert found[0].tolist() == [5, 5, 11, 8] and found[1].isnan().all()

@@ -24,7 +24,7 @@ from training.validation import (
     build_validation,
     load_judge,
 )
-from util.batch import Batch
+from util.batch import Batch, DataFacts
 from util.errors import UserError
 
 CPU = torch.device("cpu")
@@ -212,15 +212,18 @@ def test_the_judge_takes_the_file_values_of_b(tmp_path):
     trained = ResNet18Classifier(classes=("BMP2", "T72"), value_range=(0.0, 255.0)).eval()
     torch.save(trained.export(), tmp_path / "c.pth")
     counts = torch.randint(100, 200, (2, 1, 40, 40)).float()
-    judge = load_judge(tmp_path / "c.pth", value_range=(100.0, 200.0), device=CPU)
+    judge = load_judge(tmp_path / "c.pth", DataFacts(value_range=(100.0, 200.0)), device=CPU)
     seen = judge(counts / 50 - 3)
     torch.testing.assert_close(seen, trained(counts / 127.5 - 1), rtol=1e-3, atol=1e-4)
     with pytest.raises(UserError, match=r"knows file values from 0 to 255.* from 1000 to 9000"):
-        load_judge(tmp_path / "c.pth", value_range=(1000.0, 9000.0), device=CPU)
+        load_judge(tmp_path / "c.pth", DataFacts(value_range=(1000.0, 9000.0)), device=CPU)
+    kelvin = DataFacts(value_range=(10.0, 60.0), value_type="float32 celsius")
+    with pytest.raises(UserError, match=r"knows uint8 images, and those of B are float32 celsius"):
+        load_judge(tmp_path / "c.pth", kelvin, device=CPU)
 
 
 def test_a_judge_of_chips_judges_no_whole_images(tmp_path):
     chips = ResNet18Classifier(classes=("a", "b"), view="chip")
     torch.save(chips.export(), tmp_path / "chips.pth")
     with pytest.raises(UserError, match=r"--val_classifier .*chips\.pth was trained on chips"):
-        load_judge(tmp_path / "chips.pth", value_range=(0.0, 255.0), device=CPU)
+        load_judge(tmp_path / "chips.pth", DataFacts(), device=CPU)

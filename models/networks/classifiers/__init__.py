@@ -46,12 +46,19 @@ def load_classifier(path: Path) -> Classifier:
         mean=content.get("mean", 0.0),
         std=content.get("std", 1.0),
         value_range=content.get("value_range") and tuple(content["value_range"]),
-        value_type=content.get("value_type"),
+        value_type=_value_type(content),
         view=content.get("view", "frame"),
         chip_scale=content.get("chip_scale"),
     )
     load_weights(classifier.net, weights, source=str(path))
     return classifier.requires_grad_(False).eval()
+
+
+def _value_type(content: Mapping[str, Any]) -> str | None:
+    """Files of earlier versions do not name it, nor were there floats."""
+    value_range = content.get("value_range")
+    told = value_range and ("uint16" if value_range[1] > 255 else "uint8")
+    return content.get("value_type") or told
 
 
 def classifier_kind(path: Path) -> type[Classifier]:

@@ -147,14 +147,26 @@ class Classifier(nn.Module, ABC):
         return _grey(images).expand(-1, self.bands, -1, -1)
 
     def expect_range(
-        self, low: float, high: float, *, source: str, domain: Literal["A", "B"] = "B"
+        self,
+        low: float,
+        high: float,
+        *,
+        value_type: str,
+        source: str,
+        domain: Literal["A", "B"] = "B",
     ) -> None:
         """From now on take images whose -1 and 1 stand for these file values of a domain.
 
-        The normalisation is moved along, so that one file value looks the same as in training.
-        Raises UserError, naming `source`, where training showed no such value.
+        value_type: of the values, as in DataFacts. The normalisation is moved along, so that one
+        file value looks the same as in training. Raises UserError, naming `source`, where training
+        showed no such value.
         """
         if self.value_range is not None:
+            if value_type != self.value_type:
+                raise UserError(
+                    f"{source} knows {self.value_type} images, and those of {domain} are "
+                    f"{value_type}; train a classifier on images of this kind."
+                )
             own_low, own_high = self.value_range
             if high <= own_low or low >= own_high:
                 raise UserError(

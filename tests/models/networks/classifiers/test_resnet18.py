@@ -30,11 +30,15 @@ def test_classifier_file_restores_the_classifier(tmp_path, images):
 def test_one_file_value_looks_the_same_in_any_range(images):
     torch.manual_seed(0)
     trained = ResNet18Classifier(
-        classes=("a", "b"), mean=0.25, std=0.5, value_range=(5600.0, 16800.0)
+        classes=("a", "b"),
+        mean=0.25,
+        std=0.5,
+        value_range=(5600.0, 16800.0),
+        value_type="uint16",
     )
     counts = (images + 1) / 2 * (16800 - 5600) + 5600
     expected = trained.eval()(images)
-    trained.expect_range(1000.0, 20000.0, source="it")
+    trained.expect_range(1000.0, 20000.0, value_type="uint16", source="it")
     assert trained.value_range == (1000.0, 20000.0)
     torch.testing.assert_close(trained((counts - 1000) / 9500 - 1), expected)
 
