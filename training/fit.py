@@ -24,6 +24,9 @@ from training.run_folder import RunFolder
 from util.device import hardware
 from util.errors import UserError
 
+# Options that mean nothing to a fit.
+IDLE = frozenset(item.name for group in (TrainingOptions, DisplayOptions) for item in fields(group))
+IDLE |= {"batch_size", "compile", "no_flip", "precision", "serial_batches"}
 # Images of a domain that are looked at, spread over the set: they tell deviations between images
 # within 3 %, and all else better; each takes a third of a second at 640x512 pixels.
 MOST = 500
@@ -73,13 +76,12 @@ def fit(config: TrainConfig, folder: RunFolder, lock: RunLock) -> None:
     )
     preprocessing = Preprocessing.from_options(config.data, training=False)
     images = {role: WholeImages(d, preprocessing) for role, d in dataset.domains.items()}
-    idle = {item.name for group in (TrainingOptions, DisplayOptions) for item in fields(group)}
     messages.say(
         lock.note,
         messages.left_out(dataset.left_out),
         messages.fitted_images(config.run, dataset, {r: len(i.places) for r, i in images.items()}),
         messages.value_ranges(dataset, range_uses(dataset)),
-        messages.no_effect(sorted(config.given & idle - {"like"})),
+        messages.no_effect(sorted(config.given & IDLE - {"like"})),
     )
     real = dataset.domains["B"].value_map
     # Of whole numbers two grey levels are one apart; floats are not rounded.

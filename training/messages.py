@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from data.datasets import ImageDataset
 from data.range_use import RangeUse, range_warnings
@@ -80,7 +81,7 @@ def no_effect(flags: Sequence[str]) -> str:
     if not flags:
         return ""
     names = ", ".join(f"--{flag}" for flag in flags)
-    return f"a fit has no epochs: {names} {'has' if len(flags) == 1 else 'have'} no effect"
+    return f"a fit takes no steps: {names} {'has' if len(flags) == 1 else 'have'} no effect"
 
 
 def fitted_sensor(sensor: FittedSensor, value_map: ValueMap) -> str:
@@ -120,6 +121,14 @@ def new_order(before: Mapping[str, str], now: Mapping[str, str]) -> str:
         for role, digest in now.items()
         if before.get(role, digest) != digest
     )
+
+
+def new_device(starts: Sequence[Mapping[str, Any]]) -> str:
+    """A line where a run goes on otherwise than its last start; starts: all of them, this too."""
+    *before, now = (start["device"] for start in starts)
+    if not before or before[-1] == now:
+        return ""
+    return f"goes on by {now}; before, it was {before[-1]}: steps differ in their last digits"
 
 
 def validated(

@@ -19,13 +19,20 @@ from data.value_map import ValueMap, recorded_maps
 from data.views import view_of
 from models import FITTED, MODEL_OPTIONS, flag_of_boxes, model_class, reads_boxes
 from models.base import Model
-from options import DataOptions, RunOptions, TrainConfig, continue_options, option_table
+from options import (
+    DataOptions,
+    RunOptions,
+    TrainConfig,
+    TrainingOptions,
+    continue_options,
+    option_table,
+)
 from options.groups import ClassifierOptions, GanOptions
 from options.recorded import differences, input_files, recorded_options
 from training import messages
 from training.classifier_validation import ClassifierValidation
 from training.displays import require_packages
-from training.fit import fit
+from training.fit import IDLE, fit
 from training.lock import RunLock
 from training.loop import Training
 from training.monitor import Monitor, NoMonitor
@@ -120,6 +127,7 @@ def begin(
             messages.value_ranges(images.training, range_uses(images.training)),
             messages.held_out(images.held_out),
             messages.new_order(start.digests, record["images"]),
+            messages.new_device(record["starts"]),
             messages.validated(options, validation, progress.best, teacher=model.teacher),
         )
     return Training(
@@ -176,7 +184,11 @@ def is_begun(config: TrainConfig, folder: RunFolder, *, way: str = ANOTHER_RUN) 
         recorded = recorded_options(record["options"], MODEL_OPTIONS)
     except ValueError as error:
         raise UserError(f"{folder.path}: {error}; {way}.") from None
-    refuse_changed(folder.path, differences(recorded, config), way=way)
+    changed = differences(recorded, config)
+    if config.run.model in FITTED:
+        changed = [change for change in changed if change.name not in IDLE]
+        config = replace(config, training=TrainingOptions())
+    refuse_changed(folder.path, changed, way=way)
     data = replace(config.data, cache="none", on_bad_image="error")
     now = Start.of_record(replace(config, data=data), record)
     inputs = now.inputs(now.images())

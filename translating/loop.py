@@ -204,7 +204,18 @@ class Translation:
         return missing == 0
 
     def clear_folder(self) -> None:
-        """Before anything is written: what is there is no result any more."""
+        """Before anything is written: what is there is no result any more.
+
+        Raises UserError where it holds images that are to be read.
+        """
+        place = self.folder.resolve()
+        for domain in self.dataset.domains.values():
+            inside = (f.path for f in domain.files if place in f.path.resolve().parents)
+            if source := next(inside, None):
+                raise UserError(
+                    f"{source} lies in {self.folder}, where the results go; name another "
+                    "--results_dir."
+                )
         try:
             (self.folder / "result.json").unlink(missing_ok=True)
         except OSError as error:

@@ -180,7 +180,8 @@ def _stem(name: PurePosixPath) -> str:
 
 
 def _words(file: Path) -> list[str]:
-    return re.split("[^a-zA-Z0-9]+", file.stem)
+    """Of a file's name, and the whole of it: folders are called fake_B, too."""
+    return [file.stem, *re.split("[^a-zA-Z0-9]+", file.stem)]
 
 
 def _may_hold_images(folder: Path) -> bool:

@@ -201,7 +201,29 @@ def test_of_many_images_some_are_looked_at(place, monkeypatch, capsys):
 
 def test_flags_of_epochs_have_no_effect_and_that_is_said(place, capsys):
     place.train("--n_epochs", "3", "--no_html", "--gpu_ids", "-1")
-    assert "a fit has no epochs: --n_epochs, --no_html have no effect" in capsys.readouterr().out
+    assert "a fit takes no steps: --n_epochs, --no_html have no effect" in capsys.readouterr().out
+
+
+def test_what_has_no_effect_makes_no_other_fit(place, capsys):
+    idle = ["--val_freq", "5", "--batch_size", "4", "--precision", "bf16", "--n_epochs", "3"]
+    place.train("--resume", *idle)
+    place.train("--resume")
+    place.train("--resume", *idle)
+    said = capsys.readouterr().out
+    names = "--batch_size, --n_epochs, --precision, --val_freq"
+    assert said.count(f"a fit takes no steps: {names} have no effect") == 1
+    assert said.count("left as it is") == 2
+
+
+def test_results_are_not_written_over_their_own_sources(place):
+    place.train()
+    made = place.translate()
+    before = images(made)
+    source = ["--dataset_mode", "single", "--dataroot", str(made / "images" / "fake_B")]
+    with pytest.raises(UserError, match=r"fake_B.* lies in .*, where the results go; name another"):
+        place.translate(*source)
+    assert images(made).keys() == before.keys() and (made / "result.json").exists()
+    place.translate(*source, results="again")
 
 
 @pytest.mark.parametrize(

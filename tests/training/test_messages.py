@@ -30,6 +30,12 @@ def test_other_images_than_before_are_said_by_role():
     assert line.startswith("B: the images are not those")
 
 
+def test_another_device_than_before_is_said():
+    cpu, gpu = {"device": "CPU in fp32"}, {"device": "H200 in bf16"}
+    assert messages.new_device([gpu]) == messages.new_device([cpu, gpu, gpu]) == ""
+    assert "goes on by CPU in fp32; before, it was H200" in messages.new_device([cpu, gpu, cpu])
+
+
 def test_other_values_of_a_pretrained_run_are_said_by_role():
     eight, narrow = ValueMap(0.0, 255.0, UINT8), ValueMap(10.0, 90.0, UINT8)
     source = RunFolder(Path("runs/x"))
