@@ -12,8 +12,8 @@ equal bands, and writes
                                         hour, aspect_deg, range_m, and box_x, box_y, box_w, box_h,
                                         box_confidence (0 to 1), box_source
     OUT_boxes.png                       images with their boxes, from the least sure to the surest
-    OUT/dataset.json                    the flags that decided where images go, and the format that
-                                        boxes came in
+    OUT/dataset.json                    the flags that decided where images go, the format that
+                                        boxes came in, and of which file each image was made
 
 Conditions are read from names such as rain_fall_20hr_70deg_500m_24bit.png; of another name their
 cells are empty, which is said. The class is the first folder below SIM, or below its train or test;
@@ -27,9 +27,11 @@ stands out most in the picture, where that is sure enough (--min_confidence): lo
 aspect_deg 70 80 90. Neighbouring aspects of a scene are much alike, so hold out a sector of them,
 not single ones; an hour, a weather or a range leaves nothing alike on both sides.
 
-A run that was interrupted goes on; images that changed since are made anew. A colour image is
-refused: simulators paint temperatures in false colours, from which they do not come back. What
-cannot be read is reported at the end, exit code 2, after all others are done.
+A run that was interrupted goes on; images that changed since are made anew. Other exports can be
+added later by the same flags: earlier images that are still there keep their lines. Two exports of
+one name are refused. A colour image is refused: simulators paint temperatures in false colours,
+from which they do not come back. What cannot be read is reported at the end, exit code 2, after all
+others are done.
 """
 
 import argparse
@@ -55,13 +57,13 @@ from data.images import read_image, read_size, read_type, write_image
 from data.label_index import Box, fit_box, read_box
 from data.labels import by_image, class_of_folder, has_box
 from data.splits import spread
-from data.tables import BOX_COLUMNS, Line, Row, number_text, write_table
-from datasets.recipe import read_record, write_record
+from data.tables import BOX_COLUMNS, Line, Row, number_text, read_table, write_table
+from datasets.recipe import read_record, state_of, write_record
 from datasets.sheets import sheet, tile
 from datasets.silhouettes import find_silhouette, mask_boxes
 from util.cli import Parser
 from util.errors import UserError, run_main
-from util.files import absolute
+from util.files import absolute, check_writable
 
 SCRIPT = Path(__file__).name
 CONDITIONS = ("weather", "season", "hour", "aspect_deg", "range_m")
@@ -77,6 +79,8 @@ NAME = re.compile(
     rf"_(?P<range_m>(?=[0.]*[1-9]){NUMBER})m(_.*)?"
 )
 THREADS = min(8, os.cpu_count() or 1)
+
+Source = list[str | int]  # path, size and time of change of an export
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -121,31 +125,90 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{args.sim}: {note}")
     rows = plan(files, args.test)
     boxes = Boxes.find(args.sim, args.masks, least=args.min_confidence)
-    recipe = {"test": " ".join(args.test or [])}
-    read_record(args.out, script=SCRIPT, recipe=recipe)
-    form = record_of({"": form_of(args.sim)})
-    write_record(args.out, {"made_by": SCRIPT, "recipe": recipe, **form})
+    earlier = begin(args, sources_of(files, rows))
 
     def convert(job: tuple[ImageFile, Row]) -> list[Row] | UserError:
         file, row = job
         try:
+            lines = [row | cells for cells in boxes.cells(file)]
             write_one_band(file.path, args.out / row["file"])
-            return [row | cells for cells in boxes.cells(file)]
+            return lines
         except UserError as error:
             return error
 
     with ThreadPoolExecutor(args.num_threads) as pool:
         results = pool.map(convert, zip(files, rows, strict=True))
         results = list(tqdm(results, total=len(files), unit="image", disable=None))
-    made = [lines for lines in results if not isinstance(lines, UserError)]
-    write_table(args.out / LABELS_FILE, COLUMNS, [row for lines in made for row in lines])
-    print(summary(args.out, [lines[0] for lines in made]))
-    write_sheet(args.out, made)
+    made = {lines[0]["file"]: lines for lines in results if not isinstance(lines, UserError)}
+    kept = {file: lines for file, lines in earlier.items() if (args.out / file).is_file()}
+    images = [lines for _, lines in sorted((kept | made).items())]
+    columns = tuple(dict.fromkeys((*COLUMNS, *(name for lines in images for name in lines[0]))))
+    write_table(args.out / LABELS_FILE, columns, [row for lines in images for row in lines])
+    print(summary(args.out, [lines[0] for lines in images], earlier=len(kept.keys() - made.keys())))
+    write_sheet(args.out, images)
     failures = [str(error) for error in results if isinstance(error, UserError)]
     if failures:
         raise UserError(
             f"{len(failures)} of {len(files)} images could not be converted: {' '.join(failures)}"
         )
+
+
+def begin(args: argparse.Namespace, sources: Mapping[str, Source]) -> dict[str, list[Row]]:
+    """Write dataset.json, remove images of exports that changed; returns the lines of earlier runs.
+
+    What is there then is of the very files that dataset.json names, whenever a run is stopped.
+    sources: as of `sources_of`. Raises UserError for a folder that cannot be gone on with.
+    """
+    recipe = {"test": " ".join(args.test or [])}
+    before = read_record(args.out, script=SCRIPT, recipe=recipe).get("sources", {})
+    refuse_taken(args.out, before, sources)
+    earlier, form = earlier_lines(args.out), record_of({"": form_of(args.sim)})
+    check_writable(args.out / LABELS_FILE)
+    for file, source in sources.items():
+        if before.get(file) != source:
+            (args.out / file).unlink(missing_ok=True)
+    known = {**before, **sources}
+    write_record(args.out, {"made_by": SCRIPT, "recipe": recipe, **form, "sources": known})
+    return earlier
+
+
+def sources_of(files: Sequence[ImageFile], rows: Sequence[Row]) -> dict[str, Source]:
+    """Image, as `rows` call it -> its export, where that is there."""
+    sources = {}
+    for file, row in zip(files, rows, strict=True):
+        with suppress(UserError):  # of what leads nowhere; reported when its turn comes
+            sources[row["file"]] = [str(absolute(file.path)), *state_of(file.path)]
+    return sources
+
+
+def refuse_taken(out: Path, before: Mapping[str, Source], sources: Mapping[str, Source]) -> None:
+    """Raises UserError for images that would replace those of other exports, which are there yet.
+
+    before, sources: as of `sources_of`, of earlier runs and of this one.
+    """
+    taken = [
+        (source[0], before[file][0])
+        for file, source in sources.items()
+        if file in before and (out / file).exists() and _is_another(before[file][0], source[0])
+    ]
+    if taken:
+        raise UserError(
+            f"{len(taken)} images would replace those that {out} has of other exports, such as "
+            f"{taken[0][0]} that of {taken[0][1]}; rename them or choose another --out."
+        )
+
+
+def _is_another(known: str, new: str) -> bool:
+    return known != new and Path(known).is_file() and not Path(known).samefile(new)
+
+
+def earlier_lines(out: Path) -> dict[str, list[Row]]:
+    """Image -> its lines in the labels.csv of earlier runs. Raises UserError for a broken table."""
+    table = out / LABELS_FILE
+    images: dict[str, list[Row]] = {}
+    for line in read_table(table).lines if table.is_file() else ():
+        images.setdefault(line.row["file"], []).append(dict.fromkeys(COLUMNS, "") | line.row)
+    return images
 
 
 @dataclass(frozen=True)
@@ -214,11 +277,11 @@ def box_cells(box: Box) -> Row:
 def write_sheet(out: Path, images: Sequence[Sequence[Row]]) -> None:
     """OUT_boxes.png, spread over all images, and a line on how many have a box."""
     boxed = [found for lines in images if (found := list(filter(has_box, lines)))]
-    sources = Counter(lines[0]["box_source"] for lines in boxed)
+    sources = Counter(lines[0]["box_source"] or "table" for lines in boxed)
     kinds = ", ".join(f"{count} by {source}" for source, count in sources.items())
     told = f" ({kinds})" if kinds else ""
     if boxed:
-        boxed.sort(key=lambda lines: float(lines[0]["box_confidence"] or 1))
+        boxed.sort(key=lambda lines: _confidence(lines[0]))
         across, down = SHEET
         chosen = [boxed[place] for place in spread(range(len(boxed)), across * down)]
         tiles = [
@@ -233,6 +296,13 @@ def write_sheet(out: Path, images: Sequence[Sequence[Row]]) -> None:
         write_image(path, sheet(tiles, columns=across))
         told += f"; look at {path}"
     print(f"{len(boxed)} of {len(images)} images have a box{told}")
+
+
+def _confidence(row: Row) -> float:
+    """Of its box; 1 where none is told in numbers."""
+    with suppress(ValueError):
+        return float(row["box_confidence"])
+    return 1.0
 
 
 def plan(files: Sequence[ImageFile], test: Sequence[str] | None) -> list[Row]:
@@ -287,11 +357,11 @@ def cell(column: str, text: str) -> str:
 
 
 def write_one_band(source: Path, target: Path) -> None:
-    """Write the image's one band, unless that was done since it changed.
+    """Write the image's one band, unless that was done.
 
     Raises UserError for an unreadable image and for one in colour.
     """
-    if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
+    if target.exists():
         return
     image = read_image(source)
     if image.ndim == 3:
@@ -304,11 +374,16 @@ def write_one_band(source: Path, target: Path) -> None:
     write_image(target, np.ascontiguousarray(image), unit=read_type(source).unit)
 
 
-def summary(out: Path, rows: Sequence[Row]) -> str:
-    """How many images there are, what is unknown, and what training and test images share."""
+def summary(out: Path, rows: Sequence[Row], *, earlier: int) -> str:
+    """How many images there are, what is unknown, and what training and test images share.
+
+    earlier: how many of them are of earlier runs alone.
+    """
     counts = Counter(row["split"] for row in rows)
     splits = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()) if name)
     parts = [f"{out}: {len(rows)} images" + (f" ({splits})" if splits else "")]
+    if earlier:
+        parts.append(f"{earlier} of them are of earlier runs")
     unknown = [row["file"] for row in rows if not row["group"]]
     if unknown:
         parts.append(f"the names of {len(unknown)} tell no conditions, such as {unknown[0]}")

@@ -45,3 +45,15 @@ def _flags(recipe: Mapping[str, Any], names: Sequence[str]) -> str:
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write dataset.json. Raises UserError where that fails."""
     write_text(folder / MARKER, json.dumps(record, indent=1) + "\n")
+
+
+def state_of(path: Path) -> list[int]:
+    """Size and time of change of a file, by which it is known again, as a record keeps them.
+
+    Raises UserError where it is not there or cannot be looked at.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); check it.") from None
+    return [found.st_size, found.st_mtime_ns]

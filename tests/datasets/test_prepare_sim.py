@@ -45,8 +45,8 @@ def exports(tmp_path):
 def prepare(tmp_path):
     """Run the program on tmp_path/sim; returns tmp_path/out."""
 
-    def run(*flags: object, out: str = "out") -> Path:
-        places = ["--sim", tmp_path / "sim", "--out", tmp_path / out]
+    def run(*flags: object, sim: str = "sim", out: str = "out") -> Path:
+        places = ["--sim", tmp_path / sim, "--out", tmp_path / out]
         prepare_sim.main([str(flag) for flag in (*places, *flags)])
         return tmp_path / out
 
@@ -174,6 +174,64 @@ def test_a_run_goes_on_and_follows_changes(exports, prepare, monkeypatch):
     os.utime(changed, ns=(later, later))
     prepare()
     np.testing.assert_array_equal(read_image(out / changed.name), grey(99))
+
+
+def export(folder: Path, values: dict[str, int]) -> None:
+    """Images with a vehicle of these values, as of long ago: archives and copies keep times."""
+    for name, value in values.items():
+        write_image(folder / f"{name}.png", with_vehicle(value))
+        os.utime(folder / f"{name}.png", ns=(10**18, 10**18))
+
+
+def test_a_second_export_adds_to_the_first(tmp_path, prepare, capsys):
+    export(tmp_path / "first", {"10deg": 150, "20deg": 160, "30deg": 170})
+    export(tmp_path / "second", {"40deg": 180, "50deg": 190})
+    first = table(prepare(sim="first"))
+    (tmp_path / "out/30deg.png").unlink()
+    rows = table(prepare(sim="second"))
+    assert rows.keys() == {f"{angle}deg.png" for angle in (10, 20, 40, 50)}
+    assert all(rows[name] == first[name] for name in ("10deg.png", "20deg.png"))
+    printed = capsys.readouterr().out
+    assert "4 images; 2 of them are of earlier runs" in printed
+    assert "4 of 4 images have a box (4 by segmentation)" in printed
+
+
+@pytest.mark.parametrize("sim", ["first", "second"])
+def test_an_older_file_of_the_name_replaces_image_and_box(tmp_path, prepare, sim):
+    export(tmp_path / "first", {"10deg": 150})
+    prepare(sim="first")
+    (tmp_path / "first/10deg.png").unlink()
+    image = np.roll(with_vehicle(180), 5, axis=0)
+    write_image(tmp_path / sim / "10deg.png", image)
+    os.utime(tmp_path / sim / "10deg.png", ns=(10**17, 10**17))
+    out = prepare(sim=sim)
+    np.testing.assert_array_equal(read_image(out / "10deg.png"), image)
+    assert box_of(table(out)["10deg.png"])[:4] == ["33", "35", "16", "8"]
+
+
+def test_two_exports_of_one_name_are_refused(tmp_path, prepare):
+    export(tmp_path / "first", {"10deg": 150, "20deg": 160})
+    export(tmp_path / "second", {"10deg": 180, "40deg": 190})
+    out = prepare(sim="first")
+    content = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    words = r"1 images .*second/10deg\.png that of .*first/10deg\.png; rename"
+    with pytest.raises(UserError, match=words):
+        prepare(sim="second")
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == content
+    # The same folder by another name is no other export.
+    (tmp_path / "link").symlink_to("first")
+    assert table(prepare(sim="link")).keys() == {"10deg.png", "20deg.png"}
+
+
+def test_what_cannot_be_converted_any_more_keeps_image_and_line(tmp_path, prepare):
+    export(tmp_path / "sim", {"10deg": 150, "20deg": 160})
+    write_image(tmp_path / "masks/10deg.png", np.zeros((64, 80), np.uint8))
+    first = table(prepare())
+    with pytest.raises(UserError, match=r"1 of 2 images .*20deg\.png has no mask"):
+        prepare("--masks", tmp_path / "masks")
+    rows = table(tmp_path / "out")
+    assert rows["20deg.png"] == first["20deg.png"]
+    assert box_of(rows["10deg.png"]) == [""] * 5
 
 
 def test_other_splits_do_not_mix_in_one_folder(exports, prepare):
