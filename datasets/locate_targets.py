@@ -9,9 +9,15 @@ file names less their frame numbers) and writes
                           box_confidence (0 to 1), box_source `motion`
     OUT/<video>.png       frames spread over the video with their boxes, to look at
 
-Boxes that are there already are kept. The frames' difference to the video's median background, less
-gain, offset and displacement of each frame, is searched for what is finer than a cloud of dust; the
-path of least cost through all frames is the vehicle's. A place below --min_confidence gets no box.
+What the table of --images says is kept, boxes too; without one a first folder train, val or test is
+the split, and the first folder below it the class. No program looks for a table in OUT: look at the
+boxes, then copy it to the images. Its paths hold there where OUT lies beside them, as above:
+
+    cp DATA/located/labels.csv DATA/real/labels.csv
+
+The frames' difference to the video's median background, less gain, offset and displacement of each
+frame, is searched for what is finer than a cloud of dust; the path of least cost through all frames
+is the vehicle's. A place below --min_confidence gets no box.
 
 The size of a box is that of known boxes of its class, scaled by range; without any, that of
 what moves. Memory is that of one video's frames. Where the truth is known, as of the videos of
@@ -36,6 +42,7 @@ from data.annotations.find import find_annotations
 from data.folders import LABELS_FILE, ImageFile, find_images, unread_note
 from data.images import read_image, write_image
 from data.label_index import Box, LabelIndex, check_box_columns, read_box, read_range
+from data.labeled_images import PHASE_FOLDER
 from data.labels import by_image, class_of_folder
 from data.splits import spread
 from data.tables import BOX_COLUMNS, Line, Row, write_table
@@ -134,9 +141,17 @@ def find_videos(root: Path) -> dict[str, list[Frame]]:
         if not number.isdecimal():
             raise UserError(f"{file.path} has no frame number in its name; number the frames.")
         name = row.get("video") or _video_of(file.path.relative_to(root))
-        plain = {"class": class_of_folder(file), **{k: v for k, v in row.items() if v}}
+        plain = {**_of_folders(file), **{k: v for k, v in row.items() if v}}
         videos[name].append(Frame(file, int(number), plain, tuple(others)))
     return {name: sorted(frames, key=lambda f: f.number) for name, frames in videos.items()}
+
+
+def _of_folders(file: ImageFile) -> Row:
+    """Split and class of a frame, as the folders tell them that it lies in."""
+    first, _, rest = file.name.partition("/")
+    phase = PHASE_FOLDER.fullmatch(first) if rest else None
+    below = ImageFile(file.path, rest) if phase else file
+    return {"split": phase[1] if phase else "", "class": class_of_folder(below)}
 
 
 def _video_of(file: Path) -> str:

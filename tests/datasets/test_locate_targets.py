@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from data.folders import find_images
 from data.images import read_image, write_image
 from data.label_index import LabelIndex
-from datasets import make_demo
+from data.labeled_images import find_labeled
+from data.labels import group_of
+from datasets import make_demo, make_unpaired
 from datasets.locate_targets import compare, find_videos, locate, main
 from datasets.sheets import draw_boxes, tile
 from tests.datasets.tracking.test_locate import BOX, drive
@@ -114,6 +117,46 @@ def test_a_tile_has_the_contrast_of_its_image(low, high):
     image = np.full((20, 20), low, np.float32)
     image[5:15] = high
     assert tile(image, [], side=20)[[0, 10], 0].tolist() == [0, 255 * (high > low)]
+
+
+def test_boxes_of_phase_folders_come_into_the_datasets_of_cut(tmp_path, capsys):
+    """By the copy that docs/DATA.md names."""
+    for number, image in enumerate(drive()[0]):
+        write_image(tmp_path / f"real/train/T72/rec1/{number:04}.png", image)
+    write_image(tmp_path / "sim/train/a.png", np.zeros((8, 8), np.uint8))
+    places = {name: str(tmp_path / name) for name in ("real", "sim", "located", "sets")}
+    main(["--images", places["real"], "--out", places["located"]])
+    with (tmp_path / "located/labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["split"], row["class"]) for row in rows} == {("train", "T72")}
+    shutil.copy(tmp_path / "located/labels.csv", tmp_path / "real/labels.csv")
+    capsys.readouterr()
+    flags = [f"--{name}={places[name]}" for name in ("real", "sim")]
+    make_unpaired.main([*flags, "--out", places["sets"]])
+    boxed = sum(row["box_source"] == "motion" for row in rows)
+    assert boxed > 0.8 * len(rows)
+    told = f"{len(rows)} of {len(rows) + 1} with a class (1 classes), {boxed} with boxes"
+    assert told in capsys.readouterr().out
+    found = find_labeled(tmp_path / "real", "train")
+    assert {(name, group_of(f, name, label, "group")) for f, name, label in found} == {
+        ("T72", "rec1")
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "class_name"),
+    [
+        ("T72/a_1", "", "T72"),
+        ("a_1", "", ""),
+        ("train_1", "", ""),
+        ("test/a_1", "test", ""),
+        ("trainA/BMP2/x/1", "train", "BMP2"),
+    ],
+)
+def test_split_and_class_by_folders(tmp_path, name, split, class_name):
+    write_image(tmp_path / f"{name}.png", np.zeros((8, 8), np.uint8))
+    ((frame,),) = find_videos(tmp_path).values()
+    assert frame.row == {"split": split, "class": class_name}
 
 
 def test_a_truth_of_other_images_says_so(tmp_path, videos):
