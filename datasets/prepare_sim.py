@@ -10,14 +10,17 @@ equal bands, and writes
     OUT/labels.csv                      one row an image, or one a vehicle where there are several:
                                         file, split, class, group, the conditions: weather, season,
                                         hour, aspect_deg, range_m, and box_x, box_y, box_w, box_h,
-                                        box_confidence (0 to 1), box_source
+                                        box_confidence (0 to 1), box_source, and the further
+                                        columns of a table in SIM
     OUT_boxes.png                       images with their boxes, from the least sure to the surest
     OUT/dataset.json                    the flags that decided where images go, the format that
                                         boxes came in, and of which file each image was made
 
 Conditions are read from names such as rain_fall_20hr_70deg_500m_24bit.png; of another name their
 cells are empty, which is said. The class is the first folder below SIM, or below its train or test;
-without one it is unknown. A group is a scene: images whose conditions differ in aspect alone.
+without one it is unknown. A group is a scene: images whose conditions differ in aspect alone. What
+a table in SIM says of an image goes before its name and folders, but for its split: where an image
+lies in OUT is for --test and the folders of SIM to say.
 
 Boxes are those of --masks DIR: images of the same names, 0 where there is no vehicle; else of a
 table in SIM (labels.csv, COCO, YOLO or Pascal VOC; see docs/DATA.md). Else the vehicle is what
@@ -55,9 +58,18 @@ from data.annotations.forms import form_of, record_of
 from data.folders import LABELS_FILE, ImageFile, find_images, unread_note
 from data.images import read_image, read_size, read_type, write_image
 from data.label_index import Box, fit_box, read_box
-from data.labels import by_image, class_of_folder, has_box
+from data.labels import by_image, class_of, class_of_folder, common_cell, has_box
 from data.splits import spread
-from data.tables import BOX_COLUMNS, Line, Row, number_text, read_table, write_table
+from data.tables import (
+    BOX_COLUMNS,
+    SIZE_COLUMNS,
+    Line,
+    Row,
+    Table,
+    number_text,
+    read_table,
+    write_table,
+)
 from datasets.recipe import read_record, state_of, write_record
 from datasets.sheets import sheet, tile
 from datasets.silhouettes import find_silhouette, mask_boxes
@@ -68,8 +80,10 @@ from util.files import absolute, check_writable
 SCRIPT = Path(__file__).name
 CONDITIONS = ("weather", "season", "hour", "aspect_deg", "range_m")
 NUMBERS = ("hour", "aspect_deg", "range_m")
-COLUMNS = ("file", "split", "class", "group", *CONDITIONS)
-COLUMNS += (*BOX_COLUMNS, "box_confidence", "box_source")
+SURENESS = ("box_confidence", "box_source")
+COLUMNS = ("file", "split", "class", "group", *CONDITIONS, *BOX_COLUMNS, *SURENESS)
+# Columns of a table that are found anew for the image that is written.
+FOUND = frozenset({"file", "split", *BOX_COLUMNS, *SURENESS, *SIZE_COLUMNS})
 SHEET = (8, 6)  # images across and down
 SHEET_SIDE = 256  # of its images: smaller ones are enlarged so far, by a whole number
 SPLITS = ("train", "val", "test")
@@ -123,8 +137,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         files = [f for f in files if not f.path.parent.resolve().is_relative_to(masks)]
     if note := unread_note(args.sim):
         print(f"{args.sim}: {note}")
-    rows = plan(files, args.test)
-    boxes = Boxes.find(args.sim, args.masks, least=args.min_confidence)
+    table = find_annotations(args.sim)
+    rows = plan(files, args.test, by_image(table.lines) if table else {})
+    boxes = Boxes.find(table, args.masks, least=args.min_confidence)
     earlier = begin(args, sources_of(files, rows))
 
     def convert(job: tuple[ImageFile, Row]) -> list[Row] | UserError:
@@ -142,8 +157,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     made = {lines[0]["file"]: lines for lines in results if not isinstance(lines, UserError)}
     kept = {file: lines for file, lines in earlier.items() if (args.out / file).is_file()}
     images = [lines for _, lines in sorted((kept | made).items())]
-    columns = tuple(dict.fromkeys((*COLUMNS, *(name for lines in images for name in lines[0]))))
-    write_table(args.out / LABELS_FILE, columns, [row for lines in images for row in lines])
+    lines = [row for lines in images for row in lines]
+    columns = tuple(dict.fromkeys((*COLUMNS, *(name for row in lines for name in row))))
+    write_table(args.out / LABELS_FILE, columns, lines)
     print(summary(args.out, [lines[0] for lines in images], earlier=len(kept.keys() - made.keys())))
     write_sheet(args.out, images)
     failures = [str(error) for error in results if isinstance(error, UserError)]
@@ -223,9 +239,8 @@ class Boxes:
     least: float
 
     @classmethod
-    def find(cls, sim: Path, masks: Path | None, *, least: float) -> "Boxes":
-        """Raises UserError for a table that cannot be read, and a folder without masks."""
-        table = find_annotations(sim)
+    def find(cls, table: Table | None, masks: Path | None, *, least: float) -> "Boxes":
+        """table: of the exports. Raises UserError for a folder without masks."""
         lines = by_image(table.lines) if table else {}
         # A labels.csv may tell other things; other formats tell of every image that they list.
         known = {
@@ -261,12 +276,20 @@ class Boxes:
 
 
 def _told(line: Line) -> Row:
-    """The cells of a table's line that are for labels.csv; its class where it tells one."""
+    """The cells of a table's line that are for labels.csv, its box in pixels of the image.
+
+    Of its further columns empty ones too: another line of the image may tell of another vehicle.
+    """
     size = read_size(line.file)
     box = read_box(fit_box(line.row, line.place, size, size), line.place)
-    named = {"class": line.row["class"]} if line.row.get("class") else {}
-    source = {"box_source": line.row.get("box_source") or "table"}
-    return named | (box_cells(box) | source if box else {})
+    cells = {
+        c: text for c, text in line.row.items() if c not in FOUND and (text or c not in COLUMNS)
+    }
+    if box is None:
+        return cells
+    source = line.row.get("box_source") or "table"
+    sureness = {"box_confidence": line.row.get("box_confidence", ""), "box_source": source}
+    return cells | box_cells(box) | sureness
 
 
 def box_cells(box: Box) -> Row:
@@ -305,16 +328,25 @@ def _confidence(row: Row) -> float:
     return 1.0
 
 
-def plan(files: Sequence[ImageFile], test: Sequence[str] | None) -> list[Row]:
-    """The lines of labels.csv. Raises UserError where `test` makes no split."""
-    rows = [row_of(file) for file in files]
+def plan(
+    files: Sequence[ImageFile], test: Sequence[str] | None, told: Mapping[Path, Sequence[Line]]
+) -> list[Row]:
+    """The lines of labels.csv, without boxes.
+
+    told: the lines of a table on each image. Raises UserError where `test` makes no split, and for
+    lines that contradict each other on an image.
+    """
+    of = [told.get(absolute(file.path), ()) for file in files]
+    rows = [row_of(file, lines) for file, lines in zip(files, of, strict=True)]
     if not test:
+        for row, lines in zip(rows, of, strict=True):
+            row["split"] = row["split"] or common_cell(lines, "split").lower()
         return rows
     column, *words = test
     values = {cell(column, word) for word in words}
     if any(row["split"] for row in rows):
         raise UserError("the folders train and test split the images already; leave --test out.")
-    held_out = sum(row[column] in values for row in rows)
+    held_out = sum(cell(column, row[column]) in values for row in rows)
     if not 0 < held_out < len(rows):
         found = ", ".join(sorted({row[column] for row in rows} - {""}))
         raise UserError(
@@ -322,13 +354,13 @@ def plan(files: Sequence[ImageFile], test: Sequence[str] | None) -> list[Row]:
             f"side empty; the images have {column} {found or 'nowhere'}."
         )
     for row in rows:
-        row["split"] = "test" if row[column] in values else "train"
+        row["split"] = "test" if cell(column, row[column]) in values else "train"
         row["file"] = f"{row['split']}/{row['file']}"
     return rows
 
 
-def row_of(file: ImageFile) -> Row:
-    """The line of an image, by its folders and its name."""
+def row_of(file: ImageFile, lines: Sequence[Line]) -> Row:
+    """The line of an image, by its folders, its name, and the lines of a table on it."""
     first, _, rest = file.name.partition("/")
     split, name = (first, rest) if rest and first in SPLITS else ("", file.name)
     row = dict.fromkeys(COLUMNS, "")
@@ -338,7 +370,13 @@ def row_of(file: ImageFile) -> Row:
     if match:
         row |= {column: cell(column, match[column]) for column in CONDITIONS}
         row["group"] = "{weather}_{season}_{hour}hr_{range_m}m".format(**row)
-    return row
+    return row | cells_of(lines) | {"class": class_of(lines) or row["class"]}
+
+
+def cells_of(lines: Sequence[Line]) -> Row:
+    """What a table's lines on an image fill, the first of each column, but for those of FOUND."""
+    cells = (item for line in reversed(lines) for item in line.row.items())
+    return {column: text for column, text in cells if text and column not in FOUND}
 
 
 def _suffix(source: Path) -> str:

@@ -291,7 +291,8 @@ def test_real_exports_have_the_conditions_of_their_table(tmp_path, shared_data):
     with (folder / "sim_labels.csv").open(newline="") as file:
         known = {row["file"].removeprefix("sim/"): row for row in csv.DictReader(file)}
     rows = {
-        row["file"]: row for row in prepare_sim.plan(prepare_sim.find_images(folder / "sim"), None)
+        row["file"]: row
+        for row in prepare_sim.plan(prepare_sim.find_images(folder / "sim"), None, {})
     }
     assert rows.keys() == known.keys()
     for file, row in rows.items():
@@ -378,6 +379,52 @@ def test_a_line_without_a_box_beside_one_with_it(tmp_path, prepare, capsys):
     (tmp_path / "sim/labels.csv").write_text("\n".join(lines))
     prepare()
     assert "2 of 2 images have a box (2 by table)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("masks", [False, True])
+@pytest.mark.parametrize("boxes", ["", ",30,28,20,8,0.7"])
+def test_what_a_table_says_travels_along(tmp_path, prepare, masks, boxes):
+    name = "rain_fall_20hr_70deg_500m_24bit"
+    for file in (name, "b"):
+        write_image(tmp_path / f"sim/T72/{file}.png", with_vehicle(180))
+        write_image(tmp_path / f"masks/T72/{file}.png", with_vehicle(180) - 50)
+    header = "file,class,group,range_m,split,crew" + (boxes and ",box_x,box_y,box_w,box_h")
+    header += boxes and ",box_confidence"
+    lines = [header, f"T72/{name}.png,BMP2,scene 1,1500,Test,3{boxes}"]
+    (tmp_path / "sim/labels.csv").write_text("\n".join(lines))
+    rows = table(prepare(*(["--masks", tmp_path / "masks"] if masks else [])))
+    row = rows[f"T72/{name}.png"]
+    told = {"class": "BMP2", "group": "scene 1", "range_m": "1500", "split": "test", "crew": "3"}
+    told |= {"weather": "rain", "aspect_deg": "70"}
+    assert {column: row[column] for column in told} == told
+    source = "mask" if masks else "table" if boxes else "segmentation"
+    assert box_of(row)[-1] == source
+    assert (row["box_confidence"] == "0.7") == (source == "table")
+    assert [rows["T72/b.png"][column] for column in ("class", "split", "crew")] == ["T72", "", ""]
+
+
+def test_conditions_of_a_table_are_held_out(tmp_path, prepare):
+    lines = ["file,split,hour"]
+    for name, hour in (("a", "20.0"), ("b", "10")):
+        write_image(tmp_path / f"sim/{name}.png", grey(1))
+        lines.append(f"{name}.png,val,{hour}")
+    (tmp_path / "sim/labels.csv").write_text("\n".join(lines))
+    rows = table(prepare("--test", "hour", 20))
+    assert {file: row["split"] for file, row in rows.items()} == {
+        "test/a.png": "test",
+        "train/b.png": "train",
+    }
+
+
+def test_each_vehicle_keeps_its_own_cells(tmp_path, prepare):
+    write_image(tmp_path / "sim/a.png", with_vehicle(180))
+    lines = ["file,class,crew,group,box_x,box_y,box_w,box_h", "a.png,T72,3,g,1,2,3,4"]
+    lines += ["a.png,BMP2,,,5,6,7,8"]
+    (tmp_path / "sim/labels.csv").write_text("\n".join(lines))
+    with (prepare() / "labels.csv").open(newline="") as file:
+        columns = ("class", "crew", "group", "box_x")
+        found = [[row[column] for column in columns] for row in csv.DictReader(file)]
+    assert found == [["T72", "3", "g", "1"], ["BMP2", "", "g", "5"]]
 
 
 def test_tables_go_before_what_stands_out(tmp_path, prepare):
