@@ -28,9 +28,10 @@ border of the frame the square is moved inside. With --margin FACTOR the square 
 longer side of the target's box, and is resized to SIZE. Frames without a target are left out.
 Boxes in labels.csv are in pixels of the image, chip or frame.
 
-A run that was interrupted goes on: finished videos are not redone. More videos can be added later
-by the same flags; other flags need another folder. A video that cannot be read is reported at the
-end, exit code 2, after all others are done.
+A run that was interrupted goes on: finished videos are not redone, unless their file changed or
+images of theirs are gone. More videos can be added later by the same flags; other flags need
+another folder. A video that cannot be read is reported at the end, exit code 2, after all others
+are done.
 """
 
 import argparse
@@ -56,7 +57,7 @@ from data.folders import LABELS_FILE
 from data.images import write_image
 from data.tables import write_table
 from datasets.frames import COLUMNS, Cut, Frames
-from datasets.recipe import read_record, write_record
+from datasets.recipe import read_record, state_of, write_record
 from datasets.sources import SourceVideo, choose, find_videos
 from datasets.windows import MOST_VALUES, Window, WindowRule, counts16
 from util.cli import Parser
@@ -72,7 +73,8 @@ AS_THEY_ARE = WindowRule("window", 0, 255)
 WINDOW_COLUMNS = ("window_low", "window_high")
 # More would wait for the disk, and each holds a frame in memory.
 THREADS = min(8, os.cpu_count() or 1)
-FINISHED = ".finished"  # of each finished video a file: its rows, and what its window clipped
+# Of each finished video a file: its rows, what its window clipped, and the video's state.
+FINISHED = ".finished"
 # Values that a window over the set is found from, at most.
 MOST_OF_SET = 16 * MOST_VALUES
 
@@ -116,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.mapping = default_mapping(videos)
     recipe = recipe_of(args)
     record = read_record(args.out, script=SCRIPT, recipe=recipe)
-    todo = [r for r in videos if not finished_file(args.out, r).is_file()]
+    todo = [r for r in videos if not is_finished(args.out, r)]
     if len(todo) < len(videos):
         print(f"{len(videos) - len(todo)} of {len(videos)} videos are finished: skipped")
     window = Window(**record["window"]) if record.get("window") else common_window(todo, args)
@@ -201,15 +203,39 @@ def finished_file(out: Path, video: SourceVideo) -> Path:
     return out / FINISHED / f"{video.name}.json"
 
 
+def is_finished(out: Path, video: SourceVideo) -> bool:
+    """Whether all images of a video are there, made of the file that it is now."""
+    file = finished_file(out, video)
+    if not file.is_file():
+        return False
+    record = json.loads(file.read_text())
+    there = all((out / row["file"]).is_file() for row in record["rows"])
+    return there and record.get("source") == state_of(video.path)
+
+
+def forget(out: Path, video: SourceVideo) -> None:
+    """Remove what an earlier run made of a video.
+
+    Its mark goes last: if this is stopped, it tells the next run what is left to remove.
+    """
+    file = finished_file(out, video)
+    if file.is_file():
+        for row in json.loads(file.read_text())["rows"]:
+            (out / row["file"]).unlink(missing_ok=True)
+        file.unlink()
+
+
 def convert(frames: Frames, args: argparse.Namespace, window: Window | None) -> str:
     """Write the images of one video, then the mark that it is finished; returns a line for people.
 
     Raises UserError where a frame or the disk fails; none of its images is left then.
     """
     video = frames.source
+    source = state_of(video.path)
     if window is None and args.mapping is not None:
         window = args.mapping.window(frames.sample(), source=str(video.path))
 
+    forget(args.out, video)
     folder = (args.out / video.file(1)).parent
     for leftover in folder.glob(f".{glob.escape(video.name)}_*.part"):
         leftover.unlink()  # of a run that was killed while it wrote
@@ -237,7 +263,7 @@ def convert(frames: Frames, args: argparse.Namespace, window: Window | None) -> 
     limits = (f"{window.low:.12g}", f"{window.high:.12g}") if window else ("", "")
     ends = dict(zip(WINDOW_COLUMNS, limits, strict=True))
     rows = [frames.row(number) | ends for number in frames.numbers]
-    record = {"rows": rows, "below": below, "above": above}
+    record = {"rows": rows, "below": below, "above": above, "source": source}
     write_text(finished_file(args.out, video), json.dumps(record) + "\n")
     left_out = f", {frames.skipped} frames without a target left out" if frames.skipped else ""
     return f"{video.name}: {len(rows)} images{left_out}"
@@ -254,16 +280,18 @@ def remove_images(frames: Frames, out: Path) -> None:
 
 
 def write_labels(args: argparse.Namespace) -> None:
-    """labels.csv of all finished videos of the folder, and what they are in words."""
+    """labels.csv of what is there of all finished videos, and what that is in words."""
     out: Path = args.out
     finished = {file.stem: json.loads(file.read_text()) for file in (out / FINISHED).glob("*.json")}
     if not finished:
         return
     rows = [row for name in sorted(finished) for row in finished[name]["rows"]]
+    rows = [row for row in rows if (out / row["file"]).is_file()]
     write_table(out / LABELS_FILE, (*COLUMNS, *WINDOW_COLUMNS), rows)
     counts = Counter(f"{row['split']} {row['class']}".strip() or "no class" for row in rows)
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items()))
-    print(f"{out}: {len(rows)} images of {len(finished)} videos ({kinds})")
+    videos = len({row["video"] for row in rows})
+    print(f"{out}: {len(rows)} images of {videos} videos ({kinds})")
     if args.mapping is not None:
         for end in ("below", "above"):
             shares = {name: record[end] for name, record in finished.items()}

@@ -347,6 +347,45 @@ def test_a_finished_folder_is_left_alone(videos, prepare):
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.png")} == before
 
 
+def test_images_that_are_gone_are_made_again(videos, prepare, capsys):
+    out = prepare("--frame_step", 3)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    (out / f"T72/{T72}_4.png").unlink()
+    (out / f"0014/{UNKNOWN}_4.png").unlink()
+    # A video that this run leaves out cannot be made again: its table is of what is there.
+    prepare("--frame_step", 3, "--classes", "T72")
+    assert table(out).keys() == images(out).keys()
+    printed = capsys.readouterr().out
+    assert "1 of 2 videos are finished: skipped" in printed
+    assert f"{out}: 8 images of 3 videos (0014 2, T72 6)" in printed
+    prepare("--frame_step", 3)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_video_that_changed_is_made_anew(tmp_path, videos, prepare, monkeypatch):
+    out = prepare()
+    frames = write_video(tmp_path / "arf", T72, counts(9, 4))
+    with monkeypatch.context() as patch:  # a run that is stopped in between does not mix the two
+        patch.setattr(prepare_dsiac, "write_image", Interruption(after=2))
+        with pytest.raises(KeyboardInterrupt):
+            prepare("--num_threads", 1)
+    made = images(prepare())
+    assert table(out).keys() == made.keys()
+    assert sum(T72 in file for file in made) == 4
+    for number in range(1, 5):
+        np.testing.assert_array_equal(made[f"T72/{T72}_{number}.png"], frames[number - 1])
+    np.testing.assert_array_equal(made[f"T72/{FAR}_7.png"], videos[FAR][6])
+
+
+def test_a_video_that_was_spoilt_since_keeps_its_images(tmp_path, videos, prepare):
+    out = prepare()
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    (tmp_path / f"arf/{T72}.arf").write_bytes(b"no video")
+    with pytest.raises(UserError, match=f"1 of 3 videos .*{T72}"):
+        prepare()
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
 def test_videos_are_added_in_the_window_of_the_first_run(tmp_path, videos, prepare):
     flags = ["--bits", 8, "--mapping", "percentile_set", 5, 90]
     prepare(*flags, "--classes", "0014")
