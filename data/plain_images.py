@@ -44,11 +44,11 @@ class PlainImages:
 
 @dataclass(frozen=True)
 class ArrayFile(PlainImages):
-    """An array of two axes, or of three for several images."""
+    """An array of two axes, or of three for several images or for one with a single band."""
 
     def values(self, page: int) -> np.ndarray:
         array = np.lib.format.open_memmap(self.path, mode="r")
-        return np.array(array[page] if array.ndim == 3 else array, order="C")
+        return np.array(array.reshape(self.pages, *self.shape)[page], order="C")
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,9 @@ def _open_array(path: Path) -> ArrayFile:
     if kind.kind not in "iuf" or kind.itemsize > 8:
         raise UserError(f"{path} holds {kind} values; whole numbers or floats are needed.")
     name = "float32" if kind.kind == "f" else "uint8" if kind == np.uint8 else "uint16"
-    return ArrayFile(path, axes[0] if array.ndim == 3 else 1, axes[-2:], ValueType(name))
+    # One band after height and width, as some programs keep it; images of 1 pixel across are none.
+    images, height, width = (1, *axes[:2]) if array.ndim == 2 or axes[2] == 1 else axes
+    return ArrayFile(path, images, (height, width), ValueType(name))
 
 
 def _open_netpbm(path: Path, kind: bytes) -> NetpbmFile:

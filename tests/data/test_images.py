@@ -18,6 +18,7 @@ from PIL import Image
 from data.images import (
     NotFiniteError,
     PagesError,
+    count_pages,
     read_image,
     read_layout,
     read_pages,
@@ -514,6 +515,16 @@ def test_arrays_come_as_they_are(tmp_path, kind, order):
     image = GREY if kind == "u1" else GREY.astype(np.float32 if "f" in kind else np.uint16)
     np.save(tmp_path / "x.npy", np.asarray(image.astype(kind), order=order))
     agrees(tmp_path / "x.npy", image)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", ["u1", "u2", "f4"])
+def test_an_array_may_have_an_axis_for_its_one_band(tmp_path, kind, order):
+    image = GREY.astype(kind)
+    for axes in (image[..., None], image[None]):
+        np.save(tmp_path / "x.npy", np.asarray(axes, order=order))
+        assert count_pages(tmp_path / "x.npy") == 1
+        agrees(tmp_path / "x.npy", image)
 
 
 def test_arrays_of_64_bit_floats_are_rounded_to_32(tmp_path):
