@@ -34,9 +34,16 @@ NATIVE = {
     **dict.fromkeys(("F;32F", "F;32BF"), "F;32NF"),
     **dict.fromkeys(("I;16S", "I;16BS"), "I;16NS"),
     **dict.fromkeys(("I;32S", "I;32BS"), "I;32NS"),
+    "I;32B": "I;32N",
 }
 # Pillow knows such files in the other order of bytes only.
 TiffImagePlugin.OPEN_INFO[b"MM", 0, (1,), 1, (16,), ()] = ("I;16B", "I;16B")
+TiffImagePlugin.OPEN_INFO[b"MM", 1, (1,), 1, (32,), ()] = ("I", "I;32B")
+# These have a sign (SampleFormat 2), which Pillow drops: -1 would be 255.
+TiffImagePlugin.OPEN_INFO.pop((b"II", 1, (2,), 1, (8,), ()), None)
+TiffImagePlugin.OPEN_INFO.pop((b"MM", 1, (2,), 1, (8,), ()), None)
+# Pillow takes the head of such a file for that of a TIFF, and finds anything.
+BIG_ENDIAN_BIGTIFF = b"MM\0+"
 # An image of more is refused by its head, before memory is taken; Pillow only warns of half of it.
 MOST_PIXELS = 2 * Image.MAX_IMAGE_PIXELS
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -225,6 +232,11 @@ def _opened(path: Path) -> Iterator[PillowImages | PlainImages]:
         with path.open("rb") as file:
             head = file.read(8)
             file.seek(0)
+            if head.startswith(BIG_ENDIAN_BIGTIFF):
+                raise UserError(
+                    f"{path} is a BigTIFF with big-endian bytes, which is not read; save it as "
+                    "TIFF, or with little-endian bytes."
+                )
             if is_plain(head):
                 yield _of_fitting_size(open_plain(path, head))
             else:

@@ -337,6 +337,18 @@ def test_floats_of_which_zero_is_white_are_refused(tmp_path):
     refuses(tmp_path / "x.tif", "zero is white")
 
 
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_unsigned_counts_of_32_bits_in_either_byte_order(tmp_path, order, compression):
+    path, counts = tmp_path / "x.tif", COUNTS.astype(np.uint32)
+    tifffile.imwrite(path, counts, byteorder=order, compression=compression)
+    agrees(path, COUNTS)
+    for beyond in (65536, 2**32 - 1):
+        counts[0, 0] = beyond
+        tifffile.imwrite(path, counts, byteorder=order, compression=compression)
+        refuses(path, "outside 16 bits")
+
+
 @pytest.mark.parametrize("kind", [np.int16, np.int32])
 @pytest.mark.parametrize("compression", [None, "zlib"])
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -358,12 +370,23 @@ def test_signed_counts_of_either_byte_order(tmp_path, kind, order, compression):
         (COUNTS.astype(np.int16), {"photometric": "miniswhite"}, "16-bit signed.* white is zero"),
         (np.stack([COUNTS] * 2, -1), {"extrasamples": ["unassalpha"]}, "2 bands of 16 bits"),
         (COUNTS.astype(np.uint64), {"bigtiff": True}, "64 bits"),
+        (GREY.astype(np.int8), {}, "8-bit signed whole numbers"),
+        (GREY.astype(np.int8), {"byteorder": ">"}, "8-bit signed whole numbers"),
     ],
 )
 def test_a_tiff_that_is_not_read_is_refused_for_what_it_holds(tmp_path, image, options, reason):
     path = tmp_path / "x.tif"
     tifffile.imwrite(path, image, **{"photometric": "minisblack", **options})
     assert re.search(f"a TIFF of {reason}, which", refuses(path, "save one grey band"))
+
+
+@pytest.mark.parametrize("side", [16, 800])  # more than 512 KB are misread, not just unread
+def test_a_big_endian_bigtiff_is_refused_for_its_order(tmp_path, side):
+    image = np.zeros((side, side), np.uint8)
+    tifffile.imwrite(tmp_path / "x.tif", image, byteorder="<", bigtiff=True)
+    agrees(tmp_path / "x.tif", image)
+    tifffile.imwrite(tmp_path / "x.tif", image, byteorder=">", bigtiff=True)
+    refuses(tmp_path / "x.tif", "a BigTIFF with big-endian bytes", "save it as TIFF")
 
 
 # --- several images in a file
