@@ -110,8 +110,8 @@ def continue_options(
     Raises ValueError for a flag that would make it another run, and for one of another model.
     """
     recorded = recorded_options(stored, models)
-    fixed = _fixed(RunOptions, DataOptions, type(recorded.model)) - set(may_change)
-    merged = _merge(config, recorded, own=OWN_WHEN_CONTINUED, fixed=fixed | BEGINNING)
+    fixed = _fixed(RunOptions, DataOptions, type(recorded.model)) | BEGINNING
+    merged = _merge(config, recorded, own=OWN_WHEN_CONTINUED, fixed=fixed - set(may_change))
     _refuse_stray(config, recorded)
     return merged
 

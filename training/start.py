@@ -19,6 +19,7 @@ from data.value_map import ValueMap, recorded_maps
 from data.views import view_of
 from models import FITTED, MODEL_OPTIONS, flag_of_boxes, model_class, reads_boxes
 from models.base import Model
+from models.feedback import AttentionFeedback
 from options import (
     DataOptions,
     RunOptions,
@@ -27,7 +28,7 @@ from options import (
     continue_options,
     option_table,
 )
-from options.groups import ClassifierOptions, GanOptions
+from options.groups import ClassifierOptions, FeedbackOptions, GanOptions
 from options.recorded import differences, input_files, recorded_options
 from training import messages
 from training.classifier_validation import ClassifierValidation
@@ -35,6 +36,7 @@ from training.displays import require_packages
 from training.fit import IDLE, fit
 from training.lock import RunLock
 from training.loop import Training
+from training.loss_log import read_log
 from training.monitor import Monitor, NoMonitor
 from training.position import Position
 from training.record import TRAINING_IMAGES, range_uses, run_record, this_start
@@ -443,11 +445,26 @@ def _continued(config: TrainConfig, folder: RunFolder) -> Start:
     messages.say(note)
     try:
         # Other processes may have other shares of the same batch.
-        free = {"batch_size"} if record.get("processes", 1) != processes() else frozenset()
+        free = {"batch_size"} if record.get("processes", 1) != processes() else set()
+        if config.run.resume:  # which goes by the networks themselves
+            free.add("pretrained_name")
         config = continue_options(config, record["options"], MODEL_OPTIONS, may_change=free)
     except ValueError as error:
         raise UserError(f"{folder.path}: {error}.") from None
+    if isinstance(config.model, FeedbackOptions):
+        _require_like_teacher(folder, config.model)
     return Start.of_record(config, record, state)
+
+
+def _require_like_teacher(folder: RunFolder, options: FeedbackOptions) -> None:
+    """Raises UserError for a teacher whose terms of the loss are not those of the run so far."""
+    names, _ = read_log(folder.path / "loss_log.csv")
+    if names and AttentionFeedback.reads_boxes(options) != ("G_class" in names):
+        kind = "one of --netC attention" if "G_class" in names else "none of --netC attention"
+        raise UserError(
+            f"the teacher of {folder.path} was {kind}, and {options.classifier} is another kind; "
+            "go on with the former, or begin another run with --pretrained_name."
+        )
 
 
 def _leave_finished(folder: RunFolder, config: TrainConfig, last_epoch: int) -> None:
