@@ -277,7 +277,10 @@ def _size_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:
     if "novelty" in undefined:
         yield "novelty is undefined: the real images are copies of those of --training."
     if "c2st" in undefined:
-        yield "undefined: C2ST accuracy needs 2 recordings (column group) of either set."
+        yield (
+            "undefined: C2ST accuracy needs 2 recordings (column group) of either set, and of "
+            "either images to learn from while those of recordings that are in both are held out."
+        )
     if undefined - {"novelty", "c2st"}:
         yield "undefined: FID, MMD² and CORAL need 2 images of either set, KID 4."
     if min(len(row.values) for row in rows) < FEW_FOR_INTERVALS:

@@ -57,3 +57,11 @@ def test_undefined_with_one_recording_or_features_that_are_not_finite(names):
         a[0, 0] = np.inf
     found = two_sample_test(a, b, (names, ["u", "v", "w"]))
     assert np.isnan(found.value) and found.ci95 is None
+
+
+def test_undefined_where_recordings_of_both_sets_leave_one_of_them_nothing_to_learn_from():
+    """Of two recordings of the first set one is held out at a time; the second set shares them."""
+    a, b = features(12, seed=0), features(12, seed=1)
+    names = [f"r{1 - i // 6}" for i in range(12)], [f"r{2 - i // 6}" for i in range(12)]
+    found = two_sample_test(a, b, names)
+    assert np.isnan(found.value) and found.ci95 is None
