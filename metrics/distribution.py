@@ -17,6 +17,9 @@ BLOCK_ROWS = 1024
 NEIGHBOURS = 5  # of density and coverage, as in Naeem et al. 2020
 SAMPLED = 2000  # images of a set that density, coverage and novelty look at
 LARGEST_SUBSET = 1000  # of KID, as in Binkowski et al. 2018
+# Of the length of features. In another batch a copy is about 1e-6 away, and rounding in the squares
+# makes 1e-7 of nothing; noise of a single count makes 1e-2.
+EQUAL = 1e-4
 MEDIAN_ROWS = 2000  # that the median distance is taken of: 2 million pairs
 
 
@@ -135,18 +138,23 @@ def novelty(fake: np.ndarray, real: np.ndarray, training: np.ndarray) -> float:
 
     fake: (n, d), real: (m, d), not of the training, training: (k, d); at most SAMPLED evenly spread
     rows of each. The ratio of the medians of the Euclidean distances to the nearest training image:
-    1 where translations are as new as real images, near 0 where they are copies. NaN for empty sets
-    and for real images that are themselves copies.
+    1 where translations are as new as real images, 0 where they are copies: a distance below EQUAL
+    of a row's length is none. NaN for empty sets and for real images that are themselves copies.
     """
     fake, real, training = (
         rows[_spread(len(rows), SAMPLED)].astype(np.float64) for rows in (fake, real, training)
     )
     if not (len(fake) and len(real) and len(training)):
         return float("nan")
-    of_fake, of_real = (
-        np.median(np.sqrt(squared_distances(rows, training).min(axis=1))) for rows in (fake, real)
-    )
+    of_fake, of_real = (np.median(_to_nearest(rows, training)) for rows in (fake, real))
     return float(of_fake / of_real) if of_real > 0 else float("nan")
+
+
+def _to_nearest(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Distance of each row (n, d) to the nearest one of others (m, d): (n,), 0 for a copy of it."""
+    nearest = squared_distances(rows, others).min(axis=1)
+    nearest[nearest < EQUAL**2 * (rows**2).sum(axis=1)] = 0
+    return np.sqrt(nearest)
 
 
 def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -264,6 +264,18 @@ def test_novelty_is_the_ratio_of_the_median_distances_to_the_nearest_training_im
     assert np.isnan(novelty(fake, real, training[:0]))
 
 
+def test_rounding_is_no_novelty():
+    """Another batch changes features by a last digit, and squares of equal ones leave some too."""
+    rng = np.random.default_rng(0)
+    training = rng.uniform(0, 2, (40, 1280)).astype(np.float32)
+    again = training * (1 + rng.uniform(-1e-5, 1e-5, training.shape))
+    other = training + rng.normal(0, 0.02, training.shape)
+    for copies in (training, again):
+        assert np.isnan(novelty(other, copies, training))
+        assert novelty(copies, other, training) == 0
+    assert novelty(other + 0.02, other, training) == pytest.approx(2**0.5, rel=0.02)
+
+
 def brute_force(fake, real, k):
     """Naeem et al. 2020, eqs. 3 and 4, as they stand there."""
     radii = [np.sort(np.linalg.norm(real - x, axis=1))[k] for x in real]
