@@ -136,14 +136,13 @@ def density_and_coverage(
 def novelty(fake: np.ndarray, real: np.ndarray, training: np.ndarray) -> float:
     """How far translations are from the training images, in units of how far unseen real ones are.
 
-    fake: (n, d), real: (m, d), not of the training, training: (k, d); at most SAMPLED evenly spread
-    rows of each. The ratio of the medians of the Euclidean distances to the nearest training image:
-    1 where translations are as new as real images, 0 where they are copies: a distance below EQUAL
-    of a row's length is none. NaN for empty sets and for real images that are themselves copies.
+    fake: (n, d), real: (m, d), not of the training; at most SAMPLED evenly spread rows of either.
+    training: (k, d), all of it, or copies of what is left out would look new. The ratio of the
+    medians of the Euclidean distances to the nearest training image: 1 where translations are as
+    new as real images, 0 where they are copies: a distance below EQUAL of a row's length is none.
+    NaN for empty sets and for real images that are themselves copies.
     """
-    fake, real, training = (
-        rows[_spread(len(rows), SAMPLED)].astype(np.float64) for rows in (fake, real, training)
-    )
+    fake, real = (rows[_spread(len(rows), SAMPLED)].astype(np.float64) for rows in (fake, real))
     if not (len(fake) and len(real) and len(training)):
         return float("nan")
     of_fake, of_real = (np.median(_to_nearest(rows, training)) for rows in (fake, real))
@@ -152,7 +151,9 @@ def novelty(fake: np.ndarray, real: np.ndarray, training: np.ndarray) -> float:
 
 def _to_nearest(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Distance of each row (n, d) to the nearest one of others (m, d): (n,), 0 for a copy of it."""
-    nearest = squared_distances(rows, others).min(axis=1)
+    nearest = np.full(len(rows), np.inf)
+    for block in _blocks(others, BLOCK_ROWS):
+        nearest = np.minimum(nearest, squared_distances(rows, block).min(axis=1))
     nearest[nearest < EQUAL**2 * (rows**2).sum(axis=1)] = 0
     return np.sqrt(nearest)
 

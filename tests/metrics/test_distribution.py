@@ -264,6 +264,18 @@ def test_novelty_is_the_ratio_of_the_median_distances_to_the_nearest_training_im
     assert np.isnan(novelty(fake, real, training[:0]))
 
 
+def test_copies_of_any_of_many_training_images_are_seen(monkeypatch):
+    monkeypatch.setattr(distribution, "SAMPLED", 5)
+    monkeypatch.setattr(distribution, "BLOCK_ROWS", 7)
+    rng = np.random.default_rng(0)
+    training, real = rng.normal(size=(50, 4)), rng.normal(size=(40, 4))
+    assert novelty(training[1:20:4], real, training) == 0
+    nearest = [np.linalg.norm(training - row, axis=1).min() for row in (real + 3)[:5]]
+    unseen = [np.linalg.norm(training - row, axis=1).min() for row in real[:5]]
+    expected = np.median(nearest) / np.median(unseen)
+    assert novelty(real[:5] + 3, real[:5], training) == pytest.approx(expected)
+
+
 def test_rounding_is_no_novelty():
     """Another batch changes features by a last digit, and squares of equal ones leave some too."""
     rng = np.random.default_rng(0)
