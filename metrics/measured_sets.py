@@ -213,6 +213,7 @@ class Evaluation:
             sizes = of_first(partial(check_heads, images, types=types))
             if "fake_B" in types:
                 self._tuned(_references(images, types, self.real))
+                self._check_training(types)
             for kind in self._described(types):
                 for image, size in zip(images.images(kind), sizes[kind], strict=True):
                     self._check_box(image, size)
@@ -223,6 +224,19 @@ class Evaluation:
             return ("real_B",)
         own_reference = self.real is None and "real_B" in measurable(types).values()
         return ("fake_B", "real_B") if own_reference else ("fake_B",)
+
+    def _check_training(self, types: Mapping[str, ValueType]) -> None:
+        """types: of a set. Where it has distances to real images, they are of one type with it."""
+        if self.training is None:
+            return
+        own = find_types(self.training.files)["real_B"]
+        real = find_types(self.real.files) if self.real is not None else types
+        if real.get("real_B") == types["fake_B"] != own:
+            raise UserError(
+                f"the images of --training {self.training.folders[0]} have {own}, and those that "
+                f"they are compared with have {types['fake_B']}; name images of that type, or "
+                "leave the flag out."
+            )
 
     def _check_box(self, image: ImageFile, size: tuple[int, int]) -> None:
         labels = self.instruments.labels

@@ -1006,6 +1006,21 @@ def test_copies_of_training_images_are_told(tmp_path, monkeypatch, capsys, copie
     assert said == (novelty is None)
 
 
+def test_training_images_of_another_type_are_refused(tmp_path, monkeypatch):
+    """The same images as 16 bits would look new; a row that is not compared asks for nothing."""
+    monkeypatch.setattr(measured_sets, "measure", lambda *_, **__: pytest.fail("it is measured"))
+    fake = write_set(tmp_path / "f", scenes("ab"))
+    wide = {name: image.astype(np.uint16) * 257 for name, image in scenes("ab").items()}
+    training = write_set(tmp_path / "t", wide)
+    flags = ["--fake", fake, "--real", write_set(tmp_path / "r", scenes("ab", seed=1))]
+    with pytest.raises(UserError, match=r"--training .*t have 16 bits, and .* have 8 bits"):
+        evaluate(*flags, "--training", training, out=tmp_path / "m.json")
+    monkeypatch.undo()
+    rows = ["--set", "a", fake, "--set", "b", training, "--real", training]
+    report = evaluate(*rows, "--training", training, out=tmp_path / "m.json")
+    assert report["rows"]["a"]["sets"]["spectrum"] is None
+
+
 def test_missing_packages_of_lite0_are_said_and_can_be_required(tmp_path, capsys):
     flags = ["--results", str(make_results(tmp_path / "run"))]
     assert evaluate(*flags, out=tmp_path / "means.json")["sets"]["fd_lite0"] is None
