@@ -32,12 +32,21 @@ from util.packages import missing as missing_packages
 
 
 @dataclass(frozen=True)
+class Skill:
+    """What a judge's file tells of it: balanced accuracy on the images that were held out of its
+    own training, and whether that is more than guessing has; None where unknown.
+    """
+
+    accuracy: float | None = None
+    above_chance: bool | None = None
+
+
+@dataclass(frozen=True)
 class Instruments:
     """What images are measured with.
 
-    judge_accuracy: what the judge's file tells of it; above_chance: whether that is more than
-    guessing has, None where unknown; chip_judge: of the classes of chips; validations: judge ->
-    `plain` of the report in its file, where there is one;
+    chip_judge: of the classes of chips; skills: judge, as its flag is called -> of its own file;
+    validations: likewise -> `plain` of the report in its file, where there is one;
     judge_map: file values that the judge sees as -1 and 1; chip_map, unit_map: likewise for the
     chip judge, and for LPIPS and extractors; lpips: metric -> distance (B,) of two batches in
     [-1, 1]; extractors: network -> features (B, D) of images in [0, 1]; labels: for boxes and
@@ -49,8 +58,7 @@ class Instruments:
     judge: Judge | None = None
     chip_judge: Judge | None = None
     chip_map: ValueMap | None = None
-    judge_accuracy: float | None = None
-    above_chance: bool | None = None
+    skills: Mapping[str, Skill] = field(default_factory=dict)
     validations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     judge_map: ValueMap | None = None
     unit_map: ValueMap | None = None
@@ -79,7 +87,6 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
     contents = {
         name: load(Path(file), hint=f"check --{name}") for name, file in files.items() if file
     }
-    accuracy, above_chance = _skill(contents.get("classifier", {}))
     weights = {key: digest(network.state_dict()) for key, network in networks.items()}
     chip_judge = judge.of_chips() if judge else None
     if options.chip_classifier is not None:
@@ -92,8 +99,7 @@ def load_instruments(options: EvaluateOptions, device: torch.device) -> Instrume
         device,
         judge=judge,
         chip_judge=chip_judge,
-        judge_accuracy=accuracy,
-        above_chance=above_chance,
+        skills={name: _skill(content) for name, content in contents.items()},
         validations={
             name: found for name, content in contents.items() if (found := _report_in(content))
         },
@@ -144,13 +150,10 @@ def _load_judge(file: str, options: EvaluateOptions, device: torch.device) -> Ju
     return RememberingJudge(classifier, options.cam_layer, options.feature_layer)
 
 
-def _skill(content: Mapping[str, Any]) -> tuple[float | None, bool | None]:
-    """Balanced accuracy on the images that were held out of the classifier's own training, and
-    whether it is above chance; None for what its file does not tell.
-    """
+def _skill(content: Mapping[str, Any]) -> Skill:
     accuracy, confusion = content.get("balanced_accuracy"), content.get("confusion")
     known = isinstance(confusion, Tensor) and confusion.ndim == 2 and bool(confusion.sum() > 0)
-    return (
+    return Skill(
         float(accuracy) if isinstance(accuracy, float | int) else None,
         is_above_chance(confusion) if known else None,
     )

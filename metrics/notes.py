@@ -9,11 +9,13 @@ from metrics.instruments import Instruments
 from metrics.measured_sets import MeasuredSet
 from metrics.metric_properties import COMPARISONS, IMAGE_METRICS, SET_METRICS
 from metrics.summary import caveats, type_notes
+from models.networks.classifiers import Classifier
 from options import EvaluateOptions
 
 # Below this number of images a percentile bootstrap is too narrow to be called 95 %.
 FEW_FOR_INTERVALS = 20
 MOST_FLIPS = 3  # that a sentence names
+TITLES = {"classifier": "judge", "chip_classifier": "judge of chips"}  # by their flags
 
 
 def warnings_on(
@@ -25,8 +27,7 @@ def warnings_on(
 ) -> Iterator[str]:
     """Sentences without which the numbers are misread, most important first."""
     yield from _named(rows, lambda row: _row_warnings(row, instruments, options))
-    if instruments.above_chance is False:
-        yield _judge_skill(instruments, options)
+    yield from _skill_notes(instruments, options, guessing=True)
     yield from _aim_notes(rows)
     yield from _baseline_warnings(rows, differences, designs)
     yield from _bias_notes(rows)
@@ -290,24 +291,23 @@ def _size_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:
 def _judge_notes(
     rows: Sequence[MeasuredSet], instruments: Instruments, options: EvaluateOptions
 ) -> Iterator[str]:
-    judge = instruments.judge
-    if judge is None:
+    if instruments.judge is None:
         yield (
             "attention, MWIR features and the modality gap need a classifier that did not take "
             "part in the training: --classifier FILE."
         )
-        return
-    if instruments.above_chance is not False:
-        yield _judge_skill(instruments, options)
-    if any(row.images.teachers == frozenset() for row in rows):
+    yield from _skill_notes(instruments, options, guessing=False)
+    if instruments.skills and any(row.images.teachers == frozenset() for row in rows):
         yield "where nothing is recorded of a set's training, the judge may be its teacher."
-    known = judge.classifier.value_range
-    strange = [r.images.name for r in rows if known and _ends(r) != tuple(known)]
-    if strange:
-        yield (
-            f"the judge learnt file values from {known[0]:g} to {known[1]:g}, of another type "
-            f"than {', '.join(strange)}: it is shown the range of the real images in their place."
-        )
+    for name in instruments.skills:
+        known = _classifier(instruments, name).value_range
+        strange = [r.images.name for r in rows if known and _ends(r, name) != tuple(known)]
+        if strange:
+            yield (
+                f"the {TITLES[name]} learnt file values from {known[0]:g} to {known[1]:g}, of "
+                f"another type than {', '.join(strange)}: it is shown the range of the real images "
+                "in their place."
+            )
 
 
 def _validation_notes(instruments: Instruments, options: EvaluateOptions) -> Iterator[str]:
@@ -315,7 +315,7 @@ def _validation_notes(instruments: Instruments, options: EvaluateOptions) -> Ite
     files = {"classifier": options.classifier, "chip_classifier": options.chip_classifier}
     for judge, found in instruments.validations.items():
         # How accurate the judge is was said with its name.
-        sentences = found["sentences"][judge == "classifier" :]
+        sentences = found["sentences"][1:]
         told = "; ".join([found["in_short"], *sentences])
         yield f"{files[judge]}, on its own held-out images: {told}."
 
@@ -338,19 +338,31 @@ def _aim_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:
             )
 
 
-def _judge_skill(instruments: Instruments, options: EvaluateOptions) -> str:
-    accuracy = instruments.judge_accuracy
-    skill = "of unknown accuracy" if accuracy is None else f"of balanced accuracy {accuracy:.3f}"
-    chance = 1 / len(instruments.judge.classifier.classes)
-    sure = ""
-    if instruments.above_chance is False:
-        sure = ": no better than chance, and what it measures ranks nothing"
-    return (
-        f"judge: {options.classifier}, {skill} on its own held-out images (chance {chance:.3f})"
-        f"{sure}."
-    )
+def _skill_notes(
+    instruments: Instruments, options: EvaluateOptions, *, guessing: bool
+) -> Iterator[str]:
+    """How good the judges are: those that are no better than chance, or all others."""
+    files = {"classifier": options.classifier, "chip_classifier": options.chip_classifier}
+    sure = ": no better than chance, and what it measures ranks nothing" if guessing else ""
+    for name, skill in instruments.skills.items():
+        if (skill.above_chance is False) == guessing:
+            accuracy = skill.accuracy
+            known = accuracy is not None
+            told = f"of balanced accuracy {accuracy:.3f}" if known else "of unknown accuracy"
+            chance = 1 / len(_classifier(instruments, name).classes)
+            yield (
+                f"{TITLES[name]}: {files[name]}, {told} on its own held-out images (chance "
+                f"{chance:.3f}){sure}."
+            )
 
 
-def _ends(row: MeasuredSet) -> tuple[float, float]:
-    shown = row.instruments.judge_map
+def _classifier(instruments: Instruments, name: str) -> Classifier:
+    """The judge that the flag `name` gives."""
+    judge = instruments.judge if name == "classifier" else instruments.chip_judge
+    return judge.classifier
+
+
+def _ends(row: MeasuredSet, name: str) -> tuple[float, float]:
+    """Of the file values that this judge was shown."""
+    shown = row.instruments.judge_map if name == "classifier" else row.instruments.chip_map
     return shown.low, shown.high

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metrics.designs import Design, DesignDifferences, Designs
 from metrics.differences import Differences
-from metrics.instruments import Instruments
+from metrics.instruments import Instruments, Skill
 from metrics.measured_sets import MeasuredSet, Reference
 from metrics.metric_properties import COMPARISONS, GROUPS, IMAGE_METRICS, Metric
 from metrics.notes import judged_by_teacher, notes_on, warnings_on
@@ -71,8 +71,10 @@ class Protocol:
     luma: bool
     classifier: str | None
     classifier_balanced_accuracy: float | None
-    chip_classifier: str | None
     classifier_above_chance: bool | None
+    chip_classifier: str | None
+    chip_classifier_balanced_accuracy: float | None
+    chip_classifier_above_chance: bool | None
     classes: list[str] | None
     cam_layer: str | None
     feature_layer: str | None
@@ -81,6 +83,17 @@ class Protocol:
     interval: str
     weights_digest: dict[str, str]
     versions: dict[str, str | None]
+
+    def guesses(self, metric: Metric) -> bool:
+        """Whether its judge is known to be no better than chance."""
+        own_chips = self.chip_classifier is not None
+        above_chance = {
+            "judge": self.classifier_above_chance,
+            "chip_judge": self.chip_classifier_above_chance
+            if own_chips
+            else self.classifier_above_chance,
+        }
+        return any(above_chance.get(need) is False for need in metric.needs)
 
 
 @dataclass(frozen=True)
@@ -169,12 +182,17 @@ def _reference_record(
 
 def _protocol(instruments: Instruments, options: EvaluateOptions) -> Protocol:
     judge = instruments.judge
+    frames, chips = (
+        instruments.skills.get(name, Skill()) for name in ("classifier", "chip_classifier")
+    )
     return Protocol(
         luma=options.luma,
         classifier=options.classifier,
-        classifier_balanced_accuracy=instruments.judge_accuracy,
+        classifier_balanced_accuracy=frames.accuracy,
+        classifier_above_chance=frames.above_chance,
         chip_classifier=options.chip_classifier,
-        classifier_above_chance=instruments.above_chance,
+        chip_classifier_balanced_accuracy=chips.accuracy,
+        chip_classifier_above_chance=chips.above_chance,
         classes=list(judge.classifier.classes) if judge else None,
         cam_layer=judge.cam_stage if judge else None,
         feature_layer=judge.feature_stage if judge else None,

@@ -709,11 +709,28 @@ def test_what_training_found_of_the_judge_is_said(tmp_path, classifier_file, usa
     told = [note for note in report["notes"] if "on its own held-out images: " in note]
     judges = ("classifier", "chip_classifier")
     assert report["validations"] == (dict.fromkeys(judges, found) if usable else {})
-    # How good the classifier is was said; of the judge of chips it was not.
-    texts = ["all, 9 images: accuracy 0.4; does not beat HOG"]
-    texts += ["all, 9 images: accuracy 0.4; first; does not beat HOG"]
-    expected = [f"{judge}, on its own held-out images: {text}." for text in texts]
-    assert told == (expected if usable else [])
+    # How good they are, the first sentence, was said with their names.
+    text = f"{judge}, on its own held-out images: all, 9 images: accuracy 0.4; does not beat HOG."
+    assert told == ([text, text] if usable else [])
+
+
+def test_how_good_the_judge_of_chips_is_is_said_where_it_is_the_only_one(tmp_path, capsys):
+    """It has recognised one image of ten, and learnt counts of 16 bits."""
+    made = ResNet18Classifier(classes=("a", "b"), value_range=(2000.0, 9000.0))
+    facts = {"balanced_accuracy": 0.1, "confusion": torch.tensor([[1, 9], [9, 1]])}
+    torch.save(made.export(**facts), tmp_path / "chips.pth")
+    results = make_results(tmp_path / "run")
+    flags = ["--results", results, "--chip_classifier", tmp_path / "chips.pth"]
+    report = evaluate(*flags, out=tmp_path / "means.json")
+    assert report["protocol"]["chip_classifier_above_chance"] is False
+    assert report["protocol"]["chip_classifier_balanced_accuracy"] == 0.1
+    assert report["protocol"]["classifier_above_chance"] is None
+    printed = capsys.readouterr().out
+    assert "judge of chips: " in printed
+    assert "of balanced accuracy 0.100 on its own held-out images (chance 0.500): no" in printed
+    assert "the judge of chips learnt file values from 2000 to 9000, of another type" in printed
+    assert "the judge may be its teacher" in printed
+    assert "need a classifier that did not take part" in printed
 
 
 def test_pixels_in_the_box_and_outside_are_measured_apart(tmp_path):

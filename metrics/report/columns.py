@@ -53,7 +53,7 @@ def best_rows(record: Record, column: Column) -> set[str]:
     metric, rows = column.metric, record.rows
     if not (metric.ranked and GROUPS[column.group].ranked):
         return set()
-    if "judge" in metric.needs and record.protocol.classifier_above_chance is False:
+    if record.protocol.guesses(metric):
         return set()
     if column.group == "fake_B_vs_real_B":
         rows = [row for row in rows if not row.unpaired_real_B]

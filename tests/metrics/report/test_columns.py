@@ -111,3 +111,24 @@ def test_a_judge_that_guesses_ranks_nothing(above_chance, best):
 
     assert ranked(Column("fake_B_vs_real_B", "gcss")) == best
     assert ranked(SSIM) == {"1"}, "which needs no judge"
+
+
+@pytest.mark.parametrize(
+    ("frames", "own", "chips", "best"),
+    [
+        (None, True, False, set()),
+        (False, True, True, {"1"}),
+        (False, False, None, set()),  # which then judges chips, too
+        (True, False, None, {"1"}),
+    ],
+)
+def test_a_judge_of_chips_that_guesses_ranks_nothing(frames, own, chips, best):
+    record = means(Column("fake_B", "class_kept"), 0.5, 0.9)
+    protocol = replace(
+        record.protocol,
+        classifier_above_chance=frames,
+        chip_classifier="chips.pth" if own else None,
+        chip_classifier_above_chance=chips,
+    )
+    record = replace(record, protocol=protocol)
+    assert best_rows(record, Column("fake_B", "class_kept")) == best
