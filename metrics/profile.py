@@ -115,8 +115,9 @@ def compare_profiles(
     judge, for the modality gap (MMD, CORAL); seed: of KID's subsets.
     """
     spectra = fake.spectrum.mean(), real.spectrum.mean()
+    largest = max(abs(fake.value_map.low), abs(fake.value_map.high))
     values: dict[str, float | Kid | Accuracy] = {
-        "spectrum": spectral_distance(*spectra),
+        "spectrum": spectral_distance(*spectra, largest=largest),
         "grey_levels": wasserstein(fake.histogram, real.histogram) * fake.levels.step,
     }
     counts: dict[str, tuple[int, int]] = {}

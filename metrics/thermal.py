@@ -14,7 +14,9 @@ from metrics.boxes import inside
 
 # Rings of the radial spectrum: 1/128 cycles/pixel wide, two harmonics of a side of 256 pixels.
 RINGS = 64
-NO_POWER = 1e-15  # squared counts
+# Of the squared values of the files: a flat image leaves 1e-30 by rounding, and one of floats that
+# differ in their last digit has 1e-19.
+NO_POWER = 1e-24
 
 
 def spatial_noise(images: Tensor) -> Tensor:
@@ -132,16 +134,17 @@ def _rings(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     return ring, weight / total[ring]
 
 
-def spectral_distance(a: np.ndarray, b: np.ndarray) -> float:
+def spectral_distance(a: np.ndarray, b: np.ndarray, *, largest: float) -> float:
     """Mean of |10 log10 a - 10 log10 b| over the rings, in dB: 0 for equal spectra.
 
     a, b: `RadialSpectrum.mean` of two sets; rings that one of them lacks are left out, and without
-    a common one it is NaN. A gain g on all images is 20 log10 g. Chance alone keeps small sets
-    from 0. Infinite where one set only has no power at all in a ring.
+    a common one it is NaN. largest: absolute value that files of the sets hold, in any unit. A gain
+    g on all images is 20 log10 g. Chance alone keeps small sets from 0. Infinite where one set only
+    has no power at all in a ring.
     """
     common = ~(np.isnan(a) | np.isnan(b))
-    # A flat image leaves rounding errors, which are no power.
-    a, b = (np.where(power < NO_POWER, 0.0, power) for power in (a[common], b[common]))
+    none = NO_POWER * largest**2
+    a, b = (np.where(power < none, 0.0, power) for power in (a[common], b[common]))
     if not len(a):
         return float("nan")
     with np.errstate(divide="ignore", invalid="ignore"):

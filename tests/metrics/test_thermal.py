@@ -1,6 +1,7 @@
 """Noise, contrast, spectra and grey levels against closed forms and scipy."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -184,30 +185,45 @@ def test_every_ring_but_the_first_is_filled_at_256_pixels():
     assert np.isnan(spectrum_of(white_noise(1, 256, 256))).nonzero()[0].tolist() == [0]
 
 
+distance = partial(spectral_distance, largest=1.0)
+
+
 def test_spectra_of_one_set_are_at_distance_0():
     power = spectrum_of(white_noise(3, 32, 32))
-    assert spectral_distance(power, power) == 0
+    assert distance(power, power) == 0
     black = spectrum_of(torch.zeros(1, 1, 32, 32))
-    assert spectral_distance(black, black) == 0
-    assert spectral_distance(black, power) == math.inf
+    assert distance(black, black) == 0
+    assert distance(black, power) == math.inf
 
 
 @pytest.mark.parametrize("gain", [0.1, 2.0, 10.0])
 def test_a_gain_is_its_decibels(gain):
     images = white_noise(4, 40, 56)
-    distance = spectral_distance(spectrum_of(images), spectrum_of(gain * images))
-    assert distance == pytest.approx(abs(20 * math.log10(gain)), rel=1e-9)
+    found = distance(spectrum_of(images), spectrum_of(gain * images))
+    assert found == pytest.approx(abs(20 * math.log10(gain)), rel=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-7, 1e6])
+def test_the_unit_of_the_files_does_not_matter(unit):
+    """A flat image of it has no power, and one whose floats differ in their last digit has some."""
+    images = 5 + white_noise(4, 40, 56)
+    ours, louder, flat = (spectrum_of(unit * i) for i in (images, 3 * images, 5 + 0 * images))
+    faint = spectrum_of(unit * (5 + 5e-7 * white_noise(4, 40, 56).sign()))
+    found = partial(spectral_distance, largest=8 * unit)
+    assert found(ours, louder) == pytest.approx(20 * math.log10(3), rel=1e-9)
+    assert found(flat, ours) == found(flat, faint) == math.inf and found(flat, flat) == 0
+    assert 100 < found(ours, faint) < 150
 
 
 def test_white_noises_are_apart_by_the_ratio_of_their_variances():
     a, b = 2 * white_noise(150, 64, 64, seed=1), 6 * white_noise(150, 64, 64, seed=2)
-    found = spectral_distance(spectrum_of(a), spectrum_of(b))
+    found = distance(spectrum_of(a), spectrum_of(b))
     assert found == pytest.approx(20 * math.log10(3), rel=0.02)
 
 
 def test_rings_that_one_set_lacks_are_left_out():
-    assert spectral_distance(np.array([np.nan, 1, 10]), np.array([1, np.nan, 100])) == 10
-    assert math.isnan(spectral_distance(np.array([np.nan, 1]), np.array([1, np.nan])))
+    assert distance(np.array([np.nan, 1, 10]), np.array([1, np.nan, 100])) == 10
+    assert math.isnan(distance(np.array([np.nan, 1]), np.array([1, np.nan])))
 
 
 @pytest.mark.parametrize(("bits", "dtype"), [(8, torch.float32), (16, torch.float64)])
