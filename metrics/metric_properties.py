@@ -35,8 +35,8 @@ class Metric:
     title: as tables show it; better: which direction, "real": near to that of real images.
     decimals: digits behind the point, where the scale is known; significant: digits of all others,
     as counts are of 8 or 16 bits and distances of any size. needs: what it cannot be measured
-    without. undefined: when an image has no value, for people. ranked: whether one row can be best.
-    chance: the best value there is, below which chance alone takes it;
+    without. undefined: when an image, or a set, has no value, for people. ranked: whether one row
+    can be best. chance: the best value there is, below which chance alone takes it;
     biased_below: number of images below which a value of a set is mostly bias.
     """
 
@@ -100,28 +100,81 @@ IMAGE_METRICS = {
     "ghost_area": Metric("ghost area [%]", "lower", decimals=2, needs=("sources", "boxes")),
     "box_share": Metric("box share (chance)", "real", decimals=3, needs=("boxes",), ranked=False),
 }
+TOO_FEW = "there are fewer than 2 images of a set"
+TOO_FEW_FOR_KID = "there are fewer than 4 images of a set"
+TOO_FEW_BALLS = "there are fewer than 6 real images"
 # Of two sets of images. A Fréchet distance is mostly bias below twice the dimension of MWIR
 # features, and below the dimension of Inception's.
 SET_METRICS = {
-    "fid": Metric("FID", "lower", needs=("inception",), biased_below=2048),
-    "kid": Metric("KID", "lower", needs=("inception",), chance=0.0),
-    "fid_mwir": Metric("FID (MWIR)", "lower", needs=("judge",), biased_below=1024),
-    "kid_mwir": Metric("KID (MWIR)", "lower", needs=("judge",), chance=0.0),
-    "fd_lite0": Metric("FD (Lite0)", "lower", needs=("lite0",), biased_below=2560),
-    "kid_lite0": Metric("KD (Lite0)", "lower", needs=("lite0",), chance=0.0),
+    "fid": Metric("FID", "lower", needs=("inception",), undefined=TOO_FEW, biased_below=2048),
+    "kid": Metric("KID", "lower", needs=("inception",), undefined=TOO_FEW_FOR_KID, chance=0.0),
+    "fid_mwir": Metric(
+        "FID (MWIR)", "lower", needs=("judge",), undefined=TOO_FEW, biased_below=1024
+    ),
+    "kid_mwir": Metric(
+        "KID (MWIR)", "lower", needs=("judge",), undefined=TOO_FEW_FOR_KID, chance=0.0
+    ),
+    "fd_lite0": Metric(
+        "FD (Lite0)", "lower", needs=("lite0",), undefined=TOO_FEW, biased_below=2560
+    ),
+    "kid_lite0": Metric(
+        "KD (Lite0)", "lower", needs=("lite0",), undefined=TOO_FEW_FOR_KID, chance=0.0
+    ),
     "fd_lite0_chips": Metric(
-        "FD of chips (Lite0)", "lower", needs=("lite0", "boxes"), biased_below=2560
+        "FD of chips (Lite0)",
+        "lower",
+        needs=("lite0", "boxes"),
+        undefined="there are fewer than 2 images with a box of a set",
+        biased_below=2560,
     ),
-    "kid_lite0_chips": Metric("KD of chips (Lite0)", "lower", needs=("lite0", "boxes"), chance=0.0),
-    "c2st": Metric("C2ST accuracy", "lower", decimals=3, needs=("lite0",), chance=0.5),
-    "density": Metric("density", "higher", decimals=3, needs=("lite0",), ranked=False),
-    "coverage": Metric("coverage", "higher", decimals=3, needs=("lite0",)),
+    "kid_lite0_chips": Metric(
+        "KD of chips (Lite0)",
+        "lower",
+        needs=("lite0", "boxes"),
+        undefined="there are fewer than 4 images with a box of a set",
+        chance=0.0,
+    ),
+    "c2st": Metric(
+        "C2ST accuracy",
+        "lower",
+        decimals=3,
+        needs=("lite0",),
+        undefined="there are fewer than 2 recordings (column group) of a set, or no images of one "
+        "are left to learn from while those of recordings that are in both are held out",
+        chance=0.5,
+    ),
+    "density": Metric(
+        "density",
+        "higher",
+        decimals=3,
+        needs=("lite0",),
+        undefined=TOO_FEW_BALLS,
+        ranked=False,
+    ),
+    "coverage": Metric("coverage", "higher", decimals=3, needs=("lite0",), undefined=TOO_FEW_BALLS),
     "novelty": Metric(
-        "novelty", "higher", decimals=3, needs=("lite0", "training_images"), ranked=False
+        "novelty",
+        "higher",
+        decimals=3,
+        needs=("lite0", "training_images"),
+        undefined="the real images are copies of those of --training",
+        ranked=False,
     ),
-    "mmd": Metric("MMD²", "lower", needs=("judge",), chance=0.0),
-    "coral": Metric("CORAL", "lower", needs=("judge",)),
-    "spectrum": Metric("spectrum [dB]", "lower", decimals=2),
+    "mmd": Metric(
+        "MMD²",
+        "lower",
+        needs=("judge",),
+        undefined=f"{TOO_FEW}, or most images are equal",
+        chance=0.0,
+    ),
+    "coral": Metric("CORAL", "lower", needs=("judge",), undefined=TOO_FEW),
+    "spectrum": Metric(
+        "spectrum [dB]",
+        "lower",
+        decimals=2,
+        undefined="the images of one set have no power where those of the other have some, like "
+        "flat ones, or there are no frequencies that both have",
+    ),
     "grey_levels": Metric("grey levels [counts]", "lower", significant=3),
 }
 METRICS = {**PAIR_METRICS, **IMAGE_METRICS, **SET_METRICS}

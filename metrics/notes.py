@@ -266,7 +266,7 @@ def _bias_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:
 
 
 def _size_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:
-    """How large KID's subsets are, and what sets are too small for."""
+    """How large KID's subsets are, and why what has no value has none."""
     distances = [distance for row in rows for distance in row.distances.values()]
     sizes = sorted({d.subset_size for d in distances if d.std is not None})
     if sizes:
@@ -274,16 +274,12 @@ def _size_notes(rows: Sequence[MeasuredSet]) -> Iterator[str]:
             f"KID is mean ± deviation over 100 subsets of {' or '.join(map(str, sizes))} images of "
             "either set; the deviation is no interval of the mean."
         )
-    undefined = {k for row in rows for k, found in row.distances.items() if found.value is None}
-    if "novelty" in undefined:
-        yield "novelty is undefined: the real images are copies of those of --training."
-    if "c2st" in undefined:
-        yield (
-            "undefined: C2ST accuracy needs 2 recordings (column group) of either set, and of "
-            "either images to learn from while those of recordings that are in both are held out."
-        )
-    if undefined - {"novelty", "c2st"}:
-        yield "undefined: FID, MMD² and CORAL need 2 images of either set, KID 4."
+    undefined: dict[str, list[str]] = {}  # names of metrics, by the reason
+    for key, metric in SET_METRICS.items():
+        if any(key in row.distances and row.distances[key].value is None for row in rows):
+            undefined.setdefault(metric.undefined, []).append(metric.name)
+    for reason, names in undefined.items():
+        yield f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} undefined: {reason}."
     if min(len(row.values) for row in rows) < FEW_FOR_INTERVALS:
         yield f"95 % intervals of fewer than {FEW_FOR_INTERVALS} images are too narrow."
 

@@ -656,11 +656,29 @@ def test_the_size_of_subsets_is_said_and_what_sets_are_too_small_for(
     tmp_path, capsys, classifier_file
 ):
     judge = ["--classifier", classifier_file]
-    for n, sentence in ((9, "100 subsets of 4 images"), (3, "FID, MMD² and CORAL need 2 images")):
+    few = "KID (MWIR) is undefined: there are fewer than 4 images of a set."
+    for n, sentence in ((9, "100 subsets of 4 images"), (3, few)):
         fake = write_set(tmp_path / f"{n}", scenes([f"{i}" for i in range(n)]))
         real = write_set(tmp_path / f"r{n}", scenes([f"r{i}" for i in range(n)], seed=1))
         evaluate("--fake", fake, "--real", real, *judge, out=tmp_path / "means.json")
         assert sentence in capsys.readouterr().out
+
+
+def test_why_a_metric_of_sets_is_undefined_is_said_of_each(tmp_path, monkeypatch):
+    """Five real images, and translations without any detail, in sets large enough for all else."""
+    monkeypatch.setattr("metrics.instruments.LITE0_PACKAGES", ())
+    monkeypatch.setattr("metrics.instruments.Lite0", MeanAndDeviation)
+    names = [f"{i}" for i in range(5)]
+    flat = {name: np.full((40, 48), 50 + int(name), np.uint8) for name in names}
+    folders = write_set(tmp_path / "f", flat), write_set(tmp_path / "r", scenes(names))
+    report = evaluate("--fake", folders[0], "--real", folders[1], out=tmp_path / "m.json")
+    told = [note for note in report["notes"] if "undefined: " in note]
+    assert told == [
+        "density, coverage are undefined: there are fewer than 6 real images.",
+        "spectrum is undefined: the images of one set have no power where those of the other have "
+        "some, like flat ones, or there are no frequencies that both have.",
+    ]
+    assert report["sets"]["fd_lite0"]["value"] is not None
 
 
 def test_contrast_and_attention_are_measured_inside_boxes(tmp_path, classifier_file):
