@@ -33,7 +33,7 @@ from metrics.report.text_tables import (
     terminal_notes,
     terminal_tables,
 )
-from metrics.sets import ImageSet
+from metrics.sets import ImageSet, unread_notes
 from options import EvaluateOptions
 from util.compute import select_compute
 from util.device import require_a_process_a_gpu
@@ -60,7 +60,8 @@ def evaluate(options: EvaluateOptions) -> Iterator[str]:
             sets, real, matching = match_sets(
                 sets, real, instruments.labels, width=options.match_range
             )
-        evaluation = Evaluation(instruments, real, find_training(options))
+        training = find_training(options)
+        evaluation = Evaluation(instruments, real, training)
         evaluation.check(sets)
         rows = [evaluation.measure(images) for images in sets]
         reference = evaluation.reference(rows)
@@ -73,7 +74,7 @@ def evaluate(options: EvaluateOptions) -> Iterator[str]:
             options,
             differences=differences_to(rows, options.against),
             designs=designs_of(rows, options.against),
-            matching=matching,
+            on_images=[*matching, *unread_notes([*sets, *filter(None, [real, training])])],
         )
         yield f"{terminal_tables(record)}\n\n{terminal_notes(record)}\n"
         yield from files.write(record, rows, reference)

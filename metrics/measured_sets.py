@@ -121,9 +121,11 @@ def find_training(options: EvaluateOptions) -> ImageSet | None:
 
 
 def _real_images(name: str, *, flag: str) -> ImageSet:
-    files = find_images(_folder(name, flag))
+    folder = _folder(name, flag)
+    files = find_images(folder)
     paths = {"real_B": [image.path for image in files]}
-    return ImageSet(flag.strip("-"), [image.name for image in files], paths, [Path(name)])
+    names = [image.name for image in files]
+    return ImageSet(flag.strip("-"), names, paths, [folder], searched=(folder,))
 
 
 def _folder(name: str, flag: str) -> Path:

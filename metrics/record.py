@@ -124,14 +124,14 @@ def record_of(
     *,
     differences: Sequence[Differences] = (),
     designs: Designs,
-    matching: Sequence[str] = (),
+    on_images: Sequence[str] = (),
 ) -> Record:
-    """The record of what was measured; reference: as there; matching: what `match_sets` says."""
+    """The record of what was measured; reference: as there; on_images: which were, in sentences."""
     return Record(
         [_row_record(row, instruments) for row in rows],
         _reference_record(reference, instruments),
         _protocol(instruments, options),
-        [*matching, *notes_on(rows, instruments, options, differences, designs)],
+        [*on_images, *notes_on(rows, instruments, options, differences, designs)],
         differences,
         warnings=list(warnings_on(rows, instruments, options, differences, designs)),
         validations=instruments.validations,

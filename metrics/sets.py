@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data.folders import ImageFile, find_images, pair_by_name, translations_in
+from data.folders import ImageFile, find_images, pair_by_name, translations_in, unread_note
 from data.images import read_head, read_type
 from data.value_map import read_as, require_type
 from data.value_type import ValueType
@@ -27,17 +27,19 @@ class ImageSet:
     """One row of the table.
 
     names: of the images; files: kind -> one file a name: "fake_B" translation, "real_B" target,
-    "real_A" source; a kind that is not there is absent. folders: where the translations lie.
-    paired: whether real_B shows the scene of real_A, None where unknown; teachers: digests of the
-    classifiers that the translations were trained with; models: what made them, as in --model;
-    origins: data root and phase of the sources; both empty where unknown. unmatched: why there is
-    no "real_B", for people, where one was given whose names do not fit.
+    "real_A" source; a kind that is not there is absent. folders: where the translations lie;
+    searched: all that were searched for images. paired: whether real_B shows the scene of real_A,
+    None where unknown; teachers: digests of the classifiers that the translations were trained
+    with; models: what made them, as in --model; origins: data root and phase of the sources; both
+    empty where unknown. unmatched: why there is no "real_B", for people, where one was given whose
+    names do not fit.
     """
 
     name: str
     names: list[str]
     files: dict[str, list[Path]]
     folders: list[Path]
+    searched: tuple[Path, ...] = ()
     paired: bool | None = None
     teachers: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
@@ -73,17 +75,18 @@ def find_results(folder: Path, *, name: str = "fake_B") -> ImageSet:
             f"there is no folder {' and no '.join(missing)} in {root}; give --results a folder "
             "that holds real_A and fake_B, or images/ with them, as test.py writes it."
         )
+    kinds = [kind for kind in ("real_A", "fake_B", "real_B") if (root / kind).is_dir()]
     sources = find_images(root / "real_A")
     files = {"real_A": [source.path for source in sources]}
-    for kind in ("fake_B", "real_B"):
-        if (root / kind).is_dir():
-            try:
-                pairs = pair_by_name(sources, find_images(root / kind))
-            except UserError as error:
-                raise UserError(f"in {root}, real_A (A) and {kind} (B): {error}") from None
-            files[kind] = [partner.path for _, partner in pairs]
+    for kind in kinds[1:]:
+        try:
+            pairs = pair_by_name(sources, find_images(root / kind))
+        except UserError as error:
+            raise UserError(f"in {root}, real_A (A) and {kind} (B): {error}") from None
+        files[kind] = [partner.path for _, partner in pairs]
     names = [source.name for source in sources]
-    return ImageSet(name, names, files, [folder], **_recorded(root / "fake_B"))
+    searched = tuple(root / kind for kind in kinds)
+    return ImageSet(name, names, files, [folder], searched, **_recorded(root / "fake_B"))
 
 
 def find_folders(name: str, fake: Path, target: Path | None, source: Path | None) -> ImageSet:
@@ -117,7 +120,8 @@ def find_folders(name: str, fake: Path, target: Path | None, source: Path | None
     if target is not None:
         # The record speaks of test.py's own real_B.
         record["paired"] = None
-    return ImageSet(name, names, files, [fake], unmatched=unmatched, **record)
+    searched = tuple(folder for folder in (fake, target, source) if folder is not None)
+    return ImageSet(name, names, files, [fake], searched, unmatched=unmatched, **record)
 
 
 def find_set(words: Sequence[str]) -> ImageSet:
@@ -165,11 +169,18 @@ def pool(sets: Sequence[ImageSet]) -> ImageSet:
         [f"{found.folders[0].as_posix()}/{name}" for found in sets for name in found.names],
         {kind: [f for found in sets for f in found.files[kind]] for kind in sets[0].files},
         [folder for found in sets for folder in found.folders],
+        tuple(folder for found in sets for folder in found.searched),
         paired=False if False in recorded else (True if all(recorded) else None),
         teachers=frozenset[str]().union(*(found.teachers for found in sets)),
         models=frozenset[str]().union(*(found.models for found in sets)),
         origins=frozenset[tuple[str, str]]().union(*(found.origins for found in sets)),
     )
+
+
+def unread_notes(sets: Sequence[ImageSet]) -> list[str]:
+    """A sentence on each of their folders that holds files of other kinds than images."""
+    folders = dict.fromkeys(folder for found in sets for folder in found.searched)
+    return [f"{folder}: {note}." for folder in folders if (note := unread_note(folder))]
 
 
 def _recorded(fakes: Path) -> dict[str, Any]:

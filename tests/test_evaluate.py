@@ -610,6 +610,23 @@ def test_sets_of_other_sizes_are_compared_as_sets_only(tmp_path, capsys):
         main(["--fake", str(fake), "--real", str(real), "--require", "psnr"])
 
 
+@pytest.mark.parametrize("results", [False, True])
+def test_files_of_other_kinds_that_are_not_read_are_said(tmp_path, results):
+    """Two folders of results are pooled; a folder that is named twice is told of once."""
+    made = [make_results(tmp_path / name) / "images" for name in ("run", "more")]
+    training = write_set(tmp_path / "training", scenes("ab"))
+    folders = [made[0] / kind for kind in ("real_A", "fake_B", "real_B")]
+    for folder in (*folders, training):
+        (folder / "frame.fff").touch()
+    flags = ["--source", folders[0], "--fake", folders[1], "--real", folders[2]]
+    if results:
+        flags = ["--results", *(folder.parent for folder in made)]
+    report = evaluate(*flags, "--training", training, out=tmp_path / "m.json")
+    told = [note for note in report["notes"] if "not read" in note]
+    expected = [f"{f}: 1 file of other kinds is not read (.fff)." for f in (*folders, training)]
+    assert sorted(told) == sorted(expected)
+
+
 def test_a_random_target_counts_once_among_the_real_images(tmp_path):
     results = make_results(tmp_path / "run", names="wxyz")
     folder = results / "images" / "real_B"
