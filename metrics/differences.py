@@ -118,8 +118,10 @@ def distance_differences(row: MeasuredSet, baseline: MeasuredSet) -> dict[str, f
     """Metric of sets -> its value of a row less that of a baseline.
 
     What is beyond the best value that there is counts as this. Left out are metrics that rank
-    nothing, and biased values of different numbers of images.
+    nothing, biased values of different numbers of images, and distances to other real images.
     """
+    if row.reference_sha256 != baseline.reference_sha256:
+        return {}
     found = {}
     for key, metric in SET_METRICS.items():
         cells = [of.distances[key] for of in (row, baseline) if key in of.distances]

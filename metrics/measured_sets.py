@@ -1,5 +1,6 @@
 """The evaluation of sets of translations against real images: their rows, and the references."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +17,7 @@ from metrics.judge import LAST_STAGE
 from metrics.matching import match_ranges
 from metrics.measure import ImageValues, Measurement, measurable, measure
 from metrics.pairing import Pairing, judge_pairing
-from metrics.profile import Profile, compare_profiles
+from metrics.profile import Profile, compare_profiles, line_of
 from metrics.seeds import trainings
 from metrics.sets import (
     ImageSet,
@@ -82,6 +83,19 @@ class MeasuredSet:
     def cells(self) -> Mapping[str, Mapping[str, Cell]]:
         """All that was measured of it: group, as in GROUPS -> metric -> value."""
         return {**self.means, "sets": self.distances}
+
+    @property
+    def reference_sha256(self) -> str | None:
+        """Over the real images that it is compared with as a whole, None without any."""
+        return self.reference.profile.names_and_contents if self.reference else None
+
+    @property
+    def targets_sha256(self) -> str | None:
+        """Likewise over its own targets, under the names of its images."""
+        contents = [(image.name, image.contents.get("real_B")) for image in self.values]
+        if contents[0][1] is None:
+            return None
+        return hashlib.sha256(b"".join(line_of(*found) for found in contents)).hexdigest()
 
 
 def find_sets(options: EvaluateOptions) -> tuple[list[ImageSet], ImageSet | None]:

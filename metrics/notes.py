@@ -27,6 +27,7 @@ def warnings_on(
 ) -> Iterator[str]:
     """Sentences without which the numbers are misread, most important first."""
     yield from _named(rows, lambda row: _row_warnings(row, instruments, options))
+    yield from _reference_warnings(rows)
     yield from _skill_notes(instruments, options, guessing=True)
     yield from _aim_notes(rows)
     yield from _baseline_warnings(rows, differences, designs)
@@ -97,6 +98,19 @@ def _row_warnings(
             f"the sets are not compared: the real images have {real_type} and fake_B "
             f"{row.types['fake_B']}."
         )
+
+
+def _reference_warnings(rows: Sequence[MeasuredSet]) -> Iterator[str]:
+    """What is not ranked, as the rows are compared with other real images."""
+    if len({row.reference_sha256 for row in rows if row.distances}) > 1:
+        yield (
+            "the rows are compared with different real images: no row is best in the distances of "
+            "sets, and these are not subtracted; name one folder for all with --real DIR."
+        )
+    paired = [row for row in rows if not row.pairing.unpaired]
+    targets = {row.targets_sha256 for row in paired if "fake_B_vs_real_B" in row.means}
+    if len(targets) > 1:
+        yield "the rows have different targets: no row is best in what is near the target."
 
 
 def _row_notes(row: MeasuredSet, instruments: Instruments, *, alone: bool) -> Iterator[str]:

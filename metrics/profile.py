@@ -87,8 +87,7 @@ class Profile:
             self.features.setdefault(network, FeatureStore()).append(rows)
         for name, content, recording in portion.named:
             self.recordings.append(recording)
-            # A file name need not be valid Unicode.
-            self._hash.update(f"{name}\t{content.hex()}\n".encode(errors="surrogateescape"))
+            self._hash.update(line_of(name, content))
 
     @property
     def names_and_contents(self) -> str:
@@ -99,6 +98,12 @@ class Profile:
         """(n, D), memory-mapped; None without this network."""
         store = self.features.get(network)
         return store.array() if store else None
+
+
+def line_of(name: str, content: bytes) -> bytes:
+    """Of an image and a digest of its pixels, in hashes over all images of a set."""
+    # A file name need not be valid Unicode.
+    return f"{name}\t{content.hex()}\n".encode(errors="surrogateescape")
 
 
 def compare_profiles(

@@ -57,6 +57,7 @@ class RowRecord:
     bits: Mapping[str, int]
     folders: list[str]
     files_sha256: str
+    targets_sha256: str | None
     teachers: list[str]
     judge_is_teacher: bool | None
     value_range: tuple[float, float]
@@ -151,6 +152,7 @@ def _row_record(row: MeasuredSet, instruments: Instruments) -> RowRecord:
         bits={kind: found.bits for kind, found in row.types.items()},
         folders=[str(folder) for folder in row.images.folders],
         files_sha256=row.profile.names_and_contents,
+        targets_sha256=row.targets_sha256,
         teachers=sorted(row.images.teachers),
         judge_is_teacher=judged_by_teacher(row, instruments),
         value_range=(unit_map.low, unit_map.high),

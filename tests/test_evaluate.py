@@ -1320,6 +1320,26 @@ def test_differences_between_rows_stand_in_all_files(tmp_path, capsys):
     assert '<span class="better" title="better">−10.0</span>' in page
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_distances_to_other_real_images_are_neither_ranked_nor_subtracted(tmp_path, shared):
+    """Two trainings beside a fitted sensor, of the same sources, each with targets of its own."""
+    sets = []
+    for place, name in enumerate(("fit", "new, seed 1", "new, seed 2")):
+        results = make_results(tmp_path / f"r{place}", offsets=(5 + place, 9 + place))
+        model = "cut" if place else "sensor_fit"
+        (results / "result.json").write_text(record_of(model))
+        sets += ["--set", name, results]
+    if shared:
+        sets += ["--real", tmp_path / "r0" / "images" / "real_B"]
+    report = evaluate(*sets, "--report", tmp_path / "report", out=tmp_path / "m.json")
+    (found,) = report["design_differences"]
+    assert ("sets" in found) == shared
+    told = " ".join(report["notes"])
+    assert ("compared with different real images" in told) is not shared
+    assert "the rows have different targets" in told
+    assert len({row["targets_sha256"] for row in report["rows"].values()}) == 3
+
+
 def test_designs_stand_in_all_files(tmp_path, capsys):
     """MAE of 10 and 12, of 18 and 18 counts to the target, and of 20 of a fitted sensor."""
     sets, offsets = [], {"new, seed 1": 10, "old, seed 1": 18, "new, seed 2": 12, "old, seed 2": 18}

@@ -46,9 +46,9 @@ def best_rows(record: Record, column: Column) -> set[str]:
     """Names of the rows that are best in a column; none where there is nothing to choose from.
 
     "real" metrics: nearest to the real images, and none without these. Nothing is best where rows
-    cannot be ranked: in what is kept of the source, where doing nothing would win; among targets of
-    other scenes, depths, or, for what depends on their number, other numbers of images; and by a
-    judge that only guesses.
+    cannot be ranked: in what is kept of the source, where doing nothing would win; among other real
+    images or targets to compare with, depths, or, for what depends on their number, other numbers
+    of images; and by a judge that only guesses.
     """
     metric, rows = column.metric, record.rows
     if not (metric.ranked and GROUPS[column.group].ranked):
@@ -59,7 +59,10 @@ def best_rows(record: Record, column: Column) -> set[str]:
         rows = [row for row in rows if not row.unpaired_real_B]
     if len({row.bits.get("fake_B") for row in rows}) > 1:
         return set()
-    cells = {row.name: cell for row in rows if (cell := column.of(row))}
+    rows = [row for row in rows if column.of(row)]
+    if len({_compared_with(row, column) for row in rows}) > 1:
+        return set()
+    cells = {row.name: column.of(row) for row in rows}
     if any(cell.biased for cell in cells.values()) and len({c.n for c in cells.values()}) > 1:
         return set()
     numbers = {name: max(cell.number, metric.chance) for name, cell in cells.items()}
@@ -74,3 +77,10 @@ def best_rows(record: Record, column: Column) -> set[str]:
     penalties = {name: p for name, p in penalties.items() if not math.isnan(p)}
     best = {name for name, p in penalties.items() if p == min(penalties.values())}
     return best if len(best) < len(penalties) else set()
+
+
+def _compared_with(row: RowRecord, column: Column) -> str | None:
+    """Stands for the real images that the numbers of a column depend on, None for none."""
+    if column.group == "sets":
+        return row.real.files_sha256 if row.real else None
+    return row.targets_sha256 if column.group == "fake_B_vs_real_B" else None

@@ -15,6 +15,7 @@ def make_row(name: str, n: int, **cells) -> RowRecord:
         bits={"real_A": 8, "fake_B": 16, "real_B": 16},
         folders=[name],
         files_sha256="0" * 64,
+        targets_sha256=None,
         teachers=[],
         judge_is_teacher=None,
         value_range=(0.0, 255.0),

@@ -98,6 +98,19 @@ def test_biased_values_are_ranked_between_sets_of_one_size_only():
     assert best_rows(make_record(rows), FID) == {"b"}
 
 
+@pytest.mark.parametrize(("equal", "best"), [(True, {"1"}), (False, set())])
+def test_rows_are_ranked_among_those_of_the_same_real_images_and_targets_alone(equal, best):
+    for column in (SSIM, FID):
+        value = {SSIM: (0.5, 0.7), FID: (70.0, 50.0)}[column]
+        record = means(column, *value, None)
+        known = ["a", "a" if equal else "b", "c"]  # the last has nothing in this column
+        rows = [
+            replace(row, real=ReferenceRecord(9, {}, [], digest), targets_sha256=digest)
+            for row, digest in zip(record.rows, known, strict=True)
+        ]
+        assert best_rows(replace(record, rows=rows), column) == best
+
+
 def test_every_metric_is_in_a_group():
     assert {key for group in GROUPS.values() for key in group.metrics} == METRICS.keys()
 
