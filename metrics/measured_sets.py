@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from data.folders import ImageFile, find_images
+from data.folders import ImageFile
 from data.label_index import LabelIndex
 from data.value_map import ValueMap, find_value_map
 from data.value_type import ValueType
@@ -27,6 +27,7 @@ from metrics.sets import (
     find_set,
     find_types,
     pool,
+    real_images,
 )
 from metrics.summary import summarise
 from metrics.values import Cell, Distances, Means
@@ -135,11 +136,7 @@ def find_training(options: EvaluateOptions) -> ImageSet | None:
 
 
 def _real_images(name: str, *, flag: str) -> ImageSet:
-    folder = _folder(name, flag)
-    files = find_images(folder)
-    paths = {"real_B": [image.path for image in files]}
-    names = [image.name for image in files]
-    return ImageSet(flag.strip("-"), names, paths, [folder], searched=(folder,))
+    return real_images(flag.strip("-"), _folder(name, flag))
 
 
 def _folder(name: str, flag: str) -> Path:
@@ -168,8 +165,8 @@ def _check_sets(options: EvaluateOptions, sets: Sequence[ImageSet], real: ImageS
     if unknown is not None or (options.against and len(names) < 2):
         rows = ", ".join(listed) if len(names) > 1 else "one row alone; name several with --set"
         raise UserError(f"--against {unknown or names[0]}: there is no such row beside: {rows}.")
-    alone = next((s for s in sets if real is None and s.files.keys() == {"fake_B"}), None)
-    if alone is not None:
+    alone = next((s for s in sets if s.files.keys() == {"fake_B"} and s.others is None), None)
+    if real is None and alone is not None:
         raise UserError(f"--set {alone.name} has nothing to be compared with; add --real DIR.")
     if options.match_range is not None and (real is None or not options.labels):
         raise UserError("--match_range needs --real DIR, and ranges from --labels FILE.")
@@ -224,12 +221,14 @@ class Evaluation:
 
         That is sizes, types, boxes and value ranges; what only pixels tell is not.
         """
-        for images in [*sets, *filter(None, [self.real, self.training])]:
+        others = [] if self.real is not None else [images.others for images in sets]
+        for images in filter(None, [*sets, self.real, self.training, *others]):
             types = find_types(images.files)
             sizes = of_first(partial(check_heads, images, types=types))
             if "fake_B" in types:
-                self._tuned(_references(images, types, self.real))
-                self._check_training(types)
+                real = self._real_beside(images)
+                self._tuned(_references(images, types, real))
+                self._check_training(types, real)
             for kind in self._described(types):
                 for image, size in zip(images.images(kind), sizes[kind], strict=True):
                     self._check_box(image, size)
@@ -241,13 +240,17 @@ class Evaluation:
         own_reference = self.real is None and "real_B" in measurable(types).values()
         return ("fake_B", "real_B") if own_reference else ("fake_B",)
 
-    def _check_training(self, types: Mapping[str, ValueType]) -> None:
-        """types: of a set. Where it has distances to real images, they are of one type with it."""
+    def _real_beside(self, images: ImageSet) -> ImageSet | None:
+        """What a set is compared with as a whole, None where that can be its "real_B" alone."""
+        return self.real if self.real is not None else images.others
+
+    def _check_training(self, types: Mapping[str, ValueType], real: ImageSet | None) -> None:
+        """Of a set that has distances to real images. types: of the set; real: `_real_beside`."""
         if self.training is None:
             return
         own = find_types(self.training.files)["real_B"]
-        real = find_types(self.real.files) if self.real is not None else types
-        if real.get("real_B") == types["fake_B"] != own:
+        real_type = (find_types(real.files) if real is not None else types).get("real_B")
+        if real_type == types["fake_B"] != own:
             raise UserError(
                 f"the images of --training {self.training.folders[0]} have {own}, and those that "
                 f"they are compared with have {types['fake_B']}; name images of that type, or "
@@ -261,7 +264,7 @@ class Evaluation:
 
     def measure(self, images: ImageSet) -> MeasuredSet:
         """Everything that can be measured of a set. Raises UserError for files that do not fit."""
-        real = self.real
+        real = self._real_beside(images)
         types = find_types(images.files)
         comparisons = measurable(types)
         references = _references(images, types, real)

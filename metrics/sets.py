@@ -32,7 +32,7 @@ class ImageSet:
     None where unknown; teachers: digests of the classifiers that the translations were trained
     with; models: what made them, as in --model; origins: data root and phase of the sources; both
     empty where unknown. unmatched: why there is no "real_B", for people, where one was given whose
-    names do not fit.
+    names do not fit; others: these targets, as a set of real images.
     """
 
     name: str
@@ -45,6 +45,7 @@ class ImageSet:
     models: frozenset[str] = frozenset()
     origins: frozenset[tuple[str, str]] = frozenset()
     unmatched: str | None = None
+    others: "ImageSet | None" = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -93,13 +94,13 @@ def find_folders(name: str, fake: Path, target: Path | None, source: Path | None
     """The set of the images in `fake`, with those of equal names in `target` and `source`.
 
     fake: translations, or a results folder of test.py, whose own targets and sources do not count.
-    Targets of other names leave the set without "real_B": it can be compared as a whole only.
+    Targets of other names leave the set without "real_B": it is compared with them as a whole.
     Raises UserError for a folder without images, and for sources of other names.
     """
     fake = translations_in(fake)
     found = find_images(fake)
     files = {"fake_B": [image.path for image in found]}
-    unmatched = None
+    unmatched = others = None
     if source is not None:
         try:
             pairs = pair_by_name(found, find_images(source))
@@ -107,10 +108,12 @@ def find_folders(name: str, fake: Path, target: Path | None, source: Path | None
             raise UserError(f"{fake} (A) and {source} (B): {error}") from None
         files["real_A"] = [partner.path for _, partner in pairs]
     if target is not None:
-        targets = find_images(target)
+        targets = real_images("real", target)
         try:
-            files["real_B"] = [partner.path for _, partner in pair_by_name(found, targets)]
+            pairs = pair_by_name(found, targets.images("real_B"))
+            files["real_B"] = [partner.path for _, partner in pairs]
         except UserError:
+            others = targets
             unmatched = (
                 f"the {len(found)} images of {fake} and the {len(targets)} of {target} are no "
                 "pairs by name: only the sets are compared, nothing pixel by pixel."
@@ -121,7 +124,16 @@ def find_folders(name: str, fake: Path, target: Path | None, source: Path | None
         # The record speaks of test.py's own real_B.
         record["paired"] = None
     searched = tuple(folder for folder in (fake, target, source) if folder is not None)
-    return ImageSet(name, names, files, [fake], searched, unmatched=unmatched, **record)
+    return ImageSet(
+        name, names, files, [fake], searched, unmatched=unmatched, others=others, **record
+    )
+
+
+def real_images(name: str, folder: Path) -> ImageSet:
+    """The images in a folder as targets without translations. Raises UserError for none there."""
+    found = find_images(folder)
+    files = {"real_B": [image.path for image in found]}
+    return ImageSet(name, [image.name for image in found], files, [folder], searched=(folder,))
 
 
 def find_set(words: Sequence[str]) -> ImageSet:

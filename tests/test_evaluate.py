@@ -610,6 +610,23 @@ def test_sets_of_other_sizes_are_compared_as_sets_only(tmp_path, capsys):
         main(["--fake", str(fake), "--real", str(real), "--require", "psnr"])
 
 
+def test_a_set_is_compared_with_targets_of_other_names_as_a_whole(tmp_path):
+    """As with --real, and beside a row that has pairs."""
+    fake = write_set(tmp_path / "f", scenes("abc"))
+    real = write_set(tmp_path / "r", scenes("vwxyz", seed=1, shape=(64, 56)))
+    day = ["--set", "day", fake, write_set(tmp_path / "t", scenes("abc", offset=10))]
+    rows = evaluate(*day, "--set", "night", fake, real, out=tmp_path / "m.json")["rows"]
+    alone = evaluate("--set", "night", fake, real, out=tmp_path / "m.json")
+    expected = evaluate("--fake", fake, "--real", real, out=tmp_path / "m.json")
+    assert rows["night"]["sets"] == alone["sets"] == expected["sets"]
+    assert rows["night"]["real"]["files_sha256"] == expected["reference"]["files_sha256"]
+    assert alone["reference"]["n"] == 5 and rows["night"]["fake_B_vs_real_B"] is None
+    assert rows["day"]["sets"]["grey_levels"]["value"] == pytest.approx(10)
+    write_image(real / "z.png", np.zeros((64, 56), np.uint16))
+    with pytest.raises(UserError, match=r"z\.png has 16 bits"):
+        evaluate("--set", "night", fake, real, out=tmp_path / "m.json")
+
+
 @pytest.mark.parametrize("results", [False, True])
 def test_files_of_other_kinds_that_are_not_read_are_said(tmp_path, results):
     """Two folders of results are pooled; a folder that is named twice is told of once."""
