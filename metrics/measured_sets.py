@@ -177,7 +177,8 @@ def match_sets(
 ) -> tuple[list[ImageSet], ImageSet, list[str]]:
     """All sets and the real images thinned to one distribution of ranges; and what was done.
 
-    Sets of which no range is known stay whole, and all do where too few images would be left.
+    Sets of which no range is known stay whole, and all do where no range of the real images is
+    known, or too few images would be left.
     """
     named = [found.images("fake_B") for found in sets] + [real.images("real_B")]
     ranges = [[(label := labels.find(i)) and label.range_m for i in images] for images in named]
@@ -187,14 +188,17 @@ def match_sets(
         for place, found in enumerate(sets)
         if place not in known
     ]
+    if len(sets) not in known:
+        why = "no range of the real images is known."
+        return list(sets), real, [f"not matched in range: {why}", *notes]
     try:
-        matched = match_ranges([ranges[place] for place in known], width=width) if known else []
+        matched = match_ranges([ranges[place] for place in known], width=width)
     except UserError as error:
-        return list(sets), real, [f"not matched in range: {error}"]
-    if min(map(len, matched), default=0) < FEWEST_MATCHED or known[-1] != len(sets):
-        sizes = ", ".join(str(len(kept)) for kept in matched) or "none"
+        return list(sets), real, [f"not matched in range: {error}", *notes]
+    if min(map(len, matched)) < FEWEST_MATCHED:
+        sizes = ", ".join(str(len(kept)) for kept in matched)
         why = f"the images left in each set would be {sizes}, and {FEWEST_MATCHED} are needed."
-        return list(sets), real, [f"not matched in range: {why}"]
+        return list(sets), real, [f"not matched in range: {why}", *notes]
     kept = dict(zip(known, matched, strict=True))
     thinned = [s.subset(kept[i]) if i in kept else s for i, s in enumerate(sets)]
     for before, after in zip([*sets, real], [*thinned, real.subset(kept[len(sets)])], strict=True):

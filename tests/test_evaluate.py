@@ -1149,6 +1149,19 @@ def test_sets_with_hardly_a_common_range_stay_as_they_are(tmp_path, capsys):
     )
 
 
+def test_real_images_without_ranges_are_told(tmp_path, capsys):
+    flags = make_ranges(tmp_path, [1000] * 9, [""] * 9)
+    places = dict(zip(flags[::2], flags[1::2], strict=True))
+    unknown = write_set(tmp_path / "unknown", scenes("xyz", seed=3))
+    sets = ["--set", "a", places["--fake"], "--set", "b", unknown]
+    rest = ["--real", places["--real"], "--labels", places["--labels"], "--match_range", 500]
+    report = evaluate(*sets, *rest, out=tmp_path / "means.json")
+    assert report["rows"]["a"]["sets"]["spectrum"]["n"] == [9, 9]
+    printed = capsys.readouterr().out
+    assert "not matched in range: no range of the real images is known" in printed
+    assert "b: no range is known, compared as it is" in printed and "are needed" not in printed
+
+
 def test_sets_without_common_ranges_stay_as_they_are(tmp_path, capsys):
     fake, real = (write_set(tmp_path / n, scenes([n[0]])) for n in ("fake", "real"))
     table = write_labels(tmp_path / "labels.csv", [{"file": "real/r.png", "range_m": 1000}])
