@@ -1,8 +1,8 @@
 """Ghosts: blobs in a translation, outside its targets, that its source does not have.
 
 A ghost is looked for in cells, means of blocks of pixels, CELLS of them along the shorter side of
-the image. The source first gets the translation's grey levels by a monotone curve, so that tone
-alone is no difference, and fine detail, blur and noise are averaged out.
+an image of any size. The source first gets the translation's grey levels by a monotone curve, so
+that tone alone is no difference, and fine detail, blur and noise are averaged out.
 """
 
 import numpy as np
@@ -66,11 +66,21 @@ def _area_of(translation: np.ndarray, source: np.ndarray, outside: np.ndarray) -
 
 
 def _cells(image: np.ndarray) -> np.ndarray:
-    """Means of blocks of pixels; what fills no block at the lower and right end is left out."""
-    side = max(1, min(image.shape) // CELLS)
-    height, width = (length // side for length in image.shape)
-    blocks = image[: height * side, : width * side].reshape(height, side, width, side)
-    return blocks.mean(axis=(1, 3))
+    """Means of equal squares; what fills no square at the lower or right end is left out."""
+    shorter = min(image.shape)
+    rows, columns = (_overlaps(length, shorter) for length in image.shape)
+    return rows @ image @ columns.T / shorter**2
+
+
+def _overlaps(length: int, shorter: int) -> np.ndarray:
+    """How much of each pixel along a side of this length lies in each cell: (cells, length).
+
+    In whole numbers, of which a cell has `shorter` and a pixel CELLS: sums of counts stay exact.
+    """
+    cells = np.arange(length * CELLS // shorter)[:, None] * shorter
+    pixels = np.arange(length) * CELLS
+    ends = np.minimum(cells + shorter, pixels + CELLS)
+    return np.maximum(ends - np.maximum(cells, pixels), 0).astype(float)
 
 
 def _toned(source: np.ndarray, translation: np.ndarray, free: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from metrics import ghosts
 from metrics.ghosts import ghost_area
 
 BOX = (40.0, 60.0, 70.0, 78.0)
@@ -80,3 +81,24 @@ def test_an_image_without_a_box_has_no_value_and_each_image_its_own():
     boxes = torch.tensor([[BOX], [BOX], [[float("nan")] * 4]])
     found = ghost_area(stack, sources, boxes)
     assert found[0] == 0 and found[1] > 0 and np.isnan(found[2])
+
+
+@pytest.mark.parametrize("size", [48, 120, 127, 128, 190, 192, 250, 256])
+def test_the_size_of_the_image_does_not_matter(size):
+    """A blob of 4 % of a frame, whose smooth edge is known to a fraction of a cell."""
+    y, x = (np.mgrid[:size, :size] + 0.5) / size
+    source = 60 + 40 * x
+    side = 0.2 - np.maximum(np.abs(x - 0.6), np.abs(y - 0.6)) * 2
+    blob = 100 * np.clip(side * 32 + 0.5, 0, 1)
+    box = (0.0, 0.0, size / 16, size / 16)
+    assert 100 * area(source + blob, source, boxes=(box,)) == pytest.approx(4.6, abs=0.5)
+
+
+def test_cells_are_means_of_blocks_where_these_are_of_whole_pixels():
+    image = np.random.default_rng(0).integers(0, 256, (128, 203)).astype(float)
+    cells = ghosts._cells(image)
+    assert np.array_equal(cells, image[:, :202].reshape(64, 2, 101, 2).mean(axis=(1, 3)))
+    part = ghosts._cells(image[:96])  # of one and a half pixels a side
+    corner = [[1, 0.5], [0.5, 0.25]]
+    assert part.shape == (64, 135)
+    assert part[0, 0] == pytest.approx((image[:2, :2] * corner).sum() / 1.5**2)
