@@ -56,14 +56,15 @@ class ImageValues:
 
     values: by comparison, and by kind for metrics of one image; contents: kind -> 16 bytes that
     stand for the pixels; recording: what the scene was taken from with others, else the name;
-    attention: kind -> where the judge looks, (SIDE, SIDE) of `as_digits`.
+    attention: kind on which a class is predicted -> kind -> where the judge looks for that class,
+    (SIDE, SIDE) of `as_digits`.
     """
 
     name: str
     values: Values
     contents: dict[str, bytes]
     recording: str
-    attention: dict[str, str] = field(default_factory=dict)
+    attention: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def measurable(types: Mapping[str, ValueType]) -> dict[str, str]:
@@ -336,8 +337,12 @@ class _Measuring:
                 maps = self._attention(fakes, references)
                 values |= _compare_attention(*maps)
                 values["class_agreement"] = (fakes.predicted == references.predicted).double()
-                _keep_attention(rows, {"fake_B": maps[0], kind: maps[1]})
+                _keep_attention(rows, kind, {"fake_B": maps[0], kind: maps[1]})
             _distribute(values, rows, comparison)
+        if self._judge and "fake_B" in kinds and "real_A" not in self.comparisons.values():
+            seen = kinds["fake_B"].seen
+            own = self._judge.attention(seen, seen.predicted)
+            _keep_attention(rows, "fake_B", {"fake_B": own})
 
     def _compare(self, fakes: _Images, references: _Images, *, apart: bool) -> dict[str, Tensor]:
         """Pixel by pixel and by LPIPS: metric -> (B,). apart: in the box and outside, too."""
@@ -431,12 +436,12 @@ def _compare_attention(a: Tensor, b: Tensor) -> dict[str, Tensor]:
     return {"gcss": gcss(a, b), "cc": correlation(a, b), "cam_cosine": cam_cosine(a, b)}
 
 
-def _keep_attention(rows: Sequence[ImageValues], maps: Mapping[str, Tensor]) -> None:
-    """For the page of results; the first comparison decides of which class a map is."""
+def _keep_attention(rows: Sequence[ImageValues], of: str, maps: Mapping[str, Tensor]) -> None:
+    """For the page of results. of: the kind on which the class of the maps is predicted."""
     for kind, attention in maps.items():
         small = F.adaptive_avg_pool2d(attention, SIDE)[:, 0].cpu().numpy()
         for row, image in zip(rows, small, strict=True):
-            row.attention.setdefault(kind, as_digits(image))
+            row.attention.setdefault(of, {})[kind] = as_digits(image)
 
 
 def _boxes(labels: Sequence[ImageLabel | None], size: tuple[int, int]) -> Boxes:

@@ -19,15 +19,13 @@ SHOWN = ("fake_B_vs_real_B", "fake_B", "real_A_vs_fake_B")  # groups of metrics 
 def update_results_pages(row: MeasuredSet) -> Iterator[str]:
     """The pages of the folders of a set get the values of their images; yields what to say."""
     several = len(row.images.folders) > 1  # then names begin with their folder
-    # A comparison with another scene is no measure of quality, and the page has no room for notes.
-    groups = [group for group in SHOWN if group != "fake_B_vs_real_B" or not row.pairing.unpaired]
     for folder in row.images.folders:
         page = folder / PAGE
         start = f"{folder.as_posix()}/" if several else ""
         own = [found for found in row.values if found.name.startswith(start)]
         names = [found.name.removeprefix(start) for found in own]
         if page.is_file():
-            yield from _update(page, measured(names, own, groups))
+            yield from _update(page, measured(names, own, unpaired=bool(row.pairing.unpaired)))
 
 
 def _update(page: Path, content: Mapping[str, Any]) -> Iterator[str]:
@@ -39,18 +37,33 @@ def _update(page: Path, content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def measured(
-    names: list[str], images: Sequence[ImageValues], groups: Sequence[str] = SHOWN
+    names: list[str], images: Sequence[ImageValues], *, unpaired: bool = False
 ) -> dict[str, Any]:
-    """As the page has it: metrics with their titles, and attention by kind, both by image."""
+    """As the page has it: metrics with their titles, and attention by kind, both by image.
+
+    unpaired: a random target, which is another scene, counts neither for the metrics, as the page
+    has no room for notes, nor for the class that the attention is of.
+    """
     columns = []
-    for group in groups:
+    for group in SHOWN:
+        if unpaired and group == "fake_B_vs_real_B":
+            continue
         for key, metric in GROUPS[group].metrics.items():
             values = [_plain(image.values.get(group, {}).get(key)) for image in images]
             if any(value is not None for value in values):
                 columns.append({"title": heading(metric) + _of(group), "values": values})
-    kinds = {kind for image in images for kind in image.attention}
-    attention = {kind: [i.attention.get(kind) for i in images] for kind in sorted(kinds)}
+    maps = [_attention(image, unpaired=unpaired) for image in images]
+    kinds = {kind for found in maps for kind in found}
+    attention = {kind: [found.get(kind) for found in maps] for kind in sorted(kinds)}
     return {"names": names, "metrics": columns, "attention": attention}
+
+
+def _attention(image: ImageValues, *, unpaired: bool) -> dict[str, str]:
+    """Kind -> its map, of the class predicted on the first of these kinds that it was made for."""
+    found: dict[str, str] = {}
+    for of in ("real_A", "fake_B") if unpaired else ("real_B", "real_A", "fake_B"):
+        found = image.attention.get(of, {}) | found
+    return found
 
 
 def _of(group: str) -> str:

@@ -182,8 +182,11 @@ class _View:
 
     @cached_property
     def label(self) -> Tensor:
-        """(1,) the class predicted on the target or, without one, on the translation."""
-        return self._see("real_B" if self._alike("real_B") else "fake_B").predicted
+        """(1,) the class predicted on the target or, where that is a random image, on the source;
+        without such a one on the translation.
+        """
+        known = "real_A" if self.row.pairing.unpaired else "real_B"
+        return self._see(known if self._alike(known) else "fake_B").predicted
 
     def _see(self, kind: str) -> Activations:
         instruments = self.row.instruments

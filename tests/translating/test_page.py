@@ -54,7 +54,7 @@ def make_page(folder: Path, *, paired: bool = True) -> Path:
     corner = np.zeros((16, 16))
     corner[:8, :8] = 1
     for image in images:
-        image.attention["fake_B"] = as_digits(corner)
+        image.attention["real_B"] = {"fake_B": as_digits(corner)}
     assert change_island(folder / "index.html", "measured", lambda _: measured(NAMES, images))
     return folder / "index.html"
 

@@ -50,7 +50,7 @@ def test_a_folder_without_a_page_of_ours_is_left_alone(tmp_path):
 
 def test_values_that_json_lacks_and_metrics_of_no_image():
     numbers = {"psnr": float("inf"), "ssim": 0.0, "cc": float("nan")}
-    image = ImageValues("x", {"fake_B_vs_real_B": numbers}, {}, "", {"fake_B": "AA"})
+    image = ImageValues("x", {"fake_B_vs_real_B": numbers}, {}, "", {"real_B": {"fake_B": "AA"}})
     assert measured(["x"], [image]) == {
         "names": ["x"],
         "metrics": [
@@ -59,3 +59,17 @@ def test_values_that_json_lacks_and_metrics_of_no_image():
         ],
         "attention": {"fake_B": ["AA"]},
     }
+
+
+@pytest.mark.parametrize(
+    ("made_for", "unpaired", "shown"),
+    [
+        (("real_B", "real_A"), False, {"real_B": "real_B", "fake_B": "real_B", "real_A": "real_A"}),
+        (("real_B", "real_A"), True, {"fake_B": "real_A", "real_A": "real_A"}),
+        (("real_B", "fake_B"), True, {"fake_B": "fake_B"}),
+    ],
+)
+def test_attention_is_not_of_the_class_of_a_random_target(made_for, unpaired, shown):
+    maps = {of: dict.fromkeys({of, "fake_B"}, of) for of in made_for}
+    found = measured(["x"], [ImageValues("x", {}, {}, "", maps)], unpaired=unpaired)
+    assert found["attention"] == {kind: [of] for kind, of in shown.items()}

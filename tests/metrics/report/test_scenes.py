@@ -159,6 +159,24 @@ def test_attention_is_of_the_class_predicted_on_the_target(tmp_path, judge):
     assert captions == [f"attention: {name}"] * 3
 
 
+@pytest.mark.parametrize(("dtype", "kind"), [(np.uint8, "real_A"), (np.uint16, "fake_B")])
+def test_attention_is_not_of_the_class_of_a_random_target(tmp_path, judge, dtype, kind):
+    """But of that of the source, or where this is of another type, of the translation."""
+    kinds = {k: np.full(SIZE, 40) for k in KINDS} | {kind: RAMP}
+    results = write_results(tmp_path / "x", "ab", dtypes={"real_A": dtype}, **kinds)
+    (results / "result.json").write_text(json.dumps({"paired": False}))
+    pair = torch.from_numpy(np.stack([kinds["real_B"], RAMP])[:, None] / 127.5 - 1).float()
+    first, second = judge.classifier(pair).T
+    judge.classifier.net.fc.bias[1] += (first - second).mean()  # so that the two are told apart
+    other, expected = judge.classifier(pair).argmax(dim=1).tolist()
+    assert other != expected
+    rows = measured(results, judge=judge)
+    captions = {s.attention.caption for s in find_scenes(rows)[0].strips if s.attention}
+    assert captions == {f"attention: {'ab'[expected]}"}
+    maps = rows[0].values[0].attention
+    assert maps.keys() == ({"real_A", "real_B"} if kind == "real_A" else {"fake_B", "real_B"})
+
+
 def test_the_difference_is_to_the_target_where_that_is_its_own(tmp_path):
     results = write_results(tmp_path / "x", "ab", fake_B=KINDS["real_B"] + 4)
     (scene, _) = find_scenes(measured(results))
