@@ -34,7 +34,7 @@ from util.errors import UserError, run_main
 DEFAULTS = ("--model", "classifier", "--save_epoch_freq", str(10**9))
 # What this program decides for each run.
 OWN_FLAGS = frozenset(
-    {"name", "checkpoints_dir", "dataroot", "seed", "epoch", "continue_train", "resume"}
+    {"name", "checkpoints_dir", "dataroot", "seed", "epoch", "like", "continue_train", "resume"}
     | {"epoch_count", "pretrained_name"}
 )
 

@@ -241,6 +241,7 @@ def test_runs_of_other_flags_or_images_are_refused(places, report, tmp_path):
         (["--set", "a", "real", "--test", "real", "--seeds", "0"], "--seeds is 0"),
         (["--set", "a", "real", "--test", "real", "--n_epochs", "3"], "--n_epochs is not a flag"),
         (["--set", "a", "real", "--test", "real", "--", "--seed", "3"], "decides on --seed"),
+        (["--set", "a", "real", "--test", "real", "--", "--like", "run"], "decides on --like"),
         (["--set", "a", "real", "--test", "real", "--", "--model", "cut"], "--model cut"),
         (["--set", "a", "real", "--test", "real", "--", "--n_epoch", "3"], "mean --n_epochs?"),
         (["--test", "real"], "--set"),
