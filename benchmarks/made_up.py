@@ -10,6 +10,7 @@ from models import MODEL_OPTIONS, model_class
 from models.base import Model
 from models.networks.classifiers import ResNet18Classifier
 from options import parse_train
+from options.groups import FeedbackOptions
 from util.batch import Batch, DataFacts
 from util.compute import Compute
 from util.distributed import Share
@@ -34,7 +35,7 @@ def make_model(
     flags = ["--model", name, "--dataroot", ".", "--input_nc", str(bands), *flags]
     if name != "classifier":
         flags += ["--output_nc", str(bands)]
-    if name == "pix2pix_gradcam":
+    if issubclass(MODEL_OPTIONS[name], FeedbackOptions):
         torch.save(ResNet18Classifier(classes=CLASSES, bands=3).export(), folder / "classifier.pth")
         flags += ["--classifier", str(folder / "classifier.pth")]
     options = parse_train(flags, MODEL_OPTIONS).model

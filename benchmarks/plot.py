@@ -36,12 +36,15 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A benchmark's file. Raises UserError for one that is none."""
+def read(path: Path, key: str) -> dict[str, Any]:
+    """A benchmark's file, with a list `key`. Raises UserError for one without."""
     try:
-        return json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path} ({error}); give a benchmark's JSON file.") from None
+    if not isinstance(found, dict) or not isinstance(found.get(key), list):
+        raise UserError(f"{path} has no list '{key}'; give the JSON file of that benchmark.")
+    return found
 
 
 def curves(
@@ -133,8 +136,8 @@ def plot(axes: "Axes", title: str, x: str, y: str, found: Curves) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Raises UserError."""
     args = parse(argv)
-    steps = [row for path in args.steps for row in read(path)["steps"]]
-    panels = [*step_panels(steps), loader_panel([read(path) for path in args.loader])]
+    steps = [row for path in args.steps for row in read(path, "steps")["steps"]]
+    panels = [*step_panels(steps), loader_panel([read(path, "rows") for path in args.loader])]
     panels = [panel for panel in panels if panel[-1]]
     if not panels:
         raise UserError("no curve has two points; give --steps or --loader files with more rows.")
@@ -145,8 +148,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         plot(axes, *panel)
     try:
         figure.savefig(args.out, dpi=110)
-    except OSError as error:
-        raise UserError(f"cannot write {args.out} ({error.strerror or error}).") from None
+    except (OSError, ValueError) as error:  # ValueError: of a format that is none
+        raise UserError(f"cannot write {args.out} ({error}).") from None
     print(f"{args.out}: {len(panels)} panels")
 
 

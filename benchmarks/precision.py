@@ -85,14 +85,11 @@ def train_and_compare(
     root = args.folder / data
     root = root / "mwir_sim2cut" if data == "unpaired" else root
     folders = ("--name", name, "--checkpoints_dir", args.folder / "checkpoints")
-    checkpoints = args.folder / "checkpoints" / name
-    if not (checkpoints / "finished").exists():
-        half = args.epochs // 2
-        epochs = ("--n_epochs", args.epochs - half, "--n_epochs_decay", half)
-        sizes = ("--load_size", args.size * 9 // 8, "--crop_size", args.size)
-        more = ["--continue_train"] if (checkpoints / "latest.pth").exists() else []
-        how = ("--precision", precision, "--seed", seed, "--no_html", "--dataroot", root)
-        run("train.py", "--model", model, *flags, *SMALL, *folders, *sizes, *epochs, *how, *more)
+    half = args.epochs // 2
+    epochs = ("--n_epochs", args.epochs - half, "--n_epochs_decay", half)
+    sizes = ("--load_size", args.size * 9 // 8, "--crop_size", args.size)
+    how = ("--precision", precision, "--seed", seed, "--no_html", "--dataroot", root, "--resume")
+    run("train.py", "--model", model, *flags, *SMALL, *folders, *sizes, *epochs, *how)
     results = args.folder / "results"
     images = ("--dataroot", args.folder / "test", "--dataset_mode", "aligned", "--phase", "truth")
     how = ("--num_test", "all", "--precision", "fp32")

@@ -62,3 +62,10 @@ def test_files_without_a_curve(tmp_path):
         main(["--steps", str(tmp_path / "steps.json"), "--out", str(tmp_path / "x.png")])
     with pytest.raises(UserError, match=r"cannot read .*missing\.json"):
         main(["--steps", str(tmp_path / "missing.json"), "--out", str(tmp_path / "x.png")])
+
+
+def test_files_of_another_benchmark_and_pictures_of_no_kind(tmp_path):
+    file = tmp_path / "x.json"
+    file.write_text(json.dumps({"rows": []}))
+    with pytest.raises(UserError, match=r"x.json has no list 'steps'"):
+        main(["--steps", str(file), "--out", str(tmp_path / "x.png")])
