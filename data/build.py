@@ -245,9 +245,10 @@ def _labeled_datasets(
         classes=classes,
         augment=not model.no_augment,
     )
+    preprocessing = selection.preprocessing
     validation = replace(
         boxed,
-        preprocessing=replace(selection.preprocessing, flip=False, training=False),
+        preprocessing=replace(preprocessing, flip=False, training=False).without_margin(),
         value_maps=training_set.value_maps,
     )
     return training_set, training_set.held_out(validation, [items[i] for i in held], note=note)

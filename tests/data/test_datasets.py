@@ -442,6 +442,12 @@ def test_validation_images_are_never_cropped_or_mirrored(labelled):
     assert not validation.preprocessing.flip
 
 
+def test_validation_images_have_the_size_that_test_images_have(labelled):
+    sizes = ("--preprocess", "resize_and_crop", "--load_size", "12", "--crop_size", "10")
+    dataset, validation = training(labelled, *sizes, model="classifier")
+    assert item(dataset, 1, 0).a.shape == item(validation, 1, 0).a.shape == (1, 10, 10)
+
+
 # --- modes that do not fit
 
 
