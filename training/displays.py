@@ -30,18 +30,26 @@ def open_displays(
     details: Mapping[str, str],
     logs: Mapping[str, Path],
     resume_steps: Mapping[str, int | None],
+    images_behind: int,
 ) -> list[Display]:
     """Each goes on where the run does.
 
     folder, run: that of the run, and its name. facts, details: of the page. logs: files of
     `LossLog` by what is in them, "losses" and "validation". resume_steps: of these and of
-    "samples", the last step that a resumed run has behind it; None in a new run.
+    "samples", the last step that a resumed run has behind it; None in a new run. images_behind:
+    how many images it has seen.
     """
     found: list[Display] = []
     if not options.no_html:
         curves = {f"{kind.capitalize()}, by step": log for kind, log in logs.items()}
-        title = f"{run}: training"
-        page = TrainingPage(folder / "web", title=title, facts=facts, details=details, logs=curves)
+        page = TrainingPage(
+            folder / "web",
+            title=f"{run}: training",
+            facts=facts,
+            details=details,
+            logs=curves,
+            behind=images_behind,
+        )
         found.append(page)
     if options.display_id > 0:
         server, port, env = options.display_server, options.display_port, options.display_env

@@ -197,6 +197,7 @@ class Training:
             with self.stop.at_once():
                 return validation.measure()
 
+        self.monitor.validating(self.position)
         try:
             values = of_first(measure)
         except Stopped as signal:

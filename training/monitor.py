@@ -20,6 +20,7 @@ from util.errors import WriteError
 
 UPDATE_SECONDS = 60.0  # from one page to the next, where --update_html_freq asks for none
 LEAST_SILENCE = 300.0  # seconds without a new page, before which no run is thought dead
+VALIDATION = 3600.0  # the same while it validates, which writes nothing and may take long
 
 
 class Monitor:
@@ -68,6 +69,7 @@ class Monitor:
             details=details,
             logs={"losses": self.log.path, "validation": self.validation_log.path},
             resume_steps=behind,
+            images_behind=resume.images if resume else 0,
         )
 
     def step(
@@ -113,12 +115,14 @@ class Monitor:
         if samples:
             self._show("sample images", lambda display: display.samples(position, samples))
 
-    def update(self, position: Position, state: str) -> None:
-        """Show how the run stands. state: RUNNING, or how it has ended."""
+    def update(self, position: Position, state: str, *, silence: float = LEAST_SILENCE) -> None:
+        """Show how the run stands. state: RUNNING, or how it has ended; silence: seconds that may
+        pass until the next time, at least.
+        """
         if not self.displays:
             return
         now = self.clock()
-        silence = max(LEAST_SILENCE, 4 * (now - self.updated))
+        silence = max(silence, 4 * (now - self.updated))
         self.updated = now
         facts = self.progress(position, ended=state != RUNNING)
         standing = Standing(state, time.time(), silence, facts)
@@ -136,6 +140,10 @@ class Monitor:
         if self.rate is not None:
             facts["learning rate"] = f"{self.rate:.3g}"
         return facts
+
+    def validating(self, position: Position) -> None:
+        """A validation begins."""
+        self.update(position, RUNNING, silence=VALIDATION)
 
     def validation(self, position: Position, values: Mapping[str, float], *, best: bool) -> None:
         """Figures of merit on validation images; best: whether no earlier epoch had better ones."""

@@ -14,6 +14,7 @@ from data.images import write_image
 from training.display import RUNNING, Display, Standing
 from training.loss_curves import Curve, read_curves
 from training.position import Position
+from util.errors import WriteError
 from util.html import Drawing, GalleryRow, write_gallery
 from util.pages import PageScript
 
@@ -28,7 +29,9 @@ class TrainingPage(Display):
     """`folder/index.html` with one row a moment of training, the newest on top.
 
     The rows are what lies in `folder/images`, so a resumed run goes on with its page.
-    logs: files of `LossLog` by the heading of their curves; details: text by its heading.
+    logs: files of `LossLog` by the heading of their curves; details: text by its heading. behind:
+    images that a resumed run has seen, 0 for a new one: samples of later ones are removed. Raises
+    WriteError.
     """
 
     name = "the training page"
@@ -41,6 +44,7 @@ class TrainingPage(Display):
         facts: Mapping[str, str],
         details: Mapping[str, str],
         logs: Mapping[str, Path],
+        behind: int,
     ) -> None:
         # Now, as it takes some 30 MB: in the midst of training that would look like a leak.
         import matplotlib.backends.backend_svg
@@ -52,6 +56,12 @@ class TrainingPage(Display):
         self.curves: dict[str, list[Curve]] = {}
         self.drawn: dict[str, list[Drawing]] = {}
         self.drawn_size: dict[str, int] = {}  # of the log, in bytes
+        try:
+            for file in (folder / "images").glob("*.png"):
+                if (match := SAMPLE.fullmatch(file.name)) and int(match[2]) > behind:
+                    file.unlink()
+        except OSError as error:
+            raise WriteError(f"cannot write into {folder} ({error.strerror}).") from None
 
     def samples(self, position: Position, samples: Sequence[Mapping[str, np.ndarray]]) -> None:
         """As of Display: a row of the page from its next update on."""

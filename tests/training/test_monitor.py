@@ -8,6 +8,7 @@ import torch
 
 from models import MODEL_OPTIONS
 from options import DisplayOptions, parse_train
+from training.display import RUNNING, Display
 from training.means import RunningMeans
 from training.monitor import Monitor
 from training.position import Position
@@ -113,6 +114,28 @@ def test_means_that_are_still_to_be_said_have_no_row(monitor, tmp_path, waiting,
     monitor(Position(1, batches=8, step=8), means)
     rows = csv.DictReader((tmp_path / "loss_log.csv").open())
     assert [row["step"] for row in rows] == kept
+
+
+def test_a_validation_may_take_longer_than_a_step(monitor):
+    class Board(Display):
+        name = "a board"
+
+        def __init__(self):
+            self.silences = []
+
+        def update(self, standing):
+            self.silences.append(standing.silence)
+
+    now = 0.0
+    watched = monitor(None, clock=lambda: now)
+    watched.displays = [Board()]
+    watched.begin(Position(1))
+    now = 5.0
+    watched.validating(Position(1, step=1))
+    now = 400.0
+    watched.update(Position(1, step=1), RUNNING)
+    first, validating, after = watched.displays[0].silences
+    assert first == 300 and validating >= 3600 and after == 4 * 395
 
 
 def test_the_public_log_counts_the_images_of_all_processes(tmp_path, monkeypatch):

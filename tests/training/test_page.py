@@ -61,11 +61,12 @@ def page(tmp_path) -> TrainingPage:
     return make(tmp_path / "web")
 
 
-def make(folder: Path) -> TrainingPage:
+def make(folder: Path, *, behind: int = 0) -> TrainingPage:
     facts = {"model": "cut"}
     logs = {"Losses": folder / "loss_log.csv", "Validation": folder / "none.csv"}
     details = {"Command": "python train.py"}
-    return TrainingPage(folder, title="x: training", facts=facts, details=details, logs=logs)
+    given = {"facts": facts, "details": details, "logs": logs}
+    return TrainingPage(folder, title="x: training", **given, behind=behind)
 
 
 def test_a_page_before_the_first_sample(page):
@@ -206,6 +207,19 @@ def shown(browser, page):
 
 
 STATE = "document.querySelector('dd').textContent"
+
+
+@pytest.mark.parametrize(("behind", "kept"), [(0, []), (400, [400]), (900, [400, 800])])
+def test_samples_that_a_run_has_yet_to_come_to_are_none_of_it(page, behind, kept):
+    """Of one that was killed after its last save, or that failed under this name."""
+    for seen in (400, 800):
+        page.samples(at(1, seen), [{"fake_B": GREY}])
+    own = page.folder / "images" / "mine.png"
+    own.write_bytes(b"")
+    again = make(page.folder, behind=behind)
+    again.update(RUNS)
+    assert read(again)[0].headings == [f"epoch 1, {seen} images" for seen in reversed(kept)]
+    assert own.exists()
 
 
 def test_a_run_that_says_nothing_for_long_is_thought_dead(shown):

@@ -178,6 +178,6 @@ document.addEventListener("DOMContentLoaded", () => {
 
   setInterval(() => {
     const busy = viewer.dialog.open || Number(slider.value) !== last;
-    if (running && !isSilent() && !busy) location.reload();
+    if (running && !busy) location.reload();
   }, 1000 * RELOAD_SECONDS);
 });
