@@ -12,6 +12,7 @@ from util.errors import UserError
 LABELS_FILE = "labels.csv"
 MARKER = "dataset.json"  # of datasets that scripts made
 SOURCES, TRANSLATIONS = "real_A", "fake_B"  # folders that test.py writes side by side
+EVALUATION = "evaluation.csv"  # what evaluate.py writes into the folder of results
 
 
 @dataclass(frozen=True)

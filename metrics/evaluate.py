@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from data.folders import EVALUATION
 from data.label_index import LabelIndex
 from metrics.designs import designs_of
 from metrics.differences import differences_to
@@ -164,7 +165,7 @@ class Files:
         if images is None and means is not None:
             images = means.with_suffix(".csv")
         if images is None and options.results and not options.report:
-            images = Path(options.results[0], "evaluation.csv")
+            images = Path(options.results[0], EVALUATION)
         if images is not None and images == means:
             raise UserError(
                 f"JSON and CSV would both be {means}; give --out a name that ends in .json."

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from data.annotations.write import WRITTEN
 from data.datasets import ImageDataset
-from data.folders import TRANSLATIONS
+from data.folders import EVALUATION, TRANSLATIONS
 from data.loader import Loader, naming_lost_readers
 from data.preview import common_window, windowed
 from data.range_use import EndsTally, percent
@@ -217,7 +217,8 @@ class Translation:
                     "--results_dir."
                 )
         try:
-            (self.folder / "result.json").unlink(missing_ok=True)
+            for name in ("result.json", EVALUATION):
+                (self.folder / name).unlink(missing_ok=True)
         except OSError as error:
             raise WriteError(
                 f"cannot write into {self.folder} ({error.strerror}); choose another --results_dir."

@@ -215,9 +215,12 @@ def test_what_has_no_effect_makes_no_other_fit(place, capsys):
     assert said.count("left as it is") == 2
 
 
-def test_results_are_not_written_over_their_own_sources(place):
+def test_results_take_the_place_of_earlier_ones_and_of_no_sources(place):
     place.train()
     made = place.translate()
+    (made / "evaluation.csv").write_text("of the images before")
+    place.translate()
+    assert not (made / "evaluation.csv").exists()
     before = images(made)
     source = ["--dataset_mode", "single", "--dataroot", str(made / "images" / "fake_B")]
     with pytest.raises(UserError, match=r"fake_B.* lies in .*, where the results go; name another"):
