@@ -423,14 +423,21 @@ class ImageDataset:
             for role, domain in self.domains.items()
             if has_counts_inside(domain.files[0].path)
         ]
-        boxed = [
-            f"{role}: {sum(len(boxes) > 0 for boxes in domain.boxes)} of {len(domain.files)} "
-            "images have boxes"
+        kept = [f"{', '.join(of)}: {notes[s]}" for s, of in roles.items() if notes[s]]
+        return kept + self.box_notes() + pictures
+
+    def box_notes(self) -> list[str]:
+        """How many images of each domain have boxes, where these are asked for; why none has."""
+        counts = {
+            role: sum(len(boxes) > 0 for boxes in domain.boxes)
             for role, domain in self.domains.items()
             if domain.boxes is not None
+        }
+        return [
+            f"{role}: {count} of {len(self.domains[role].files)} images have boxes"
+            + (f" ({self.selection.boxes.why_none})" if not count else "")
+            for role, count in counts.items()
         ]
-        kept = [f"{', '.join(of)}: {notes[s]}" for s, of in roles.items() if notes[s]]
-        return kept + boxed + pictures
 
 
 class UnalignedDataset(ImageDataset):

@@ -72,7 +72,7 @@ def _named(
 def judged_by_teacher(row: MeasuredSet, instruments: Instruments) -> bool | None:
     """Whether a judge took part in the training of the set; None where nothing is recorded."""
     judges = {instruments.weights.get(name) for name in ("classifier", "chip_classifier")} - {None}
-    if not judges or not row.images.teachers:
+    if not judges or row.images.teachers is None:
         return None
     return not judges.isdisjoint(row.images.teachers)
 
@@ -82,7 +82,7 @@ def _row_warnings(
 ) -> Iterator[str]:
     judges = {"classifier": options.classifier, "chip_classifier": options.chip_classifier}
     for name, file in judges.items():
-        if instruments.weights.get(name) in row.images.teachers:
+        if instruments.weights.get(name) in (row.images.teachers or ()):
             yield (
                 f"the judge {file} is the TEACHER, which took part in the training: its metrics "
                 "are no independent evidence; train another classifier with another --seed."
@@ -307,7 +307,7 @@ def _judge_notes(
             "part in the training: --classifier FILE."
         )
     yield from _skill_notes(instruments, options, guessing=False)
-    if instruments.skills and any(row.images.teachers == frozenset() for row in rows):
+    if instruments.skills and any(row.images.teachers is None for row in rows):
         yield "where nothing is recorded of a set's training, the judge may be its teacher."
     for name in instruments.skills:
         known = _classifier(instruments, name).value_range

@@ -153,7 +153,7 @@ def _row_record(row: MeasuredSet, instruments: Instruments) -> RowRecord:
         folders=[str(folder) for folder in row.images.folders],
         files_sha256=row.profile.names_and_contents,
         targets_sha256=row.targets_sha256,
-        teachers=sorted(row.images.teachers),
+        teachers=sorted(row.images.teachers or ()),
         judge_is_teacher=judged_by_teacher(row, instruments),
         value_range=(unit_map.low, unit_map.high),
         cam_value_range=(judge_map.low, judge_map.high) if judge_map else None,

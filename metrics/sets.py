@@ -41,7 +41,7 @@ class ImageSet:
     folders: list[Path]
     searched: tuple[Path, ...] = ()
     paired: bool | None = None
-    teachers: frozenset[str] = frozenset()
+    teachers: frozenset[str] | None = None
     models: frozenset[str] = frozenset()
     origins: frozenset[tuple[str, str]] = frozenset()
     unmatched: str | None = None
@@ -183,10 +183,15 @@ def pool(sets: Sequence[ImageSet]) -> ImageSet:
         [folder for found in sets for folder in found.folders],
         tuple(folder for found in sets for folder in found.searched),
         paired=False if False in recorded else (True if all(recorded) else None),
-        teachers=frozenset[str]().union(*(found.teachers for found in sets)),
+        teachers=_united([found.teachers for found in sets]),
         models=frozenset[str]().union(*(found.models for found in sets)),
         origins=frozenset[tuple[str, str]]().union(*(found.origins for found in sets)),
     )
+
+
+def _united(teachers: Sequence[frozenset[str] | None]) -> frozenset[str] | None:
+    """Of several sets; unknown where those of one are."""
+    return None if None in teachers else frozenset().union(*teachers)
 
 
 def unread_notes(sets: Sequence[ImageSet]) -> list[str]:
@@ -205,13 +210,14 @@ def _recorded(fakes: Path) -> dict[str, Any]:
         return {}
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
-        paired, teacher, model = map(record.get, ("paired", "teacher", "model"))
+        paired, model = map(record.get, ("paired", "model"))
+        teachers = frozenset(filter(None, [record["teacher"]])) if "teacher" in record else None
         origin = record.get("dataroot"), record.get("phase")
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise UserError(f"{file} cannot be read ({error}); run test.py again.") from None
     return {
         "paired": paired if isinstance(paired, bool) else None,
-        "teachers": frozenset([teacher] if isinstance(teacher, str) else []),
+        "teachers": teachers,
         "models": frozenset([model] if isinstance(model, str) else []),
         "origins": frozenset([origin] if all(isinstance(part, str) for part in origin) else []),
     }

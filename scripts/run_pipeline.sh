@@ -29,6 +29,16 @@ flags=("${@:2}")
 
 export DATASETS CHECKPOINTS RESULTS PYTHON RESUME=1
 scripts="$ROOT/scripts"
+
+# tell_next STAGE: how its generator translates simulated images
+tell_next() {
+    local places=(--dataroot "$data_root/sim/test" --results_dir results/translated)
+    [ "$CHECKPOINTS" = "$ROOT/checkpoints" ] || places+=(--checkpoints_dir "$CHECKPOINTS")
+    printf "next: python test.py --name %s --dataset_mode single --preprocess none" "${mwir}_$1"
+    printf " %q" --num_test all "${places[@]}"
+    echo
+}
+
 # The *_FLAGS are lists of words by design: unquoted.
 # shellcheck disable=SC2086
 {
@@ -52,6 +62,7 @@ scripts="$ROOT/scripts"
         fi
         echo "== evaluation"
         STAGE="$stage" "$scripts/run_evaluate.sh"
+        tell_next "$stage"
         exit
     fi
     echo "== ${mwir}_real2cut"
@@ -64,4 +75,5 @@ scripts="$ROOT/scripts"
     "$scripts/run_pix2pix_gradcam.sh" ${GRADCAM_FLAGS:-} ${flags[@]+"${flags[@]}"}
     echo "== evaluation"
     "$scripts/run_evaluate.sh"
+    tell_next pix2pix_gradcam
 }

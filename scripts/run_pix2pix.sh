@@ -4,4 +4,4 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 name="${mwir}_pix2pix"
-train_and_translate "$name" --model pix2pix --dataroot "$DATASETS/$name" "$@"
+train_and_translate "$name" --model pix2pix --dataroot "$DATASETS/$name" --num_test all "$@"

@@ -6,4 +6,4 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 train_and_translate "${NAME:-${mwir}_pix2pix_gradcam}" --model pix2pix_gradcam \
     --dataroot "$DATASETS/${mwir}_pix2pix" --pretrained_name "${mwir}_pix2pix" \
     --classifier "$CHECKPOINTS/${mwir}_classifier/latest_net_classifier.pth" \
-    --epoch_count 201 --n_epochs 200 --n_epochs_decay 200 "$@"
+    --epoch_count 201 --n_epochs 200 --n_epochs_decay 200 --num_test all "$@"

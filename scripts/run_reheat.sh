@@ -8,4 +8,4 @@ name="${mwir}_reheat" data="$DATASETS/${mwir}_sim2cut"
 train "$name" --model pix2pix --dataset_mode randomized --sensor "${mwir}_target_fit" \
     --dataroot "$data" --preprocess crop --crop_size 64 --batch_size 8 --netG resnet_4blocks \
     --normG batch --no_dropout --lambda_box 20 --lambda_GAN 0.3 "$@"
-translate "$name" --dataroot "$data" "$@"
+translate "$name" --dataroot "$data" --num_test all "$@"

@@ -3,4 +3,4 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 name="${mwir}_sim2cut"
-train_and_translate "$name" --model cut --dataroot "$DATASETS/$name" "$@"
+train_and_translate "$name" --model cut --dataroot "$DATASETS/$name" --num_test all "$@"

@@ -4,4 +4,4 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 train_and_translate "${mwir}_target_fit" --model sensor_fit --fit_target \
-    --dataroot "$DATASETS/${mwir}_sim2cut" "$@"
+    --dataroot "$DATASETS/${mwir}_sim2cut" --num_test all "$@"

@@ -178,14 +178,15 @@ class Training:
     def end_epoch(self) -> None:
         """What is done once an epoch, and the way to the next."""
         epoch = self.position.epoch
-        if self.validation and epoch % self.options.val_freq == 0:
+        last = epoch == self.schedule.last_epoch
+        if self.validation and (last or epoch % self.options.val_freq == 0):
             self.validate(self.validation)
         if means := self.progress.watched.take():  # none where all steps were left out
             self.schedule.observe(means["loss"])
         self.position.next_epoch()
         if epoch % self.options.save_epoch_freq == 0:
             self.save_or_say(partial(self.save_epoch, epoch))
-        if epoch == self.schedule.last_epoch:
+        if last:
             self.save()
         else:
             self.save_or_say(self.save)

@@ -206,9 +206,11 @@ def finished(folder: RunFolder, run: RunOptions, data: DataOptions, *, chips: bo
         lines.append(f"the same: {shlex.join(['tensorboard', '--logdir', str(events)])}")
     if data.dataset_mode == "labeled":
         weights = shlex.quote(str(folder.network_file("latest", "classifier")))
-        teach = f"python train.py --model pix2pix_gradcam --classifier {weights} ..., or "
+        teach = f"as a teacher: python train.py --model pix2pix_gradcam --classifier {weights} ..."
         judge = f"python evaluate.py --{'chip_' if chips else ''}classifier {weights} ..."
-        lines.append(f"next: {'' if chips else teach}{judge}")
+        lines.append(f"next: {judge}" if chips else f"next, {teach}")
+        if not chips:
+            lines.append(f"or, where it has taught nothing, as a judge: {judge}")
     else:
         words = ["python", "test.py", "--dataroot", data.dataroot, "--name", run.name]
         if run.checkpoints_dir != RunOptions.checkpoints_dir:

@@ -314,6 +314,7 @@ class Translation:
         lines = [f"{role}: {s.domain} -> [-1, 1]" for role, s in (("A", source), ("B", target))]
         if target.files != target.domain:
             lines.append(f"--save_bits: of B, {target.domain} become {target.files}")
+        lines += self.dataset.box_notes()
         lines.append(f"{self.source} on {self.compute}")
         if self.compute.exact != self.compute:
             lines.append(

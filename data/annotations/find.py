@@ -15,12 +15,19 @@ def find_annotations(dataroot: Path, *, required: Sequence[str] = ()) -> Table |
     """What is known of the images in a folder and below; None where there is nothing.
 
     labels.csv in it or in the folder above it, else COCO JSON, YOLO text, Pascal VOC: the first
-    that there is. required: columns besides `file`. Raises UserError for one that cannot be read.
+    that there is; else a labels.csv one folder higher, where that lists images of this one, as
+    DATA/labels.csv those of DATA/sim/test. required: columns besides `file`. Raises UserError for
+    one that cannot be read.
     """
     root = absolute(dataroot)
-    places = (folder / LABELS_FILE for folder in (root, root.parent))
-    path = next((table for table in places if table.is_file()), None)
-    return read_table(path, required=required) if path else _find_boxes(root)
+    places = [folder / LABELS_FILE for folder in (root, *root.parents[:2])]
+    path = next((table for table in places[:2] if table.is_file()), None)
+    if path:
+        return read_table(path, required=required)
+    if found := _find_boxes(root):
+        return found
+    higher = [read_table(path, required=required) for path in places[2:] if path.is_file()]
+    return next((t for t in higher if any(root in x.file.parents for x in t.lines)), None)
 
 
 def _find_boxes(root: Path) -> Table | None:

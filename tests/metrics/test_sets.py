@@ -85,6 +85,13 @@ def test_what_test_py_recorded_is_found_from_every_folder(tmp_path, place, paire
     assert (found.paired, found.teachers) == (paired, {"abc"})
 
 
+@pytest.mark.parametrize(("record", "teachers"), [({"teacher": None}, frozenset()), ({}, None)])
+def test_no_teacher_is_something_else_than_none_that_is_known(tmp_path, record, teachers):
+    fill(tmp_path / "run" / "images")
+    (tmp_path / "run" / "result.json").write_text(json.dumps(record))
+    assert find_results(tmp_path / "run").teachers == teachers
+
+
 @pytest.mark.parametrize("text", ["no JSON", "[" * 100_000], ids=["text", "nested"])
 def test_a_broken_record_is_named(tmp_path, text):
     fill(tmp_path)

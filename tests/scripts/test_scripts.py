@@ -191,6 +191,15 @@ def test_the_judge_has_another_seed_than_the_teacher(say, flags, seed):
     assert done.stdout.splitlines()[-2:] == ["--seed", seed]
 
 
+@pytest.mark.parametrize(
+    "stage", "real2cut pix2pix pix2pix_gradcam sim2cut sensor_fit target_fit reheat".split()
+)
+def test_a_stage_translates_all_test_images(say, stage):
+    done = say(f"run_{stage}.sh")
+    assert done.returncode == 0, done.stderr
+    assert "--num_test\nall\n" in done.stdout.split("/test.py\n")[1]
+
+
 def test_another_recipe_is_named(say):
     done = say("run_pipeline.sh", RECIPE="targets")
     assert done.returncode == 2
@@ -205,8 +214,7 @@ def check_ablation(folder):
     for name, row in report["rows"].items():
         assert (row["fake_B_vs_real_B"] is not None) == ("pairs" in name)
         assert (row["real_A_vs_fake_B"] is not None) == ("→" in name)
-        taught = "→" in name and "sensor fit" not in name
-        assert row["judge_is_teacher"] is (False if taught else None)
+        assert row["judge_is_teacher"] is (False if "→" in name else None)
         assert row["sets"]["kid_mwir"] is not None
     # Four images a set are too few to be thinned.
     assert any(note.startswith("not matched in range") for note in report["notes"])

@@ -446,9 +446,15 @@ def test_a_fit_to_targets_heeds_boxes_where_images_are_translated(place, capsys)
     sensor["target_keep"].fill_(0.0)
     sensor["target"].fill_(0.9)
     torch.save(sensor, weights)
+    capsys.readouterr()
     made = images(place.translate("--no_noise"))["0"]
     assert np.median(made[12:20, 14:22]) > 235
     assert np.median(made[:6]) < 235
+    assert "A: 4 of 4 images have boxes\n" in capsys.readouterr().out
+    (place.path / "data" / "labels.csv").rename(place.path / "elsewhere.csv")
+    without = images(place.translate("--no_noise"))["0"]
+    assert np.median(without[12:20, 14:22]) < 235
+    assert "A: 0 of 4 images have boxes (there is no labels.csv" in capsys.readouterr().out
 
 
 def test_a_fit_to_other_targets_is_another_run(place, capsys):
