@@ -144,15 +144,19 @@ def _result(folder: Path, record: Mapping[str, Any], root: Path) -> Result:
         options["data"]["dataroot"] or "",
         len(names),
         names,
-        _shown(folder),
+        _shown(folder, record),
         _values(page, names) if page else {},
         *_size_and_time(folder),
         page=page,
     )
 
 
-def _shown(folder: Path) -> dict[str, Path]:
-    kinds = {k: folder / "images" / k for k in ("real_A", "fake_B", "real_B")}
+def _shown(folder: Path, record: Mapping[str, Any]) -> dict[str, Path]:
+    """Folders of the images by kind; an unpaired real_B shows another scene than its row."""
+    names = (
+        ("real_A", "fake_B") if record.get("paired") is False else ("real_A", "fake_B", "real_B")
+    )
+    kinds = {name: folder / "images" / name for name in names}
     previews = {kind: folder / "previews" / kind for kind in kinds}
     chosen = {kind: p if (p := previews[kind]).is_dir() else kinds[kind] for kind in kinds}
     return {kind: path for kind, path in chosen.items() if path.is_dir()}

@@ -121,6 +121,14 @@ def test_any_two_results_stand_side_by_side(work, browser):
     assert all(Path(link.removeprefix("file://")).is_file() for link in links)
 
 
+@pytest.mark.parametrize(("paired", "shown"), [(True, True), (None, True), (False, False)])
+def test_a_real_image_of_another_scene_is_not_shown_as_the_target(work, paired, shown):
+    folder = work / "results" / "one" / "test_latest"
+    (folder / "result.json").write_text(json.dumps({"options": OPTIONS, "paired": paired}))
+    (found,) = find_all_results(folder.parent)
+    assert ("real_B" in found.shown) == shown and {"real_A", "fake_B"} <= found.shown.keys()
+
+
 def test_the_page_begins_with_results_of_images_of_one_name(work, browser):
     make_result(work / "results" / "other", ["x"], [0.5], 100)
     os.utime(work / "results" / "other" / "index.html", (4e9, 4e9))

@@ -49,7 +49,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const source = (result, kind) => result.shown[kind] && `${result.shown[kind]}/${row.name}.png`;
     return [
       ["real_A", source(a, "real_A")], [`fake_B of ${a.title}`, source(a, "fake_B")],
-      [`fake_B of ${b.title}`, source(b, "fake_B")], ["real_B", source(a, "real_B")],
+      [`fake_B of ${b.title}`, source(b, "fake_B")], ["real_B", source(a, "real_B") ?? source(b, "real_B")],
     ].filter(([, src]) => src).map(([caption, src]) => ({ caption, src }));
   };
 
