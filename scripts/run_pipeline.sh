@@ -39,9 +39,24 @@ tell_next() {
     echo
 }
 
+# check MODEL FLAGS...: those of a stage, before others have taken days
+check() {
+    "$PYTHON" "$ROOT/scripts/check_flags.py" --model "$@" ${flags[@]+"${flags[@]}"}
+}
+
 # The *_FLAGS are lists of words by design: unquoted.
 # shellcheck disable=SC2086
 {
+    check classifier ${CLASSIFIER_FLAGS:-}
+    if [ "$recipe" = published ]; then
+        check cut ${CUT_FLAGS:-}
+        check pix2pix ${PIX2PIX_FLAGS:-}
+        check pix2pix_gradcam ${GRADCAM_FLAGS:-}
+    else
+        check sensor_fit
+        check pix2pix ${REHEAT_FLAGS:-}
+    fi
+
     if [ "$recipe" = published ]; then
         echo "== ${mwir}_classifier"
         "$scripts/run_classifier.sh" "$data_root" ${CLASSIFIER_FLAGS:-} ${flags[@]+"${flags[@]}"}

@@ -200,6 +200,18 @@ def test_a_stage_translates_all_test_images(say, stage):
     assert "--num_test\nall\n" in done.stdout.split("/test.py\n")[1]
 
 
+@pytest.mark.parametrize(
+    ("recipe", "stage"),
+    [*(("published", s) for s in "CLASSIFIER CUT PIX2PIX GRADCAM".split()), ("reheat", "REHEAT")],
+)
+def test_a_misspelt_flag_of_any_stage_is_told_before_the_first(say, recipe, stage):
+    done = say(
+        "run_pipeline.sh", PYTHON=sys.executable, RECIPE=recipe, **{f"{stage}_FLAGS": "--n_epoch 3"}
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == "error: --n_epoch is not a flag of train.py; did you mean --n_epochs?\n"
+
+
 def test_another_recipe_is_named(say):
     done = say("run_pipeline.sh", RECIPE="targets")
     assert done.returncode == 2
