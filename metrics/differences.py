@@ -64,7 +64,8 @@ def difference(row: MeasuredSet, baseline: MeasuredSet) -> Differences | None:
     if not pairs or row.types["fake_B"] != baseline.types["fake_B"]:
         return None
     shared = [name for name, kind in COMPARISONS.items() if _shared(pairs, kind)]
-    if not shared and not row.images.origins == baseline.images.origins != frozenset():
+    same_origin = row.images.origins == baseline.images.origins != frozenset()
+    if not (shared or same_origin or _one_of_the_other(pairs)):
         return None
     if row.pairing.unpaired or baseline.pairing.unpaired:
         shared = [name for name in shared if COMPARISONS[name] != "real_B"]
@@ -85,6 +86,15 @@ def _shared(pairs: Pairs, kind: str) -> bool:
     """Whether both images of each pair have one and the same image of this kind beside them."""
     contents = [(own.contents.get(kind), other.contents.get(kind)) for own, other in pairs]
     return all(own is not None and own == other for own, other in contents)
+
+
+def _one_of_the_other(pairs: Pairs) -> bool:
+    """Whether the images of one row are the sources of the other's, as of a simulator's set."""
+    ways = (pairs, [(other, own) for own, other in pairs])
+    return any(
+        all(made.contents.get("real_A") == source.contents["fake_B"] for made, source in way)
+        for way in ways
+    )
 
 
 def _differences(pairs: Pairs, group: str, recordings: Sequence[str]) -> dict[str, Difference]:

@@ -69,6 +69,18 @@ def test_rows_of_other_scenes_or_types_are_not_compared(other):
     assert difference(ours, row("b", {"psnr": np.ones(3)}, **other)) is None
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_set_is_compared_with_what_was_made_of_it(turned):
+    """As a simulator's images with their translations, which have no target in common."""
+    source, made = row("a", {"psnr": np.ones(3)}), row("b", {"psnr": np.ones(3)}, scene="another")
+    for image in made.values:
+        image.contents["real_A"] = b"a"  # of all images of that row
+    found = difference(*((source, made) if turned else (made, source)))
+    assert list(found.cells) == ["fake_B"] and found.images == 3
+    made.values[1].contents["real_A"] = b"of something else"
+    assert difference(made, source) is None
+
+
 def test_equal_images_have_no_difference(rng):
     a, b = np.array([np.inf, np.inf, 3.0]), np.array([np.inf, 2.0, 1.0])
     cell = difference(row("a", {"psnr": a}), row("b", {"psnr": b})).cells[TARGET]["psnr"]
