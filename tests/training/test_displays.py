@@ -56,6 +56,7 @@ def test_flags_choose_the_displays(flags, expected, tmp_path):
         details={},
         logs={kind: tmp_path / kind for kind in kinds[:2]},
         resume_steps=dict.fromkeys(kinds),
+        images_behind=0,
     )
     assert [display.name for display in found] == expected
     for display in found:
