@@ -162,14 +162,21 @@ class _View:
         return self.row.types.get(kind) == self.row.types["fake_B"]
 
     def _difference(self) -> Picture | None:
-        """To the target or, where that is a random image or none, to the source."""
+        """To the target or, where that is a random image or none, to the source.
+
+        The latter has another tone, of which the median is taken away: one colour all over says
+        nothing.
+        """
         known = ("real_A",) if self.row.pairing.unpaired else ("real_B", "real_A")
         kind = next((kind for kind in known if self._alike(kind)), None)
         if kind is None:
             return None
         grey = [self.encoded[k].mean(dim=0).numpy() for k in ("fake_B", kind)]
-        words = {"real_A": "less the source", "real_B": "less the target"}
-        return Picture(coloured((grey[0] - grey[1]) / 2), words[kind])
+        difference = (grey[0] - grey[1]) / 2
+        if kind == "real_B":
+            return Picture(coloured(difference), "less the target")
+        difference -= np.median(difference)
+        return Picture(coloured(difference), "less the source and the median")
 
     def _attention(self, kind: str) -> Picture | None:
         """None without a judge, and for values of another type than it was shown."""

@@ -187,6 +187,13 @@ def test_the_difference_is_to_the_target_where_that_is_its_own(tmp_path):
     assert np.abs(ours.difference.pixels.astype(int) - expected).max() <= 1
 
 
+def test_a_constant_step_from_the_source_is_no_difference(tmp_path):
+    results = write_results(tmp_path / "x", "ab", fake_B=KINDS["real_A"] + 60)
+    (results / "result.json").write_text(json.dumps({"paired": False}))
+    (_, ours, _), _ = (scene.strips for scene in find_scenes(measured(results)))
+    np.testing.assert_array_equal(ours.difference.pixels, coloured(np.zeros(SIZE)))
+
+
 def test_a_random_target_is_told_for_what_it_is(tmp_path):
     results = write_results(tmp_path / "x", "ab")
     (results / "result.json").write_text(json.dumps({"paired": False}))
@@ -195,7 +202,7 @@ def test_a_random_target_is_told_for_what_it_is(tmp_path):
     scene, _ = find_scenes(measured(results, labels=LabelIndex([labels])))
     source, ours, real = scene.strips
     assert (real.name, real.boxes, ours.facts) == ("a real image", (), ())
-    assert ours.difference.caption == "less the source"
+    assert ours.difference.caption == "less the source and the median"
     assert source.boxes == ours.boxes == [(0.25, 0.25, 0.75, 0.75)]
 
 
