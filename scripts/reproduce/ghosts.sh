@@ -50,5 +50,5 @@ for precision in ${PRECISIONS:-bf16 fp32}; do
         done
     done
 done
-"$PYTHON" "$ROOT/evaluate.py" --real "$data/test_B" "${sets[@]}" --boxes "$images/labels.csv" \
+"$PYTHON" "$ROOT/evaluate.py" --real "$data/test_B" "${sets[@]}" --boxes "$data/labels.csv" \
     --report "$RESULTS/report"
