@@ -78,24 +78,32 @@ class ImageTree:
         return stems
 
     def find(self, name: str, *, listed_in: Path, place: str) -> Path:
-        """The image that a file calls `name`: from its folder or the one above on, else the one of
-        `root` that ends so.
+        """The image that a file calls `name`: from its folder on, or from that of its folder
+        annotations, else the one of `root` that ends so.
 
         A name may begin with folders that are not here, of another machine, and have another
         extension. One in the folder val is not the one that train.json or train/... mean, nor is
         one in real the one of sim.json or sim/... Where there is none here, the path is from the
-        file's folder on. Raises UserError where several fit, in a folder beside `root` too.
+        file's folder on. Raises UserError where several fit, in folders beside `root` too.
         """
         path = PurePosixPath(name)
-        stated, above = (absolute(folder / path) for folder in listed_in.parents[:2])
-        for file in (stated, above):
+        stated = absolute(listed_in.parent / path)
+        top = listed_in.parent
+        if top.name.lower() in BESIDE_IMAGES:
+            top = top.parent
+        for file in (stated, absolute(top / path)):
             if os.path.isfile(file):  # noqa: PTH113  False for a name that no file can have
                 return file
-        named = self._named_beside(listed_in, path)
-        if named and self.root.name not in named:
-            return stated
+        unnamed = []
+        for folder, own in self._way_from(top):
+            # What a name tells goes before what its file is called.
+            told = _named_in(folder, path.parts[:-1]) or _named_in(folder, _words(listed_in))
+            if told and own not in told:
+                return stated
+            if not told:
+                unnamed.append((folder, own))
         split = split_of([*re.split("[^a-zA-Z]", listed_in.stem), *path.parts[:-1]])
-        folders = [self.root / w for w in _words(listed_in) if _may_hold_images(self.root / w)]
+        folders = [self.root / word for word in _named_in(self.root, _words(listed_in))]
         found = [
             (_shared_folders(file, path), file)
             for file in self._by_stem.get(_stem(path), [])
@@ -104,32 +112,27 @@ class ImageTree:
         ]
         best = max((shared for shared, _ in found), default=0)
         fitting = [file for shared, file in found if shared == best]
-        if len(fitting) == 1 and not named and self.root not in listed_in.parents:
-            fitting += self._alike_beside(fitting[0])
+        if len(fitting) == 1:
+            fitting += self._alike_beside(fitting[0], unnamed)
         if len(fitting) > 1:
             raise UserError(
                 f"{place}: '{name}' may be {fitting[0]} or {fitting[1]}; name it with its folder."
             )
         return fitting[0] if fitting else stated
 
-    def _named_beside(self, listed_in: Path, path: PurePosixPath) -> list[str]:
-        """Which folders, `root` and those beside it, a name or else a file above them tells."""
-        if self.root in listed_in.parents:
-            return []
-        for words in (path.parts[:-1], _words(listed_in)):
-            if told := [w for w in words if _may_hold_images(self.root.parent / w)]:
-                return told
-        return []
+    def _way_from(self, top: Path) -> list[tuple[Path, str]]:
+        """The folders from `top` down to that of `root`, each with what leads on to `root`."""
+        parts = self.root.relative_to(top).parts if top in self.root.parents else ()
+        return [(top.joinpath(*parts[:depth]), part) for depth, part in enumerate(parts)]
 
-    def _alike_beside(self, image: Path) -> list[Path]:
-        """Images of folders beside `root` that lie there as `image` does in it."""
-        below = image.relative_to(self.root)
-        return [folder / below for folder in self._beside if (folder / below).is_file()]
-
-    @cached_property
-    def _beside(self) -> list[Path]:
-        folders = (f for f in self.root.parent.iterdir() if f.is_dir() and f != self.root)
-        return sorted(folders)
+    def _alike_beside(self, image: Path, unnamed: Sequence[tuple[Path, str]]) -> list[Path]:
+        """Images that lie in other folders as `image` does in its own; unnamed: of `_way_from`."""
+        places = (
+            folder / name / image.relative_to(folder / own)
+            for folder, own in unnamed
+            for name in sorted(self._names_in(folder) - {own})
+        )
+        return [place for place in places if place.is_file()]
 
     def beside(self, folder: str, suffix: str) -> Iterator[tuple[Path, Path]]:
         """Each image with its own file of a kind, where there is one.
@@ -184,10 +187,10 @@ def _words(file: Path) -> list[str]:
     return [file.stem, *re.split("[^a-zA-Z0-9]+", file.stem)]
 
 
-def _may_hold_images(folder: Path) -> bool:
-    """Whether there is this folder, by a name of its own, and not one of annotations."""
-    named = folder.name and folder.name not in (".", "..") and folder.parent != folder
-    return bool(named) and folder.name.lower() not in BESIDE_IMAGES and folder.is_dir()
+def _named_in(folder: Path, words: Sequence[str]) -> list[str]:
+    """Those that are names of folders in it, but for ones of annotations."""
+    plain = (w for w in words if w.strip("./") and w.lower() not in BESIDE_IMAGES)
+    return [word for word in plain if (folder / word).is_dir()]
 
 
 def _shared_folders(file: Path, name: PurePosixPath) -> int:

@@ -228,6 +228,25 @@ def test_a_name_that_images_of_both_domains_have_is_refused(domains):
         domains("annotations/boxes.json", "a.png")
 
 
+@pytest.mark.parametrize(("to", "found"), [("real", False), ("sim", True)])
+def test_the_domain_is_told_from_the_folder_of_one_split_too(domains, tmp_path, to, found):
+    domains(f"annotations/{to}.json", "a.png")
+    assert bool(read_labels(tmp_path / "sim" / "train")) == found
+
+
+def test_names_of_both_domains_are_refused_from_the_folder_of_one_split_too(domains, tmp_path):
+    with pytest.raises(UserError, match=r"'a\.png' may be"):
+        domains("annotations/boxes.json", "a.png")
+    with pytest.raises(UserError, match=r"'a\.png' may be .*sim.* or .*real"):
+        read_labels(tmp_path / "sim" / "train")
+
+
+def test_a_file_beside_the_images_means_none_of_the_folder_above(tmp_path, coco, flat):
+    flat(tmp_path / "T72" / "more", {"a.png": 1}, size=(32, 64))
+    coco([annotation(1, 1, 7, [4, 2, 8, 6])], [image(1, "a.png")], to="T72/boxes.json")
+    assert set(read_labels(tmp_path / "T72")) == {tmp_path / "T72" / "more" / "a.png"}
+
+
 def test_the_name_of_the_file_tells_the_domain_below_one_root_too(domains, tmp_path):
     domains("annotations/sim.json", "a.png")
     (line,) = read_annotations(tmp_path / "annotations" / "sim.json").lines
