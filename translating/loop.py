@@ -217,8 +217,7 @@ class Translation:
                     "--results_dir."
                 )
         try:
-            for name in ("result.json", EVALUATION):
-                (self.folder / name).unlink(missing_ok=True)
+            (self.folder / "result.json").unlink(missing_ok=True)
         except OSError as error:
             raise WriteError(
                 f"cannot write into {self.folder} ({error.strerror}); choose another --results_dir."
@@ -337,7 +336,10 @@ class Translation:
             )
 
     def remove_stale(self, written: Collection[Path]) -> None:
-        """Images and annotations that are not among those `written`, and folders left empty."""
+        """Images and annotations that are not among those `written`, figures of earlier images,
+        and folders left empty.
+        """
+        (self.folder / EVALUATION).unlink(missing_ok=True)
         ours = [f"{kind}/**/*{suffix}" for kind in ("images", "previews") for suffix in SUFFIXES]
         for path in (path for pattern in (*ours, *WRITTEN) for path in self.folder.glob(pattern)):
             if path.relative_to(self.folder) not in written:
